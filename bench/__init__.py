@@ -1,0 +1,1 @@
+"""Whole-server measurements, every figure a ratio inside one interleaved run (see README.md)."""

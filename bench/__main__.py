@@ -1,0 +1,51 @@
+"""All benches, one after the other: python -m bench [--quick | --full] [NAME ...]
+
+--quick runs one short round of each, to see that everything works; --full takes the rounds that
+figures are quoted from. A NAME is server, growth, million, crash, store, codec, model or
+instructions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+# name -> (words for --quick, words for a plain run, words for --full)
+BENCHES: dict[str, tuple[list[str], list[str], list[str]]] = {
+    "server": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
+    "growth": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
+    "million": (["--quick"], [], []),
+    "crash": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
+    "store": (["--quick"], [], []),
+    "codec": (["--quick"], [], []),
+    "model": (["--quick"], [], []),
+    "instructions": (["--quick"], [], []),
+}
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true")
+    length.add_argument("--full", action="store_true")
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHES], metavar="NAME")
+    chosen = parser.parse_args()
+    column = 0 if chosen.quick else 2 if chosen.full else 1
+    failed = []
+    for name in chosen.names or BENCHES:
+        module = f"bench_{name}" if (HERE / f"bench_{name}.py").exists() else name
+        print(f"== {name}", flush=True)
+        words = [sys.executable, "-m", f"bench.{module}", *BENCHES[name][column]]
+        if subprocess.run(words, cwd=HERE.parent).returncode:
+            failed.append(name)
+    if failed:
+        print(f"ended with an error: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

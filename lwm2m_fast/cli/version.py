@@ -1,0 +1,13 @@
+"""`lwm2m-fast version`"""
+
+from __future__ import annotations
+
+import platform
+
+from lwm2m_fast import __version__
+from lwm2m_fast.cli.output import tell
+
+
+def version() -> None:
+    """Print the version."""
+    tell(f"lwm2m-fast {__version__} (Python {platform.python_version()})")

@@ -1,0 +1,95 @@
+"""The thread that brings turns to the store, so that no disk ever holds up the event loop.
+
+Turns are kept in order. Those that wait while one is being written go together in the next
+write: under load a group is large, and at rest a device waits for one small write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from lwm2m_fast.core.engine import Output
+from lwm2m_fast.errors import StoreError
+from lwm2m_fast.store.base import StateStore
+
+MAX_GROUP = 64
+"""Turns written together at most; each is a receive batch of up to 64 datagrams."""
+
+Done = Callable[[list[Output], StoreError | None], None]
+
+
+class Committer:
+    """Applies turns to `store`; calls `done(turns, error)` on the loop's thread, in order.
+
+    After an error every turn submitted before resume() fails too, unwritten: it was decided on
+    the ground of one that never was.
+    """
+
+    def __init__(self, store: StateStore, done: Done) -> None:
+        self._store = store
+        self._done = done
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Output | None] = deque()  # None: resume()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    def submit(self, turn: Output) -> None:
+        """Bring `turn` to the store after all turns submitted before."""
+        self._put(turn)
+
+    def resume(self) -> None:
+        """The turns that failed have been undone: take new ones again."""
+        self._put(None)
+
+    async def stop(self) -> None:
+        """Write what was submitted, then end the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    def _put(self, item: Output | None) -> None:
+        with self._changed:
+            self._waiting.append(item)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        error: StoreError | None = None
+        while (group := self._take_group()) is not None:
+            if not group:
+                error = None
+                continue
+            if error is None:
+                error = self._apply(group)
+            self._loop.call_soon_threadsafe(self._done, group, error)
+
+    def _take_group(self) -> list[Output] | None:
+        """The turns that wait, up to the next resume(), which is []; None: stopped."""
+        group: list[Output] = []
+        with self._changed:
+            while not self._waiting:
+                if self._stopping:
+                    return None
+                self._changed.wait()
+            while self._waiting and len(group) < MAX_GROUP:
+                if self._waiting[0] is None and group:
+                    break
+                turn = self._waiting.popleft()
+                if turn is None:
+                    break
+                group.append(turn)
+        return group
+
+    def _apply(self, group: list[Output]) -> StoreError | None:
+        try:
+            self._store.apply(b"".join([turn.changes for turn in group]))
+        except StoreError as error:
+            return error
+        except Exception as error:  # a store must raise StoreError; whatever else counts as one
+            return StoreError(f"the store failed: {error!r}")
+        return None

@@ -1,0 +1,349 @@
+"""Every setting of the server: name, unit, bounds, default and the reason for it.
+
+Knows neither what a setting does nor where its value comes from: sources.py reads flags,
+environment and file, docs/config.md is printed from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ENV_PREFIX = "LWM2M_FAST_"
+BLOCK_SIZES = (16, 32, 64, 128, 256, 512, 1024)
+
+
+def _block_size(value: int) -> int:
+    if value not in BLOCK_SIZES:
+        raise ValueError("not a block size")
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _field(default: Any, reason: str, **bounds: Any) -> Any:
+    return Field(default=default, description=reason, **bounds)
+
+
+_BLOCK_SIZES: dict[str, Any] = {"enum": list(BLOCK_SIZES)}
+BlockSize = Annotated[int, AfterValidator(_block_size), Field(json_schema_extra=_BLOCK_SIZES)]
+
+
+class CoapConfig(_Section):
+    """The CoAP endpoint that devices talk to (RFC 7252, RFC 7959)."""
+
+    host: str = _field("0.0.0.0", "Address to listen on; `::` listens on IPv6.", min_length=1)  # noqa: S104 - devices come from outside
+    port: int = _field(
+        5783,
+        "Plain CoAP port of the LwM2M server; 5683 is left to the bootstrap server. 0 takes any "
+        "free port and prints it.",
+        ge=0,
+        le=65535,
+    )
+    receive_buffer_bytes: int = _field(
+        4 << 20,
+        "SO_RCVBUF asked for: some 5,000 datagrams wait in it while a turn commits. The kernel "
+        "may grant less (net.core.rmem_max); what it grants is logged at start-up.",
+        ge=4096,
+        le=1 << 30,
+    )
+    send_buffer_bytes: int = _field(
+        4 << 20, "SO_SNDBUF asked for, for bursts of answers.", ge=4096, le=1 << 30
+    )
+    batches_per_wakeup: int = _field(
+        8,
+        "Receive batches of 64 datagrams worked off before the loop turns to HTTP and timers: "
+        "keeps a turn within a few milliseconds.",
+        ge=1,
+        le=64,
+    )
+    ack_timeout_s: float = _field(2.0, "ACK_TIMEOUT (RFC 7252, section 4.8).", ge=0.1, le=120.0)
+    ack_random_factor: float = _field(
+        1.5, "ACK_RANDOM_FACTOR (RFC 7252, section 4.8).", ge=1.0, le=3.0
+    )
+    max_retransmit: int = _field(4, "MAX_RETRANSMIT (RFC 7252, section 4.8).", ge=0, le=20)
+    nstart: int = _field(
+        1, "NSTART (RFC 7252, section 4.7): requests in flight per device.", ge=1, le=16
+    )
+    exchange_lifetime_s: float = _field(
+        247.0,
+        "EXCHANGE_LIFETIME (RFC 7252, section 4.8.2): how long a confirmable message id of a "
+        "device is remembered.",
+        ge=1.0,
+        le=86400.0,
+    )
+    non_lifetime_s: float = _field(
+        145.0,
+        "NON_LIFETIME (RFC 7252, section 4.8.2): the same for non-confirmable messages.",
+        ge=1.0,
+        le=86400.0,
+    )
+    response_timeout_s: float = _field(
+        120.0,
+        "How long a device that acknowledged a request may take for its separate response.",
+        ge=1.0,
+        le=86400.0,
+    )
+    max_exchanges: int = _field(
+        65536, "Requests under way to devices, all devices together.", ge=1, le=16777216
+    )
+    max_waiting_per_device: int = _field(
+        16, "Requests that may wait for one device; more are refused with 429.", ge=1, le=4096
+    )
+    block_size: BlockSize = _field(
+        1024, "Largest block the server offers (RFC 7959): 1,024 fits an Ethernet MTU."
+    )
+    max_body_bytes: int = _field(
+        65536,
+        "Largest body assembled from blocks; a longer one is refused with 4.13.",
+        ge=1024,
+        le=16 << 20,
+    )
+    max_block_transfers: int = _field(
+        1024,
+        "Block-wise transfers kept at once; bounds their memory to max_body_bytes times this.",
+        ge=1,
+        le=1 << 20,
+    )
+    block_timeout_s: float = _field(
+        247.0,
+        "An unfinished block-wise transfer is forgotten after this silence (EXCHANGE_LIFETIME).",
+        ge=1.0,
+        le=86400.0,
+    )
+    amplification_limit: int = _field(
+        3,
+        "An unverified source gets at most this many times the bytes it sent (RFC 9175, "
+        "section 2.4), so that the server is no weapon against a forged address.",
+        ge=1,
+        le=100,
+    )
+
+
+class RegistrationConfig(_Section):
+    """Who may register, and how long a registration lives."""
+
+    policy: Literal["provisioned", "open"] = _field(
+        "provisioned",
+        "`provisioned` lets only listed endpoint names register (4.03 otherwise); `open` lets "
+        "everybody, which suits a trial and nothing else.",
+    )
+    default_lifetime_s: int = _field(
+        86400,
+        "Lifetime of a registration that names none (LwM2M, section 6.2.1).",
+        ge=1,
+        le=4294967295,
+    )
+    grace_s: float = _field(
+        93.0,
+        "Kept this long past its lifetime: MAX_TRANSMIT_WAIT (RFC 7252, section 4.8.2), so "
+        "that an Update that was sent in time still arrives in time.",
+        ge=0.0,
+        le=86400.0,
+    )
+    max_devices: int = _field(
+        4_000_000,
+        "Registrations held at most (about 1 KiB of memory each); more get 5.03.",
+        ge=1,
+        le=16777216,
+    )
+    max_link_bytes: int = _field(
+        256 << 20,
+        "Memory of all distinct object lists together; devices of one firmware share one.",
+        ge=65536,
+        le=1 << 34,
+    )
+    contact_flush_s: float = _field(
+        60.0,
+        "An Update that changes nothing is written to the store within this time; after a "
+        "restart a registration may live that much longer.",
+        ge=0.1,
+        le=3600.0,
+    )
+
+
+class StoreConfig(_Section):
+    """Where registrations and fleet configuration are kept."""
+
+    kind: Literal["lmdb", "memory"] = _field(
+        "lmdb", "`lmdb` survives restarts; `memory` forgets everything, for tests."
+    )
+    data_dir: Path = _field(
+        Path("data"), "Directory of the store, created with mode 0700. One server per directory."
+    )
+    durability: Literal["commit", "sync"] = _field(
+        "commit",
+        "`commit` survives a killed process; `sync` also a power failure, at the price of a "
+        "disk wait before each batch of answers.",
+    )
+    sync_interval_s: float = _field(
+        1.0, "With `commit`, what is written reaches the disk within this time.", ge=0.05, le=300.0
+    )
+    checkpoint_interval_s: float = _field(
+        1.0, "How often the journal is folded into the tables.", ge=0.05, le=300.0
+    )
+    journal_max_bytes: int = _field(
+        64 << 20,
+        "Size at which the journal is folded before more is taken; bounds the replay at start-up.",
+        ge=1 << 20,
+        le=1 << 34,
+    )
+
+
+class HttpConfig(_Section):
+    """The HTTP interface for operators and applications."""
+
+    host: str = _field(
+        "127.0.0.1",
+        "Address to listen on. Loopback, because the traffic is not encrypted: put a TLS proxy "
+        "in front before opening it.",
+        min_length=1,
+    )
+    port: int = _field(8080, "HTTP port. 0 takes any free port and prints it.", ge=0, le=65535)
+    admin_token: SecretStr | None = _field(
+        None,
+        "Bearer token with the role admin. Unset: one is made at the first start and printed "
+        "once. Only a keyed hash of it is stored.",
+        min_length=1,
+        max_length=256,
+    )
+    metrics_open: bool = _field(
+        False, "Serve /metrics without a token, for a scraper on a trusted network."
+    )
+    max_subscribers: int = _field(
+        64, "Event streams open at once; more are refused with 429.", ge=1, le=10000
+    )
+    subscriber_queue: int = _field(
+        1000,
+        "Events waiting for one slow subscriber; more are dropped, counted and reported to it.",
+        ge=1,
+        le=1_000_000,
+    )
+
+
+class LogConfig(_Section):
+    """Lines on standard error; never one per datagram."""
+
+    level: Literal["debug", "info", "warning", "error"] = _field(
+        "info", "Least severity that is written."
+    )
+    format: Literal["json", "console"] = _field(
+        "json", "`json` is one object per line, for collectors; `console` is for people."
+    )
+    device_events: bool = _field(
+        False,
+        "Also one line per registration, deregistration and expiry. Off, because a fleet of a "
+        "million devices would fill the disk.",
+    )
+
+
+class Config(BaseSettings):
+    """The whole configuration. `Config()` is the defaults; sources.load() reads the rest."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+    )
+
+    coap: CoapConfig = CoapConfig()
+    registration: RegistrationConfig = RegistrationConfig()
+    store: StoreConfig = StoreConfig()
+    http: HttpConfig = HttpConfig()
+    log: LogConfig = LogConfig()
+    shard: int = _field(
+        0,
+        "Number of this worker. Registration ids, tokens and message ids carry it, so that any "
+        "worker can forward a datagram to its owner.",
+        ge=0,
+        le=63,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `Config(...)` alone depends on its arguments only; sources.load() adds the rest.
+        return (init_settings,)
+
+
+class Setting(NamedTuple):
+    """One leaf of the tree, as the documentation and the messages show it."""
+
+    section: str  # "" for the top level
+    name: str
+    info: FieldInfo
+
+    @property
+    def path(self) -> str:
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.path.replace(".", "__").upper()
+
+    @property
+    def is_secret(self) -> bool:
+        return SecretStr in (self.info.annotation, *get_args(self.info.annotation))
+
+    @property
+    def allowed(self) -> str:
+        """What may stand here, in words."""
+        return _allowed(self.info)
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    """Section name to its class, in the order of the file."""
+    found = {name: info.annotation for name, info in Config.model_fields.items()}
+    return {k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, BaseModel)}
+
+
+def settings() -> Iterator[Setting]:
+    """Every setting there is, in the order of the file; the top level comes first."""
+    inner = sections()
+    for name, info in Config.model_fields.items():
+        if name not in inner:
+            yield Setting("", name, info)
+    for section, model in inner.items():
+        for name, info in model.model_fields.items():
+            yield Setting(section, name, info)
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", Path: "a directory"}
+
+
+def _allowed(info: FieldInfo) -> str:
+    if get_origin(info.annotation) is Literal:
+        return "one of " + ", ".join(map(str, get_args(info.annotation)))
+    if info.json_schema_extra == _BLOCK_SIZES:
+        return "one of " + ", ".join(map(str, BLOCK_SIZES))
+    bounds = {
+        name: getattr(mark, name)
+        for mark in info.metadata
+        for name in ("ge", "le", "max_length")
+        if hasattr(mark, name)
+    }
+    kind = next((word for t, word in _KINDS.items() if t is info.annotation), "text")
+    if "ge" in bounds:
+        kind += f" from {bounds['ge']} to {bounds['le']}"
+    if "max_length" in bounds:
+        kind += f" of 1 to {bounds['max_length']} characters"
+    return kind if kind != "text" else "text, not empty"

@@ -1,0 +1,408 @@
+# The whole of core/ as one object: datagrams and the time in; datagrams, changes, events out.
+#
+# No socket, clock, loop or file. Three things move it: receive(), handle_timer(), and what our own
+# side asks for (read, deregister). After each, the caller does, in this order, which is law:
+#
+#   send `outbox`; take_output(); if it has a turn: bring its changes to the store, and then either
+#   committed(turn), send its held datagrams, tell its events; or failed(turn), send what that gives.
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from lwm2m_fast.core.describe cimport describe, root_segments
+from lwm2m_fast.core.devices cimport Device
+from lwm2m_fast.core.exchange cimport Reply, reply_init
+from lwm2m_fast.core.records cimport NONE, Record, record_endpoint
+from lwm2m_fast.core.resource cimport Resource
+from lwm2m_fast.core.state cimport (COUNT_BAD_OPTIONS, COUNT_NOT_ALLOWED, COUNT_NOT_FOUND,
+                                    COUNT_PINGS, COUNT_RECEIVED, COUNT_REQUESTS, COUNT_TOTAL)
+from lwm2m_fast.datagram cimport Inbox
+from lwm2m_fast.wire.coap cimport (ACK, CON, HAS_BLOCK1, NON, REJECT_SHORT, REJECT_VERSION, RST,
+                                   is_request, parse_message, path_is)
+from lwm2m_fast.wire.numbers cimport (BAD_OPTION, GET, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
+                                      NOT_FOUND, OPTION_PROXY_SCHEME, OPTION_PROXY_URI,
+                                      PROXYING_NOT_SUPPORTED, SERVICE_UNAVAILABLE)
+
+from lwm2m_fast.core.resource import WellKnown
+from lwm2m_fast.core.state import COUNTER_NAMES
+from lwm2m_fast.errors import StoreError, UnknownDevice
+from lwm2m_fast.wire.coap import REASONS
+
+cdef enum:
+    TIMER_BATCH = 256             # due things worked off in one call
+    SCAN_MOST = 4096              # slots that one page of the device list looks at
+    FLUSH_BATCH = 1024            # contacts noted in one turn ...
+    FLUSH_PAUSE_MS = 20           # ... and the time until the next: a million take 20 s
+    WAITING_MOST = 128            # turns on their way to the store beyond which we ask no more
+
+# Max-Age: 30 s, as the only option of a message (RFC 7252, section 3.1).
+cdef uint8_t RETRY[3]
+RETRY[:] = [0xD1, 1, 30]
+
+LINKS = b'</rd>;rt="core.rd";ct=40'
+
+
+cdef class Output:
+    """What a turn leaves to do; see the top of engine.pyx for the order."""
+
+    def refusals(self):
+        """The held answers as 5.03 (Service Unavailable): the store has refused this turn."""
+        cdef Outbox refused = Outbox()
+        cdef uint8_t *room
+        cdef uint8_t *answer
+        cdef size_t size
+        cdef int i
+        for i in range(self.held.first, self.held.count):
+            answer = self.held.arena + self.held.entries[i].offset
+            size = 4 + (answer[0] & 15)
+            room = refused.reserve(size + sizeof(RETRY))
+            if room == NULL:
+                break
+            memcpy(room, answer, size)
+            room[1] = SERVICE_UNAVAILABLE
+            memcpy(room + size, RETRY, sizeof(RETRY))
+            refused.commit(&self.held.entries[i].to, size + sizeof(RETRY))
+        return refused
+
+
+cdef class Engine:
+    def __init__(self, config, seed, random, double now, double wall):
+        """`seed`: two secret 64-bit numbers; `random(n)` gives n unguessable bytes.
+
+        `now` is monotonic, `wall` unix time, both in seconds.
+        """
+        cdef State state = State(seed, random, config.coap, config.registration, config.shard)
+        self.state = state
+        self.exchange = Exchange(state, config.coap)
+        self.requests = Requests(state, self.exchange, config.coap)
+        self.changes = Changes(state, self.requests)
+        self.blocks = Blocks(state, config.coap)
+        self.registration = Registration(state, self.changes, config.registration)
+        self.resources = [self.registration, WellKnown(LINKS)]
+        self.flush_interval = <int64_t>(config.registration.contact_flush_s * 1000)
+        self.set_wall_clock(now, wall)
+        self.flush_at = state.now + self.flush_interval
+        self.loader = Loader(state, 2 * self.flush_interval)
+        state.random(<uint8_t *>&self.exchange.next_mid, sizeof(self.exchange.next_mid))
+
+    cdef inline void set_time(self, double now) noexcept:
+        self.state.now = <int64_t>(now * 1000)
+
+    def set_wall_clock(self, double now, double wall):
+        """Both clocks at one moment; now and then, as the system's clock may be set."""
+        self.set_time(now)
+        self.state.wall_offset = <int64_t>(wall * 1000) - self.state.now
+
+    @property
+    def outbox(self):
+        """Datagrams that may leave at once."""
+        return self.exchange.now
+
+    @property
+    def tells(self):
+        """Whether events are wanted; without listeners they are only counted."""
+        return self.state.tells
+
+    @tells.setter
+    def tells(self, bint value):
+        self.state.tells = value
+
+    @property
+    def store_works(self):
+        """False: what would need the store is refused at once (5.03)."""
+        return self.state.store_works
+
+    @store_works.setter
+    def store_works(self, bint value):
+        self.state.store_works = value
+
+    # Receiving
+
+    def receive(self, Inbox inbox, double now):
+        """Work off a batch of datagrams."""
+        cdef int i
+        self.set_time(now)
+        self.state.counts[COUNT_RECEIVED] += inbox.count
+        for i in range(inbox.count):
+            self.receive_one(&inbox.slots[i])
+
+    cdef void receive_one(self, const lf_slot *slot) except *:
+        cdef Message m
+        cdef Request request
+        cdef int reason = parse_message(slot.data, slot.size, &m)
+        if reason:
+            self.reject(slot, &m, reason)
+            return
+        if m.code == 0 and m.type != CON:
+            self.requests.receive_empty(&m, &slot.from_)
+            return
+        if m.code == 0:                 # a ping (RFC 7252, section 4.3)
+            self.state.counts[COUNT_PINGS] += 1
+            self.exchange.send_empty(&slot.from_, RST, m.mid)
+            return
+        request.message = &m
+        request.source = &slot.from_
+        request.data = slot.data
+        request.size = slot.size
+        request.print_ = 0
+        request.peer = NONE
+        if m.type == ACK:
+            request.peer = self.state.peers.find(&slot.from_)
+        elif self.exchange.is_duplicate(&request):
+            return
+        if is_request(m.code):
+            self.receive_request(&request)
+        else:
+            self.requests.receive_response(&m, &slot.from_, request.peer, request.print_)
+
+    cdef void reject(self, const lf_slot *slot, const Message *m, int reason) noexcept:
+        """RFC 7252, section 4.2: what is confirmable and malformed is rejected by a reset."""
+        self.rejects[reason] += 1
+        if m.type == CON and reason != REJECT_SHORT and reason != REJECT_VERSION:
+            self.exchange.send_empty(&slot.from_, RST, m.mid)
+
+    cdef void receive_request(self, Request *request) except *:
+        cdef const Message *m = request.message
+        cdef Reply reply
+        cdef Resource resource
+        reply_init(&reply)
+        self.state.counts[COUNT_REQUESTS] += 1
+        request.body = m.payload
+        request.body_size = m.payload_size
+        if m.bad_option:
+            self.state.counts[COUNT_BAD_OPTIONS] += 1
+            if m.type == NON:           # RFC 7252, section 5.4.1: silently
+                return
+            reply.code = (PROXYING_NOT_SUPPORTED
+                          if m.bad_option in (OPTION_PROXY_URI, OPTION_PROXY_SCHEME)
+                          else BAD_OPTION)
+        else:
+            resource = self.find_resource(m)
+            if resource is None:
+                reply.code = NOT_FOUND
+            else:
+                self.serve(resource, request, &reply)
+        self.state.counts[COUNT_NOT_FOUND] += reply.code == NOT_FOUND
+        self.state.counts[COUNT_NOT_ALLOWED] += reply.code == METHOD_NOT_ALLOWED
+        self.exchange.answer(request, &reply)
+
+    cdef Resource find_resource(self, const Message *m):
+        cdef Resource resource
+        if m.path_count == 0:
+            return None
+        for resource in self.resources:
+            if path_is(m, 0, <const char *>resource.name, len(resource.name)):
+                return resource
+        return None
+
+    cdef void serve(self, Resource resource, Request *request, Reply *reply) except *:
+        try:
+            if request.message.options & HAS_BLOCK1 and not self.blocks.receive(request, reply):
+                return
+            resource.handle(request, reply)
+        except Exception as error:      # one device's misfortune must not stop the others
+            self.fault = error
+            reply_init(reply)
+            reply.code = INTERNAL_SERVER_ERROR
+
+    # Time
+
+    def handle_timer(self, double now):
+        """Work off what is due, at most TIMER_BATCH of each kind; next_timer() says if more is."""
+        self.set_time(now)
+        self.registration.expire(TIMER_BATCH)
+        self.requests.handle_timer(TIMER_BATCH)
+        self.blocks.handle_timer(TIMER_BATCH)
+        self.state.peers.handle_timer(<uint32_t>(self.state.now // 1000), TIMER_BATCH)
+        if self.state.now >= self.flush_at and self.state.store_works:
+            self.flush_contacts()
+
+    cdef void flush_contacts(self) except *:
+        """Let the store know who was heard since the last time, a slice per call.
+
+        Registrations go first: contacts can wait, and a device that waits for its answer cannot.
+        """
+        cdef uint32_t slot
+        cdef int limit = FLUSH_BATCH
+        self.flush_at = self.state.now + FLUSH_PAUSE_MS
+        if self.state.is_behind():
+            return
+        if self.flush_left == 0:
+            self.flush_left = self.state.devices.touched_count
+        while self.flush_left and limit:
+            self.flush_left -= 1
+            limit -= 1
+            slot = self.state.devices.next_touched()
+            if slot == NONE:
+                self.flush_left = 0
+            else:
+                self.changes.note_contact(slot)
+        if self.flush_left == 0:
+            self.flush_at = self.state.now + self.flush_interval
+
+    def next_timer(self):
+        """The moment (monotonic seconds) at which handle_timer() must be called."""
+        cdef int64_t due = min(self.requests.wheel.next_due(), self.blocks.wheel.next_due())
+        cdef int64_t expiry
+        if self.state.store_works:
+            expiry = self.state.devices.wheel.next_due()
+            if self.state.is_behind():  # expiry waits for the store, and must not spin
+                expiry = max(expiry, self.state.now + FLUSH_PAUSE_MS)
+            due = min(due, expiry, self.flush_at)
+        if self.state.peers.lingering:
+            due = min(due, <int64_t>self.state.peers.next_due() * 1000)
+        return due / 1000.0
+
+    # What a turn leaves to do
+
+    def take_output(self):
+        """The turn's Output, or None when there is nothing for the store, and nothing to tell."""
+        cdef Output output
+        if not (self.changes.blob_used or self.state.events or self.requests.answers):
+            return None
+        output = Output()
+        output.changes = b""
+        output.events, self.state.events = self.state.events, []
+        output.answers, self.requests.answers = self.requests.answers, []
+        if self.changes.blob_used:
+            output.turn = self.state.turn
+            output.changes = self.changes.take()
+            output.held, self.exchange.held = self.exchange.held, Outbox()
+            self.state.turn += 1
+        return output
+
+    def committed(self, uint32_t turn):
+        """The store has all turns up to `turn`: their held answers may leave now."""
+        self.state.committed = turn
+        self.changes.committed(turn)
+
+    def failed(self, uint32_t turn):
+        """The store has refused `turn` and every later one: as if they had never come."""
+        self.state.committed = self.state.turn - 1      # nothing is on its way any more
+        self.changes.roll_back(turn)
+
+    # What our own side asks for
+
+    def read(self, str endpoint, list path, accept, double timeout_s, double now):
+        """Order a GET of `path` (ids); returns the call number that its answer will carry.
+
+        Raises UnknownDevice, QueueFull.
+        """
+        self.set_time(now)
+        cdef uint32_t slot = self.find(endpoint)
+        segments = root_segments(self.state.devices.at(slot).record) + [b"%d" % number for number in path]
+        return self.requests.start(slot, GET, segments, -1 if accept is None else accept,
+                                   <int64_t>(timeout_s * 1000))
+
+    def cancel(self, uint64_t call, double now):
+        """Nobody waits for this call any more."""
+        self.set_time(now)
+        self.requests.cancel(call)
+
+    def deregister(self, str endpoint, double now):
+        """Remove a registration; the device finds out at its next Update (4.04)."""
+        self.set_time(now)
+        if not self.state.store_works:
+            raise StoreError("the store cannot keep a change now")
+        if self.state.turn - 1 - self.state.committed > WAITING_MOST:
+            raise StoreError("the store is behind; try again in a moment")
+        self.registration.remove(self.find(endpoint))
+
+    cdef uint32_t find(self, str endpoint) except? 0xFFFFFFFE:
+        cdef bytes name = endpoint.encode()
+        cdef uint32_t slot = self.state.devices.find(
+            <const uint8_t *><const char *>name, len(name))
+        if slot == NONE:
+            raise UnknownDevice(endpoint)
+        return slot
+
+    cdef dict describe_slot(self, uint32_t slot):
+        cdef Device *device = self.state.devices.at(slot)
+        return describe(device.record, device, self.state.wall_offset, self.state.shard)
+
+    def device(self, str endpoint):
+        """The registration as a dict, or None."""
+        try:
+            return self.describe_slot(self.find(endpoint))
+        except UnknownDevice:
+            return None
+
+    def devices(self, uint32_t cursor, int limit, str contains=""):
+        """Registrations from slot `cursor` on, and the next cursor or None.
+
+        Looks at a bounded number of slots, so that a page may be short, or empty, and not the last.
+        """
+        cdef uint32_t slot = cursor
+        cdef uint32_t end = self.state.devices.next_new
+        cdef uint32_t stop = min(end, cursor + SCAN_MOST) if cursor < end else end
+        cdef Record *record
+        cdef bytes wanted = contains.encode()
+        found = []
+        while slot < stop and len(found) < limit:
+            record = self.state.devices.at(slot).record
+            if record != NULL and (
+                    not wanted
+                    or wanted in (<const char *>record_endpoint(record))[:record.endpoint_size]):
+                found.append(self.describe_slot(slot))
+            slot += 1
+        return found, (slot if slot < end else None)
+
+    # The list of those who may register
+
+    def allow(self, endpoints):
+        """Let these endpoint names register (policy "provisioned")."""
+        if self.state.allowed is not None:
+            for name in endpoints:
+                self.state.allowed.add(name.encode())
+
+    def disallow(self, str endpoint):
+        """Refuse this endpoint name from its next Register on."""
+        if self.state.allowed is not None:
+            self.state.allowed.discard(endpoint.encode())
+
+    # Start-up
+
+    def begin_load(self):
+        """Before the rows of the store come in."""
+        self.state.devices.begin_load()
+
+    def load(self, int table, bytes key, bytes value, double now):
+        """One row of the store; registrations first. False: it is not usable and was passed over."""
+        self.set_time(now)
+        return self.loader.load(table, key, value)
+
+    def load_all(self, int table, rows, double now):
+        """load() for each (key, value) of `rows`; how many were not usable."""
+        cdef bytes key, value
+        cdef int unusable = 0
+        self.set_time(now)
+        for key, value in rows:
+            unusable += not self.loader.load(table, key, value)
+        return unusable
+
+    def finish_load(self):
+        """After the last row."""
+        self.state.devices.finish_load()
+
+    # For the operator
+
+    def device_count(self):
+        return self.state.devices.count
+
+    def counters(self):
+        """Everything counted, by name."""
+        counted = {COUNTER_NAMES[i]: self.state.counts[i] for i in range(COUNT_TOTAL)}
+        for reason, text in REASONS.items():
+            counted[f"coap_rejected_{text}"] = self.rejects[<int>reason]
+        counted.update(
+            registrations_current=self.state.devices.count,
+            peers_current=self.state.peers.count,
+            peers_lingering=self.state.peers.lingering,
+            peers_evicted=self.state.peers.evicted,
+            link_sets_current=self.state.links.count,
+            link_sets_bytes=self.state.links.bytes,
+            requests_current=self.requests.count,
+            block_transfers_current=self.blocks.count,
+            outbox_waiting=len(self.exchange.now),
+        )
+        return counted

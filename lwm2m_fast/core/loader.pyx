@@ -1,0 +1,80 @@
+# Stored rows back into the device table, at start-up. Trusts no row: a disk may give back anything.
+
+from libc.stdint cimport uint8_t
+
+from lwm2m_fast.core.changes cimport TABLE_CONTACT, TABLE_REGISTRATION
+from lwm2m_fast.core.devices cimport FOREVER, Device
+from lwm2m_fast.core.links cimport INTERNED
+from lwm2m_fast.core.records cimport Links, Record, record_load
+from lwm2m_fast.cursor cimport read_uint, reader_init
+from lwm2m_fast.wire.link cimport LinkError
+
+
+cdef class Loader:
+    def __cinit__(self, State state, int64_t slack_ms):
+        self.state = state
+        self.slack_ms = slack_ms
+
+    cdef bint load(self, int table, bytes key, bytes value) except -1:
+        cdef Reader r
+        reader_init(&r, <const uint8_t *><const char *>value, len(value))
+        if table == TABLE_REGISTRATION:
+            return self.load_registration(key, &r)
+        return table == TABLE_CONTACT and self.load_contact(key, &r)
+
+    cdef bint load_registration(self, bytes key, Reader *r) except -1:
+        cdef const uint8_t *raw = NULL
+        cdef uint32_t raw_size = 0
+        cdef LinkError error
+        cdef Links *links = NULL
+        cdef Record *record = record_load(<const uint8_t *><const char *>key, len(key), r,
+                                          &raw, &raw_size)
+        if record == NULL:
+            return False
+        if (record.slot >= self.state.devices.max_devices
+                or self.is_taken(record.slot)
+                or self.state.links.intern(raw, raw_size, &links, &error) != INTERNED):
+            self.state.devices.free_record(record)
+            return False
+        record.links = links
+        self.state.devices.put(record, self.state.now)
+        self.set_seen(record.slot, record.updated_ms - self.state.wall_offset)
+        return True
+
+    cdef bint is_taken(self, uint32_t slot) noexcept:
+        return (slot < self.state.devices.next_new
+                and self.state.devices.at(slot).record != NULL)
+
+    cdef bint load_contact(self, bytes key, Reader *r) except -1:
+        cdef Reader k
+        cdef int64_t high, seen
+        cdef uint32_t slot
+        if len(key) != 4 or r.end - r.pos != 8:
+            return False
+        reader_init(&k, <const uint8_t *><const char *>key, 4)
+        slot = <uint32_t>read_uint(&k, 4)
+        high = read_uint(r, 4)
+        seen = (high << 32 | read_uint(r, 4)) - self.state.wall_offset
+        if self.is_taken(slot) and seen > self.state.devices.at(slot).seen_at:
+            self.set_seen(slot, seen)
+        return True
+
+    cdef void set_seen(self, uint32_t slot, int64_t seen) except *:
+        """The deadline as before the restart, and later by what may not have been stored yet.
+
+        Time in which nobody listened does not count against a device: whose deadline passed
+        meanwhile has its whole lifetime again.
+        """
+        cdef Device *device = self.state.devices.at(slot)
+        cdef int64_t deadline
+        seen = min(seen, self.state.now)
+        device.seen_at = seen
+        if device.expires_at == FOREVER:
+            return
+        deadline = (seen + <int64_t>device.record.lifetime_s * 1000 + self.state.devices.grace_ms
+                    + self.slack_ms)
+        if deadline <= self.state.now:
+            return
+        if deadline < device.expires_at:    # a later one is found when the wheel rings
+            self.state.devices.wheel.schedule(slot, deadline)
+        device.expires_at = deadline

@@ -1,0 +1,75 @@
+# What the rooms of core/ share: the tables, the present moment, chance, counters, what happened.
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from lwm2m_fast.core.devices cimport Devices
+from lwm2m_fast.core.links cimport LinkTable
+from lwm2m_fast.core.names cimport NameSet
+from lwm2m_fast.core.peers cimport Peers
+from lwm2m_fast.core.records cimport Record
+
+
+# What is counted, in the order of COUNTER_NAMES in state.pyx.
+cdef enum:
+    COUNT_RECEIVED
+    COUNT_PINGS
+    COUNT_DUPLICATES
+    COUNT_REQUESTS
+    COUNT_BAD_OPTIONS
+    COUNT_NOT_FOUND
+    COUNT_NOT_ALLOWED
+    COUNT_RESETS_SENT
+    COUNT_RESETS_RECEIVED
+    COUNT_UNMATCHED
+    COUNT_ANSWERS_SENT
+    COUNT_ANSWERS_DROPPED
+    COUNT_ANSWERS_SHORTENED
+    COUNT_REGISTERED
+    COUNT_REREGISTERED
+    COUNT_UPDATED
+    COUNT_MOVED
+    COUNT_DEREGISTERED
+    COUNT_EXPIRED
+    COUNT_REGISTER_MALFORMED
+    COUNT_REGISTER_FORBIDDEN
+    COUNT_REGISTER_FULL
+    COUNT_REGISTER_VERSION
+    COUNT_UPDATE_UNKNOWN
+    COUNT_STORE_REFUSED
+    COUNT_BLOCKS_RECEIVED
+    COUNT_BLOCKS_INCOMPLETE
+    COUNT_BLOCKS_TOO_LARGE
+    COUNT_BLOCKS_TIMED_OUT
+    COUNT_BLOCKS_REFUSED
+    COUNT_REQUESTS_SENT
+    COUNT_RETRANSMITTED
+    COUNT_REQUESTS_ANSWERED
+    COUNT_REQUESTS_TIMED_OUT
+    COUNT_REQUESTS_CANCELLED
+    COUNT_REQUESTS_REFUSED
+    COUNT_TOTAL
+
+
+cdef class State:
+    cdef Devices devices
+    cdef Peers peers
+    cdef LinkTable links
+    cdef uint64_t counts[36]      # COUNT_TOTAL
+    cdef int64_t now              # ms, monotonic: the moment of the call into core/
+    cdef int64_t wall_offset      # unix ms = now + wall_offset
+    cdef readonly uint32_t shard
+    cdef public bint store_works  # False: nothing that needs the store is accepted
+    cdef public bint tells        # whether anybody wants to hear events
+    cdef list events
+    cdef NameSet allowed          # None: every endpoint may register
+    cdef uint32_t turn            # the number of the turn being worked at; from 1
+    cdef uint32_t committed       # the last turn that is in the store
+    cdef bytes pool
+    cdef size_t pool_used
+    cdef object random_source
+
+    # So many turns are on their way to the store that what can wait should.
+    cdef bint is_behind(self) noexcept nogil
+    cdef bint is_allowed(self, const uint8_t *endpoint, size_t size) noexcept nogil
+    cdef void random(self, uint8_t *data, size_t size) except *
+    cdef void tell(self, int count, str kind, const Record *record, object more=*) except *

@@ -1,0 +1,69 @@
+# What the rooms of core/ share. Nothing here decides anything.
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcpy
+
+from lwm2m_fast.core.describe cimport describe
+from lwm2m_fast.core.names cimport NameSet
+from lwm2m_fast.core.records cimport record_endpoint
+
+from lwm2m_fast.core.events import Event
+
+cdef enum:
+    POOL_BYTES = 4096             # of randomness fetched at a time
+    BEHIND = 4
+
+COUNTER_NAMES = (
+    "coap_received", "coap_pings", "coap_duplicates", "coap_requests", "coap_bad_options",
+    "coap_not_found", "coap_method_not_allowed", "coap_resets_sent", "coap_resets_received",
+    "coap_unmatched", "coap_answers", "coap_answers_dropped", "coap_answers_shortened",
+    "registrations_created", "registrations_replaced", "registrations_updated",
+    "registrations_moved", "registrations_deregistered", "registrations_expired",
+    "register_malformed", "register_forbidden", "register_full", "register_version",
+    "update_unknown", "store_refused",
+    "blocks_received", "blocks_incomplete", "blocks_too_large", "blocks_timed_out",
+    "blocks_refused",
+    "requests_sent", "requests_retransmitted", "requests_answered", "requests_timed_out",
+    "requests_cancelled", "requests_refused",
+)
+assert len(COUNTER_NAMES) == COUNT_TOTAL == 36
+
+
+cdef class State:
+    def __cinit__(self, seed, random_source, coap, registration, uint32_t shard):
+        self.links = LinkTable(seed, registration.max_link_bytes)
+        self.peers = Peers(seed, <uint32_t>coap.exchange_lifetime_s, <uint32_t>coap.non_lifetime_s,
+                           65536)
+        self.devices = Devices(seed, self.peers, self.links, registration.max_devices,
+                               registration.grace_s)
+        self.allowed = None if registration.policy == "open" else NameSet(seed)
+        self.random_source = random_source
+        self.pool = b""
+        self.shard = shard
+        self.store_works = True
+        self.events = []
+        self.turn = 1
+
+    cdef bint is_behind(self) noexcept nogil:
+        return self.turn - 1 - self.committed > BEHIND
+
+    cdef bint is_allowed(self, const uint8_t *endpoint, size_t size) noexcept nogil:
+        return self.allowed is None or self.allowed.has(endpoint, size)
+
+    cdef void random(self, uint8_t *data, size_t size) except *:
+        if self.pool_used + size > len(self.pool):
+            self.pool = self.random_source(POOL_BYTES)
+            self.pool_used = 0
+        memcpy(data, <const uint8_t *><const char *>self.pool + self.pool_used, size)
+        self.pool_used += size
+
+    cdef void tell(self, int count, str kind, const Record *record, object more=None) except *:
+        """Count what happened and, if anybody wants to hear it, say it."""
+        self.counts[count] += 1
+        if not self.tells:
+            return
+        endpoint = (<const char *>record_endpoint(record))[:record.endpoint_size].decode()
+        data = describe(record, self.devices.at(record.slot), self.wall_offset, self.shard)
+        if more is not None:
+            data.update(more)
+        self.events.append(Event(kind, endpoint, (self.now + self.wall_offset) / 1000.0, data))

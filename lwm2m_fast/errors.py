@@ -1,0 +1,67 @@
+"""The errors of the house: who is at fault, what was wrong, and the limit that was crossed.
+
+Inside the compiled rooms a refusal is a small integer (a malformed datagram must never be the
+slow path); these classes are what such a code becomes where Python begins.
+"""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """The root of every error this package raises on purpose."""
+
+    http_status = 500
+
+
+class ConfigError(Error):
+    """The configuration cannot be used; the message names field, value and limit."""
+
+
+class FormatError(Error):
+    """Bytes or text from outside do not follow their format."""
+
+    http_status = 400
+
+
+class RequestError(Error):
+    """Our caller asked for something that cannot be done."""
+
+    http_status = 400
+
+
+class UnknownDevice(RequestError):
+    """No device is registered under this endpoint name or registration id."""
+
+    http_status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no device is registered as {name!r}")
+        self.name = name
+
+
+class QueueFull(RequestError):
+    """The device, or the server, already has its limit of waiting requests."""
+
+    http_status = 429
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what} already has {limit} requests waiting")
+        self.what, self.limit = what, limit
+
+
+class DeviceError(Error):
+    """The device refused, answered with an error code, or did not answer at all."""
+
+    http_status = 502
+
+
+class DeviceTimeout(DeviceError):
+    """The device did not answer in time."""
+
+    http_status = 504
+
+
+class StoreError(Error):
+    """The store could not keep what it was given; nothing of that change is kept."""
+
+    http_status = 503

@@ -1,0 +1,1 @@
+"""What operators configure: access tokens; later devices, credentials, profiles."""

@@ -1,0 +1,176 @@
+"""Access tokens of the HTTP interface: who may do what.
+
+A token's secret is never kept: the store holds its keyed BLAKE2b hash under the token's name.
+The key belongs to the store, so that equal secrets look different in two installations. Knows
+no HTTP, no clock and no source of randomness: moments and fresh secrets are passed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import orjson
+
+from lwm2m_fast.errors import RequestError, StoreError
+
+MAX_TOKENS = 256  # each request with a token is compared with all of them
+MAX_NAME = 64
+MAX_SECRET = 256
+ADMIN_NAME = "admin"
+NAMESPACE = "token"
+KEY_NAMESPACE = "token_key"
+KEY_BYTES = 32
+
+
+class Role(IntEnum):
+    """Each role may do what the lower ones may."""
+
+    READ = 1  # look at devices, values, events, metrics
+    OPERATE = 2  # also change devices and the list of who may register
+    ADMIN = 3  # also hand out tokens
+
+
+class Fleet(Protocol):
+    """The part of the fleet store (store/base.py) that tokens need."""
+
+    def put(self, namespace: str, items: Iterable[tuple[bytes, bytes]]) -> None: ...
+
+    def delete(self, namespace: str, keys: Iterable[bytes]) -> int: ...
+
+    def get(self, namespace: str, key: bytes) -> bytes | None: ...
+
+    def scan(
+        self, namespace: str, after: bytes | None = None, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token as the store keeps it. `created_at` is in unix seconds."""
+
+    name: str
+    role: Role
+    created_at: float
+    digest: bytes
+
+    def as_bytes(self) -> bytes:
+        return orjson.dumps(
+            {
+                "role": self.role.name.lower(),
+                "created_at": self.created_at,
+                "digest": self.digest.hex(),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, name: bytes, value: bytes) -> Token:
+        try:
+            fields = orjson.loads(value)
+            digest = bytes.fromhex(fields["digest"])
+            role = Role[fields["role"].upper()]
+            return cls(name.decode(), role, float(fields["created_at"]), digest)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"the stored token {name!r} cannot be read: {error}") from None
+
+
+class Tokens:
+    """All tokens, checked in memory and kept in the fleet store.
+
+    `fresh_key` (KEY_BYTES random bytes) becomes the hash key of a store that has none yet.
+    Writing blocks on the disk; do it off the loop. Not safe for two writers at once.
+    """
+
+    def __init__(self, fleet: Fleet, fresh_key: bytes) -> None:
+        self._fleet = fleet
+        self._key = _stored_key(fleet, fresh_key)
+        rows = fleet.scan(NAMESPACE, None, MAX_TOKENS)
+        self._by_name = {t.name: t for t in (Token.from_bytes(*row) for row in rows)}
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __iter__(self) -> Iterator[Token]:
+        """All tokens, by name."""
+        return iter(sorted(self._by_name.values(), key=lambda token: token.name))
+
+    def find(self, secret: str) -> Token | None:
+        """The token with this secret; among several the one that may do most."""
+        if not 0 < len(secret) <= MAX_SECRET:
+            return None
+        digest = self._digest(secret)
+        best: Token | None = None
+        for token in self._by_name.values():  # no early end: the time tells nothing
+            same = hmac.compare_digest(token.digest, digest)
+            if same and (best is None or token.role > best.role):
+                best = token
+        return best
+
+    def add(self, name: str, role: Role, secret: str, now: float) -> Token:
+        """Keep a new token. RequestError: the name is taken or wrong, or there are too many."""
+        if name in self._by_name:
+            raise RequestError(f"a token called {name!r} exists already")
+        if len(self._by_name) >= MAX_TOKENS:
+            raise RequestError(f"there are {MAX_TOKENS} tokens already, which is the limit")
+        return self._put(name, role, secret, now)
+
+    def remove(self, name: str) -> bool:
+        """Forget a token at once. False: there is none. RequestError: it is the last admin."""
+        token = self._by_name.get(name)
+        if token is None:
+            return False
+        if token.role is Role.ADMIN and self._admins() == 1:
+            raise RequestError(f"{name!r} is the last admin token and cannot be removed")
+        self._fleet.delete(NAMESPACE, [name.encode()])
+        del self._by_name[name]
+        return True
+
+    def ensure_admin(self, given: str | None, fresh: str, now: float) -> str | None:
+        """Make sure that somebody can get in; called once at start-up.
+
+        A `given` secret (from the configuration) becomes the token "admin", replacing an older
+        one. Without it and without any admin token, `fresh` does, and is returned: the one
+        moment at which it can be shown.
+        """
+        if given is not None:
+            found = self._by_name.get(ADMIN_NAME)
+            same = found is not None and hmac.compare_digest(found.digest, self._digest(given))
+            if found is None or not same or found.role is not Role.ADMIN:
+                self._put(ADMIN_NAME, Role.ADMIN, given, now)
+            return None
+        if self._admins():
+            return None
+        self._put(ADMIN_NAME, Role.ADMIN, fresh, now)
+        return fresh
+
+    def _admins(self) -> int:
+        return sum(token.role is Role.ADMIN for token in self._by_name.values())
+
+    def _put(self, name: str, role: Role, secret: str, now: float) -> Token:
+        if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            raise RequestError(f"a token's name has 1 to {MAX_NAME} printable characters")
+        if not 0 < len(secret) <= MAX_SECRET:
+            raise RequestError(f"a token's secret has 1 to {MAX_SECRET} characters")
+        token = Token(name, role, now, self._digest(secret))
+        self._fleet.put(NAMESPACE, [(name.encode(), token.as_bytes())])
+        self._by_name[name] = token
+        return token
+
+    def _digest(self, secret: str) -> bytes:
+        # surrogatepass: a header or an environment may hold what is not UTF-8
+        data = secret.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, key=self._key, digest_size=32).digest()
+
+
+def _stored_key(fleet: Fleet, fresh_key: bytes) -> bytes:
+    key = fleet.get(KEY_NAMESPACE, b"blake2b")
+    if key is None:
+        if len(fresh_key) != KEY_BYTES:
+            raise ValueError(f"a hash key has {KEY_BYTES} bytes, not {len(fresh_key)}")
+        fleet.put(KEY_NAMESPACE, [(b"blake2b", fresh_key)])
+        return fresh_key
+    return bytes(key)

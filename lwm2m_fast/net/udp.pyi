@@ -1,0 +1,23 @@
+from lwm2m_fast.datagram import Inbox, Outbox
+
+class UdpEndpoint:
+    fd: int
+    port: int
+    receive_buffer_bytes: int
+    send_buffer_bytes: int
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        local: int = 0,
+        receive_buffer_bytes: int,
+        send_buffer_bytes: int,
+    ) -> None: ...
+    def receive(self, inbox: Inbox) -> bool: ...
+    def send(self, outbox: Outbox) -> bool: ...
+    def flush_backlog(self) -> bool: ...
+    @property
+    def waiting(self) -> int: ...
+    def counters(self) -> dict[str, int]: ...
+    def close(self) -> None: ...

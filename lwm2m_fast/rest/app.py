@@ -1,0 +1,206 @@
+"""The FastAPI application from its parts, and the HTTP server that runs it in our loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+from starlette.responses import Response
+
+from lwm2m_fast import __version__
+from lwm2m_fast.config import Config
+from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.fleet.tokens import Role, Tokens
+from lwm2m_fast.rest import all_routes, docs_page, health, problem
+from lwm2m_fast.rest.auth import Guard
+from lwm2m_fast.rest.base import Service
+from lwm2m_fast.rest.limits import Gate
+from lwm2m_fast.rest.routes import Context, Route
+from lwm2m_fast.rest.stall import LoopStall
+
+STOP_GRACE_S = 1  # what requests under way get before they are cancelled
+MAX_CONNECTIONS = 4096
+BACKLOG = 512
+
+ABOUT = """LwM2M devices over HTTP.
+
+Every route but the health checks needs `Authorization: Bearer <token>`; the role that a token
+needs stands at each route. An endpoint name is one percent-encoded path segment (`/` is `%2F`).
+Errors are `application/problem+json` (RFC 9457).
+"""
+
+
+def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
+    """The HTTP interface over `service`. `tokens` decide who may do what."""
+    app = FastAPI(
+        title="lwm2m_fast",
+        version=__version__,
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+    )
+    context = Context(service, tokens, config, Counter(), LoopStall(), CollectorRegistry())
+    app.state.context = context
+    health.fill(context.registry, context)
+    problem.install(app)
+    guard = Guard(tokens, context.counters, time.monotonic)
+    rows = all_routes(config.http.metrics_open)
+    for row in rows:
+        _add(app, row, guard)
+    always = frozenset(row.path for row in rows if row.role is None)
+    docs_page.install(app)
+    app.add_middleware(Gate, counters=context.counters, always=always)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add(app: FastAPI, row: Route, guard: Guard) -> None:
+    class Guarded(APIRoute):
+        """Asks the guard before anything of the request's body is read."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                guard.check(request, row.role)
+                return await handle(request)
+
+            return guarded
+
+    summary, _, rest = (inspect.getdoc(row.handler) or "").partition("\n")
+    app.router.add_api_route(
+        row.path,
+        row.handler,
+        methods=[row.method],
+        tags=[row.tag],
+        summary=summary,
+        description=_described(rest, row.role),
+        status_code=min(code for code in row.responses if isinstance(code, int)),
+        responses={**_common(row.role), **row.responses},
+        response_model=None,
+        openapi_extra={"security": [{"bearer": []}]} if row.role is not None else None,
+        route_class_override=Guarded,
+    )
+
+
+def _described(text: str, role: Role | None) -> str:
+    needs = f"Needs the role `{role.name.lower()}`." if role is not None else "Open to everybody."
+    return "\n\n".join(part for part in (text.strip(), needs) if part)
+
+
+def _common(role: Role | None) -> dict[int | str, dict[str, Any]]:
+    described = problem.documented({"default": "Any other problem"})
+    if role is None:
+        return described
+    refused = {401: "No token, or an unknown one", 403: "The token's role is too low"}
+    return {**described, **problem.documented(refused)}
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schema["components"]["schemas"]["Problem"] = problem.Problem.model_json_schema()
+        schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn as a guest: signals are the shell's, and it says when it is listening."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class HttpServer:
+    """Serves `app` on host:port in the running loop; port 0 takes any free one."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        self._app = app
+        self._address = (host, port)
+        self._server: _Uvicorn | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listen, and return the port. ConfigError when the address cannot be had."""
+        bound = _bind(*self._address)
+        port: int = bound.getsockname()[1]
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                self._app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=STOP_GRACE_S,
+            )
+        )
+        self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
+        self._context.stall.start()
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({listening, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if self._task.done():
+            await self._task
+        return port
+
+    async def stop(self) -> None:
+        """Stop within 2 s: event streams end at once, other requests get a second."""
+        self._context.stall.stop()
+        self._context.closing.set()
+        if self._server is None or self._task is None:
+            return
+        self._server.should_exit = True
+        await self._task
+        self._server = self._task = None
+
+    @property
+    def _context(self) -> Context:
+        found: Context = self._app.state.context
+        return found
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"http.host: {host!r} is no address: {error.strerror}") from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise ConfigError(f"http.port: cannot listen on {host}:{port}: {error.strerror}") from None
+    return bound

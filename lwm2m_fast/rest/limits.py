@@ -1,0 +1,84 @@
+"""The gate in front of every route: body size, requests at once, and the raw path.
+
+An ASGI wrapper that knows no route. A path is matched as it came, percent-encoded, so that an
+endpoint name with a slash (`%2F`) stays one segment; handlers decode their segments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lwm2m_fast.rest.problem import problem
+
+MAX_BODY_BYTES = 1 << 20
+MAX_REQUESTS = 1024  # under way at once; reads of slow devices make most of them
+
+
+class Gate:
+    """Refuses what is too large or too much, and counts it in `counters`."""
+
+    def __init__(self, app: ASGIApp, counters: Counter[str], always: frozenset[str]) -> None:
+        self._app = app
+        self._counters = counters
+        self._always = always  # paths that are answered however busy we are: health checks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        count = self._counters
+        count["http_requests"] += 1
+        # Event streams last; they have a bound of their own and must not use up this one.
+        under_way = count["http_requests_current"] - count["http_subscribers_current"]
+        if under_way >= MAX_REQUESTS and scope["path"] not in self._always:
+            count["http_refused_busy"] += 1
+            answer = problem(
+                503, f"{MAX_REQUESTS} requests are under way", "busy", {"Retry-After": "1"}
+            )
+            await answer(scope, receive, send)
+            return
+        if _declared_length(scope) > MAX_BODY_BYTES:
+            await self._too_large()(scope, receive, send)
+            return
+        count["http_requests_current"] += 1
+        try:
+            await self._app(_raw(scope), self._bounded(receive), send)
+        finally:
+            count["http_requests_current"] -= 1
+
+    def _too_large(self) -> ASGIApp:
+        self._counters["http_refused_body"] += 1
+        detail = f"a request body has at most {MAX_BODY_BYTES} bytes"
+        return problem(413, detail, "body-too-large", {"Connection": "close"})
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """`receive`, failing once a body of undeclared length is over the limit."""
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                self._counters["http_refused_body"] += 1
+                raise HTTPException(413, f"a request body has at most {MAX_BODY_BYTES} bytes")
+            return message
+
+        return bounded
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return 0
+
+
+def _raw(scope: Scope) -> Scope:
+    raw: bytes | None = scope.get("raw_path")
+    path = raw.split(b"?")[0].decode("latin-1") if raw else quote(scope["path"])
+    return {**scope, "path": path}

@@ -1,0 +1,30 @@
+# Datagrams that wait to leave a simulated fleet, packed behind each other: the contract.
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from lwm2m_fast.cursor cimport Writer
+
+cdef enum:
+    MAX_DEPARTURES = 512
+    MAX_DATAGRAM_BYTES = 1280     # one block of 1,024 and every option that may come with it
+
+cdef struct Departure:
+    uint32_t device
+    uint32_t offset               # into the arena
+    uint32_t size
+
+
+cdef class Departures:
+    cdef uint8_t *arena
+    cdef uint32_t used
+    cdef Departure entries[MAX_DEPARTURES]
+    cdef readonly int count
+
+    # A writer over room for one datagram; it exists only after commit(). False = no room left.
+    cdef bint begin(self, Writer *w) noexcept nogil
+    cdef void commit(self, uint32_t device, Writer *w) noexcept nogil
+    cdef void clear(self) noexcept nogil
+
+
+cdef inline int room(Departures out) noexcept nogil:
+    return MAX_DEPARTURES - out.count

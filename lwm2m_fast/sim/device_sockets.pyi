@@ -1,0 +1,6 @@
+from collections.abc import Sequence
+
+from lwm2m_fast.sim.transport import Transport
+
+class DeviceSockets(Transport):
+    def __init__(self, descriptors: Sequence[int]) -> None: ...

@@ -1,0 +1,81 @@
+"""What a simulation is asked to be, checked once; reads no environment and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.sim.objects import LWM2M_VERSIONS
+
+MODES: Final = ("live", "register", "update", "ping")
+SOCKETS: Final = ("auto", "device", "shared")
+MOST_DEVICES: Final = 16_000_000
+LOAD_DURATION_S: Final = 10.0
+"""How long a load runs when nobody said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """One simulation. ConfigError names the first value that cannot be used."""
+
+    server: str = "coap://127.0.0.1:5783"
+    devices: int = 20
+    prefix: str = "sim-"
+    """Endpoint names are this and the device's number, at least six digits long."""
+    first: int = 1
+    """The number of the first device: two simulations beside each other need different ones."""
+    version: str = "1.1"
+    lifetime_s: int = 300
+    update_at: float = 0.8
+    """The part of its lifetime after which a device updates its registration."""
+    mode: str = "live"
+    outstanding: int = 64
+    """Requests under way at the same time, over all devices."""
+    rate: float = 0.0
+    """Requests started per second; 0 = as fast as the server answers."""
+    duration_s: float | None = None
+    """None: `live` runs until it is stopped, a load for LOAD_DURATION_S."""
+    seed: int = 0
+    """The same seed gives the same message ids, tokens and pauses."""
+    deregister: bool = True
+    """Whether the devices leave at the end."""
+    sockets: str = "auto"
+    """`shared`: one socket, a loopback address per device; `device`: a socket per device."""
+    ack_timeout_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        for field, allowed, holds in _RULES:
+            value = getattr(self, field)
+            if not holds(value):
+                raise ConfigError(f"{field.replace('_', '-')} {value!r}: must be {allowed}")
+        last = self.first + self.devices - 1
+        if last > 0xFFFFFFFF:
+            raise ConfigError(f"first {self.first}: the last device would have number {last}")
+
+    @property
+    def digits(self) -> int:
+        """Digits of every number in an endpoint name: they are all equally long."""
+        return max(6, len(str(self.first + self.devices - 1)))
+
+
+def _between(least: float, most: float) -> Callable[[Any], bool]:
+    return lambda value: least <= value <= most
+
+
+_RULES: Final[list[tuple[str, str, Callable[[Any], bool]]]] = [
+    ("devices", f"1 to {MOST_DEVICES}", _between(1, MOST_DEVICES)),
+    ("prefix", "at most 200 bytes of UTF-8", lambda text: len(text.encode()) <= 200),
+    ("first", "0 or more", lambda number: number >= 0),
+    ("version", "one of " + ", ".join(LWM2M_VERSIONS), LWM2M_VERSIONS.__contains__),
+    ("lifetime_s", "1 to 4294967295 seconds", _between(1, 0xFFFFFFFF)),
+    ("update_at", "0.01 to 1", _between(0.01, 1.0)),
+    ("mode", "one of " + ", ".join(MODES), MODES.__contains__),
+    ("outstanding", "1 to 1000000", _between(1, 1_000_000)),
+    ("rate", "0 to 10000000 per second", _between(0, 1e7)),
+    ("duration_s", "more than 0 seconds", lambda value: value is None or 0 < value <= 1e9),
+    ("seed", "0 to 2^64 - 1", _between(0, (1 << 64) - 1)),
+    ("sockets", "one of " + ", ".join(SOCKETS), SOCKETS.__contains__),
+    ("ack_timeout_s", "0.1 to 60 seconds", _between(0.1, 60)),
+]

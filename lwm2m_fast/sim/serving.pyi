@@ -1,0 +1,6 @@
+from lwm2m_fast.sim.catalogue import Catalogue
+
+class Serving:
+    def __init__(self, catalogue: Catalogue) -> None: ...
+    @property
+    def catalogue(self) -> Catalogue: ...

@@ -1,0 +1,227 @@
+"""One simulation from beginning to end: phases of a fleet over its sockets.
+
+A phase says who asks for what, what it waits for, and for how long at most. The compiled loop
+runs for a few hundredths of a second at a time; between two runs signals and progress have their
+turn.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lwm2m_fast.sim.answers import STRUCTURED, Naming, catalogue
+from lwm2m_fast.sim.fleet import Fleet
+from lwm2m_fast.sim.objects import registration_links, simulated_objects
+from lwm2m_fast.sim.opening import open_transport, resolve
+from lwm2m_fast.sim.options import LOAD_DURATION_S, Options
+from lwm2m_fast.sim.report import Measure, Report
+from lwm2m_fast.sim.serving import Serving
+from lwm2m_fast.sim.transport import Transport, now_ns
+from lwm2m_fast.wire.coap import build
+
+SLICE_S: Final = 0.05
+SILENCE_S: Final = 93.0
+"""MAX_TRANSMIT_WAIT (RFC 7252, section 4.8.2): a server silent for longer is not there."""
+DRAIN_S: Final = 4.0
+"""A retransmission or two for what is still under way at the end."""
+LEAVE_S: Final = 10.0
+EXCHANGE_LIFETIME_S: Final = 247
+MESSAGE_IDS: Final = 65536
+
+# Numbers of device.pxd and fleet.pxd.
+NOBODY, REGISTER, UPDATE, DEREGISTER, PING = range(5)
+NEW, REGISTERED, OUT, GONE = range(4)
+NO_GOAL, SETTLED, QUIET, ALL_GONE = range(4)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Who asks (`request` of devices in `states`), until when."""
+
+    name: str
+    request: int = NOBODY
+    states: tuple[int, ...] = ()
+    once: bool = False
+    goal: int = NO_GOAL
+    timers_rest: bool = False
+    limit_s: float = math.inf
+    is_ending: bool = False
+    """Still run after the first request to stop."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How a simulation stands, a few times a second."""
+
+    phase: str
+    devices: int
+    settled: int
+    registered: int
+    outstanding: int
+    received: int
+    seconds: float
+    """Since the phase began."""
+
+
+LOADS: Final = {
+    "live": (NOBODY, ()),
+    "register": (REGISTER, (NEW, REGISTERED, OUT)),
+    "update": (UPDATE, (REGISTERED,)),
+    "ping": (PING, (NEW, REGISTERED, OUT)),
+}
+
+
+def phases(options: Options) -> Iterator[Phase]:
+    """What happens, in order."""
+    registers = options.mode != "ping"
+    if registers:
+        yield Phase("registering", REGISTER, (NEW,), once=True, goal=SETTLED)
+    request, states = LOADS[options.mode]
+    limit = LOAD_DURATION_S if options.mode != "live" else math.inf
+    limit = options.duration_s if options.duration_s is not None else limit
+    yield Phase("running", request, states, limit_s=limit)
+    yield Phase("ending", goal=QUIET, timers_rest=True, limit_s=DRAIN_S, is_ending=True)
+    if registers and options.deregister:
+        yield Phase(
+            "leaving", DEREGISTER, (REGISTERED,), once=True, goal=ALL_GONE,
+            timers_rest=True, limit_s=LEAVE_S, is_ending=True,
+        )  # fmt: skip
+
+
+def register_datagram(options: Options, naming: Naming) -> tuple[bytes, int]:
+    """The Register of one device, and where its number stands in it."""
+    objects = simulated_objects(options.version, options.lifetime_s)
+    name = naming.stand_in(0)
+    query = [f"ep={name}", f"lt={options.lifetime_s}", f"lwm2m={options.version}", "b=U"]
+    datagram = build(
+        0,
+        2,
+        0,
+        bytes(4),
+        [(11, b"rd"), (12, 40), *((15, each.encode()) for each in query)],
+        registration_links(objects, STRUCTURED[options.version]).encode(),
+    )
+    at = datagram.index(f"ep={name}".encode()) + len(f"ep={naming.prefix}".encode())
+    return datagram, at
+
+
+def build_fleet(options: Options, at_ns: int, started_at_s: int) -> Fleet:
+    """The devices, none of them registered; `started_at_s` is Unix time at `at_ns`."""
+    naming = Naming(options.prefix, options.digits)
+    objects = simulated_objects(options.version, options.lifetime_s)
+    serving = Serving(catalogue(objects, options.version, naming, started_at_s))
+    datagram, digits_at = register_datagram(options, naming)
+    keeps_alive = options.mode in ("live", "update")
+    return Fleet(
+        options.devices,
+        serving,
+        datagram,
+        digits_at,
+        options.digits,
+        update_every_s=options.lifetime_s * options.update_at if keeps_alive else 0.0,
+        first_number=options.first,
+        now_ns=at_ns,
+        seed=options.seed,
+        ack_timeout_s=options.ack_timeout_s,
+    )
+
+
+class Simulation:
+    """A fleet and its sockets. `stop()` may be called from a signal handler."""
+
+    def __init__(self, options: Options, watch: Callable[[Snapshot], None]) -> None:
+        """Opens the sockets; ConfigError when that cannot be done. Sends nothing yet."""
+        self._options, self._watch = options, watch
+        self._transport: Transport = open_transport(
+            resolve(options.server), options.devices, options.sockets
+        )
+        self._fleet = build_fleet(options, now_ns(), int(time.time()))
+        self._stops = 0
+        self._report = Report(options.devices, options.seed)
+
+    def stop(self) -> None:
+        """First: end in order, devices leave. Second: end at once."""
+        self._stops += 1
+
+    def run(self) -> Report:
+        """Every phase in turn; then the sockets are closed."""
+        try:
+            for phase in phases(self._options):
+                if self._stops == 0 or (self._stops == 1 and phase.is_ending):
+                    self._run_phase(phase)
+        finally:
+            self._transport.close()
+        self._conclude()
+        return self._report
+
+    def _run_phase(self, phase: Phase) -> None:
+        fleet, began = self._fleet, now_ns()
+        fleet.quiet, fleet.goal = phase.timers_rest, phase.goal
+        fleet.load(
+            phase.request,
+            phase.states,
+            once=phase.once,
+            outstanding=self._options.outstanding,
+            rate=0.0 if phase.is_ending else self._options.rate,
+            now_ns=began,
+        )
+        measure = Measure(fleet, began)
+        self._until_over(phase, began)
+        self._report.phases.append(measure.finish(phase.name, now_ns()))
+        self._report.registered = max(self._report.registered, fleet.registered)
+
+    def _until_over(self, phase: Phase, began: int) -> None:
+        fleet, stops = self._fleet, self._stops
+        end = began + phase.limit_s * 1e9
+        heard, heard_at = -1, began
+        while self._stops == stops and not fleet.reached():
+            now = now_ns()
+            received = fleet.counters()["received"]
+            if received != heard:
+                heard, heard_at = received, now
+            silent = phase.goal == SETTLED and now - heard_at > SILENCE_S * 1e9
+            if silent:
+                self._report.notes.append(f"the server was silent for {SILENCE_S:.0f} s")
+                self._stops = max(self._stops, 1)
+            if silent or now >= end:
+                return
+            self._transport.run(fleet, min(SLICE_S, (end - now) / 1e9))
+            self._watch(self._snapshot(phase, received, (now - began) / 1e9))
+
+    def _snapshot(self, phase: Phase, received: int, seconds: float) -> Snapshot:
+        fleet = self._fleet
+        return Snapshot(
+            phase.name,
+            fleet.size,
+            fleet.settled,
+            fleet.registered,
+            fleet.outstanding,
+            received,
+            seconds,
+        )
+
+    def _conclude(self) -> None:
+        report, counters = self._report, self._fleet.counters()
+        report.counters = {name: n for name, n in counters.items() if isinstance(n, int)}
+        report.counters |= {"strangers": self._transport.strangers, "lost": self._transport.lost}
+        rows = [row for phase in report.phases for row in phase.rows]
+        if self._options.mode == "ping":
+            answered = sum(row.answered for row in rows)
+            report.complete = answered > 0 and not any(row.timeouts for row in rows)
+        else:
+            report.complete = report.registered == report.devices
+        self._note_worn_message_ids()
+
+    def _note_worn_message_ids(self) -> None:
+        for phase in self._report.phases:
+            window_s = min(phase.seconds, EXCHANGE_LIFETIME_S)
+            for row in phase.rows:
+                if row.started / phase.seconds * window_s > MESSAGE_IDS * self._report.devices:
+                    self._report.notes.append(
+                        f"{phase.name}: each device used its message ids up within "
+                        f"{EXCHANGE_LIFETIME_S} s and a server may see duplicates: use more devices"
+                    )

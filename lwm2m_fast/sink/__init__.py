@@ -1,0 +1,1 @@
+"""Sinks: who hears what happens to devices. One file each; server.py holds the ones in use."""

@@ -1,0 +1,81 @@
+"""Events for readers inside the process: the HTTP event stream, and whoever embeds the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from lwm2m_fast.core.events import Event
+
+
+class Subscription:
+    """Events from now on, in order, until close().
+
+    Never holds up the publisher: beyond `limit` waiting events the newest are dropped and counted.
+    """
+
+    def __init__(self, sink: StreamSink, endpoint: str | None, limit: int) -> None:
+        self.dropped = 0
+        self._sink = sink
+        self._endpoint = endpoint
+        self._limit = limit
+        self._waiting: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def offer(self, event: Event) -> None:
+        """Queue `event` if it is wanted and there is room."""
+        if self._endpoint is not None and event.endpoint != self._endpoint:
+            return
+        if len(self._waiting) >= self._limit:
+            self.dropped += 1
+            return
+        self._waiting.append(event)
+        self._arrived.set()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._closed:
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def close(self) -> None:
+        """End the iteration once what is waiting has been taken."""
+        self._closed = True
+        self._arrived.set()
+        self._sink.forget(self)
+
+
+class StreamSink:
+    """All subscriptions; `limit` is the queue of each.
+
+    `changed` is called whenever `listens` may have changed.
+    """
+
+    def __init__(self, limit: int, changed: Callable[[], None] = lambda: None) -> None:
+        self._limit = limit
+        self.changed = changed
+        self._open: set[Subscription] = set()
+
+    @property
+    def listens(self) -> bool:
+        return bool(self._open)
+
+    def subscribe(self, endpoint: str | None = None) -> Subscription:
+        subscription = Subscription(self, endpoint, self._limit)
+        self._open.add(subscription)
+        self.changed()
+        return subscription
+
+    def forget(self, subscription: Subscription) -> None:
+        self._open.discard(subscription)
+        self.changed()
+
+    def publish(self, events: Sequence[Event]) -> None:
+        for subscription in tuple(self._open):
+            for event in events:
+                subscription.offer(event)

@@ -1,0 +1,188 @@
+"""Where a configuration comes from, and what is said when it cannot be used.
+
+Each source wins over the next: command-line flags, environment (`LWM2M_FAST_COAP__PORT`), one
+TOML or YAML file with `${NAME:default}` in it, the defaults in config.py. Nothing else in the
+package reads the environment or a configuration file. Knows no setting by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource, SettingsError
+
+from lwm2m_fast.config import ENV_PREFIX, Config, sections, settings
+from lwm2m_fast.errors import ConfigError
+
+MAX_FILE_BYTES = 1 << 20
+
+
+class _Source(NamedTuple):
+    name: str
+    values: dict[str, Any]
+
+
+def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Config:
+    """The configuration from flags over environment over `file` over defaults.
+
+    `flags` is nested like the tree ({"coap": {"port": 0}}). Raises ConfigError with one line
+    per problem: the setting, where it was given, the value (never a secret's) and what is
+    allowed.
+    """
+    sources = [_Source("the command line", dict(flags or {})), _Source("", _environment())]
+    if file is not None:
+        sources.append(_Source(str(file), _read(file)))
+    problems = [
+        f"{name} (from {source.name or ENV_PREFIX + name.upper()}): must be a section with settings"
+        for source in sources
+        for name in sections()
+        if not isinstance(source.values.get(name, {}), Mapping)
+    ]
+    if problems:  # a section that is no section would be hidden by any other source's
+        raise ConfigError("\n".join(problems))
+    merged: dict[str, Any] = {}
+    for source in reversed(sources):
+        _merge(merged, source.values)
+    try:
+        return Config(**merged)
+    except ValidationError as error:
+        lines = [_explain(dict(problem), sources) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            into[key].update(value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _environment() -> dict[str, Any]:
+    known = sections()
+    unknown = [
+        f"{name}: no section is called {name[len(ENV_PREFIX) :].split('__')[0].lower()!r}"
+        for name in sorted(os.environ)
+        if name.upper().startswith(ENV_PREFIX)
+        and "__" in name
+        and name[len(ENV_PREFIX) :].split("__")[0].lower() not in known
+    ]
+    if unknown:
+        raise ConfigError("\n".join(f"{line}; there are {', '.join(known)}" for line in unknown))
+    try:
+        return EnvSettingsSource(Config)()
+    except SettingsError as error:
+        raise ConfigError(f"the environment cannot be read: {error}") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    parse = {".toml": _parse_toml, ".yaml": _parse_yaml, ".yml": _parse_yaml}.get(
+        file.suffix.lower()
+    )
+    if parse is None:
+        raise ConfigError(f"{file}: a configuration file ends in .toml, .yaml or .yml")
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigError(f"{file}: larger than the {MAX_FILE_BYTES} bytes allowed")
+    try:
+        values = parse(raw.decode("utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: {_syntax(error)}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file}: must hold sections, not {type(values).__name__}")
+    problems: list[str] = []
+    resolved = _resolve(values, (), problems)
+    if problems:
+        raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
+    return dict(resolved)
+
+
+def _syntax(error: Exception) -> str:
+    """What is wrong and where, without the line itself: there may be a secret in it."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem} (at line {mark.line + 1}, column {mark.column + 1})"
+    return " ".join(str(error).split())
+
+
+def _parse_toml(text: str) -> Any:
+    return tomllib.loads(text)
+
+
+def _parse_yaml(text: str) -> Any:
+    return yaml.safe_load(text) or {}
+
+
+# `${NAME}`, `${NAME:default}`; `$${` stands for a plain `${`.
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+
+
+def _resolve(value: Any, path: tuple[str, ...], problems: list[str]) -> Any:
+    """Every `${NAME:default}` in every string below `value` replaced; types come later."""
+    if isinstance(value, dict):
+        return {str(k): _resolve(v, (*path, str(k)), problems) for k, v in value.items()}
+    if not isinstance(value, str):
+        return value
+
+    def substitute(match: re.Match[str]) -> str:
+        name: str | None = match[1]
+        default: str | None = match[2]
+        if name is None:
+            return "${"
+        found = os.environ.get(name, default)
+        if found is None:
+            problems.append(
+                f"{'.'.join(path)}: ${{{name}}} is not in the environment and has no default "
+                f"(write ${{{name}:default}})"
+            )
+        return found or ""
+
+    return _VARIABLE.sub(substitute, value)
+
+
+def _explain(problem: dict[str, Any], sources: list[_Source]) -> str:
+    path = tuple(str(part) for part in problem["loc"])
+    where = ".".join(path) + _origin(path, sources)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting{_near(path)}"
+    setting = next(s for s in settings() if s.path == ".".join(path[: s.path.count(".") + 1]))
+    given = "the value given" if setting.is_secret else _shown(problem["input"])
+    return f"{where}: {given} is not allowed; it must be {setting.allowed}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return f"a {'section' if isinstance(value, dict) else 'list'}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _origin(path: tuple[str, ...], sources: list[_Source]) -> str:
+    for source in sources:
+        at: Any = source.values
+        for part in path:
+            at = at.get(part, ...) if isinstance(at, Mapping) else ...
+        if at is not ...:
+            return f" (from {source.name or ENV_PREFIX + '__'.join(path).upper()})"
+    return ""
+
+
+def _near(path: tuple[str, ...]) -> str:
+    """A hint for a misspelt name: the nearest in its section, else the same name elsewhere."""
+    names = {setting.path for setting in settings()} | set(sections())
+    close = difflib.get_close_matches(".".join(path), names, n=1, cutoff=0.6)
+    same = [name for name in sorted(names) if name.rpartition(".")[2] == path[-1]]
+    hint = close[:1] or same[:1]
+    return f"; did you mean {hint[0]}?" if hint else ""

@@ -1,0 +1,78 @@
+# Changes: the flat byte format in which the core tells a store what to keep.
+#
+# Pure bytes: which tables exist and what a row means is not known here. A blob is looked at
+# whole before anyone writes a byte of it, so that a malformed one is never half kept.
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from lwm2m_fast.cursor cimport reader_init
+from lwm2m_fast.errors import StoreError
+
+PUT = OP_PUT
+DELETE = OP_DELETE
+MAX_KEY_BYTES = KEY_BYTES
+MAX_VALUE_BYTES = VALUE_BYTES
+
+cdef dict REASONS = {
+    REFUSAL_SHORT: "the bytes end inside it",
+    REFUSAL_OP: "the operation is neither 1 (put) nor 2 (delete)",
+    REFUSAL_TABLE: "table 0 does not exist",
+    REFUSAL_KEY: f"a key has 1 to {KEY_BYTES} bytes",
+    REFUSAL_VALUE: f"a value has at most {VALUE_BYTES} bytes",
+    REFUSAL_DELETE: "a delete has no value",
+}
+
+
+cdef object _refused(Refusal why, Py_ssize_t offset):
+    return StoreError(f"changes refused: the change at byte {offset}: {REASONS[why]}")
+
+
+def check(bytes changes not None):
+    """How many changes there are; StoreError naming offset and reason when one is malformed."""
+    cdef Reader r
+    cdef Change change
+    cdef Refusal why
+    cdef Py_ssize_t count = 0
+    cdef const uint8_t *start = <const uint8_t *>PyBytes_AS_STRING(changes)
+    reader_init(&r, start, PyBytes_GET_SIZE(changes))
+    while reader_left(&r):
+        why = read_change(&r, &change)
+        if why != REFUSAL_NONE:
+            raise _refused(why, r.pos - start)
+        count += 1
+    return count
+
+
+def rows(bytes changes not None):
+    """The changes as (table, key, value) in order, value None for a delete; refuses as check()."""
+    cdef Reader r
+    cdef Change change
+    cdef Refusal why
+    cdef const uint8_t *start = <const uint8_t *>PyBytes_AS_STRING(changes)
+    cdef list found = []
+    reader_init(&r, start, PyBytes_GET_SIZE(changes))
+    while reader_left(&r):
+        why = read_change(&r, &change)
+        if why != REFUSAL_NONE:
+            raise _refused(why, r.pos - start)
+        key = PyBytes_FromStringAndSize(<const char *>change.key, change.key_size)
+        value = None
+        if change.op == OP_PUT:
+            value = PyBytes_FromStringAndSize(<const char *>change.value, change.value_size)
+        found.append((change.table, key, value))
+    return found
+
+
+def put(int table, bytes key not None, bytes value not None):
+    """The bytes of one put; what check() would refuse is built all the same."""
+    return _header(OP_PUT, table, len(key), len(value)) + key + value
+
+
+def delete(int table, bytes key not None):
+    """The bytes of one delete."""
+    return _header(OP_DELETE, table, len(key), 0) + key
+
+
+cdef bytes _header(int op, int table, Py_ssize_t key_size, Py_ssize_t value_size):
+    return (op.to_bytes(1, "big") + table.to_bytes(1, "big")
+            + key_size.to_bytes(2, "big") + value_size.to_bytes(4, "big"))

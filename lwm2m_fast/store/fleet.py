@@ -1,0 +1,79 @@
+"""What people configured, in LMDB: one table, keys led by their namespace.
+
+A stored key is u8 namespace size · namespace · key, so a namespace is a stretch of the key order.
+Every commit is on disk before it returns: the environment given must be a durable one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
+
+from lwm2m_fast.store.base import check_fleet_key, check_fleet_value, check_namespace
+from lwm2m_fast.store.environment import Environment, Transaction, page_of
+
+ITEMS = b"items"
+
+PAGE_ROWS = 512
+"""Rows per transaction of scan(): none is held while the caller thinks."""
+
+
+class LmdbFleet:
+    """FleetStore over a durable Environment."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        env.add_table(ITEMS)
+
+    def put(self, namespace: str, items: Iterable[tuple[bytes, bytes]]) -> None:
+        prefix = _prefix(namespace)
+        rows = [(prefix + check_fleet_key(key), check_fleet_value(value)) for key, value in items]
+        if rows:
+            self._env.write(lambda txn: txn.cursor(self._env.table(ITEMS)).putmulti(rows))
+
+    def delete(self, namespace: str, keys: Iterable[bytes]) -> int:
+        prefix = _prefix(namespace)
+        rows = [prefix + check_fleet_key(key) for key in keys]
+
+        def delete(txn: Transaction) -> int:
+            return sum(txn.delete(row, db=self._env.table(ITEMS)) for row in rows)
+
+        return self._env.write(delete) if rows else 0
+
+    def get(self, namespace: str, key: bytes) -> bytes | None:
+        row = _prefix(namespace) + check_fleet_key(key)
+        return self._env.read(lambda txn: txn.get(row, None, self._env.table(ITEMS)))
+
+    def scan(
+        self, namespace: str, after: bytes | None = None, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return self._scan(_prefix(namespace), after, limit)
+
+    def _scan(
+        self, prefix: bytes, after: bytes | None, limit: int | None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        while limit is None or limit > 0:
+            page = self._page(prefix, after, PAGE_ROWS if limit is None else min(PAGE_ROWS, limit))
+            if not page:
+                return
+            yield from page
+            after = page[-1][0]
+            limit = None if limit is None else limit - len(page)
+
+    def _page(self, prefix: bytes, after: bytes | None, size: int) -> list[tuple[bytes, bytes]]:
+        # The smallest key behind `after` is `after` and a zero byte.
+        start = prefix if after is None else prefix + after + b"\0"
+
+        def page(txn: Transaction) -> list[tuple[bytes, bytes]]:
+            cursor = txn.cursor(self._env.table(ITEMS))
+            if not cursor.set_range(start):
+                return []
+            rows = takewhile(lambda row: row[0].startswith(prefix), cursor.iternext())
+            return [(key[len(prefix) :], value) for key, value in page_of(rows, size)]
+
+        return self._env.read(page)
+
+
+def _prefix(namespace: str) -> bytes:
+    name = check_namespace(namespace)
+    return bytes([len(name)]) + name

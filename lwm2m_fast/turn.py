@@ -1,0 +1,286 @@
+"""The turn: what happens between a wake-up of the socket and the next, in an order that is law.
+
+Receive a batch, decide, bring the changes to the store; then answer; then tell. Owns the socket,
+the timer and the way to the store of one worker; knows no HTTP and no configuration file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from lwm2m_fast.committer import Committer
+from lwm2m_fast.core.engine import Engine, Output
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.datagram import Inbox
+from lwm2m_fast.errors import StoreError
+from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.sink.base import Sink
+from lwm2m_fast.store.base import StateStore
+
+_log = logging.getLogger("lwm2m_fast.turn")
+
+MAX_PENDING = 128
+"""Turns on their way to the store; beyond, nothing is received until some are kept."""
+
+PROBE_S = 1.0
+"""How often a store that failed is tried again."""
+
+WALL_CLOCK_S = 60.0
+"""How often the system's clock is looked at, for the times that are stored and shown."""
+
+FAULT_LOG_S = 10.0
+"""At most one of our own faults is logged in this time."""
+
+# A change that changes nothing: deleting a row that never was (see store/base.py).
+PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
+
+Answers = Sequence[tuple[int, str, int, int | None, bytes, bytes | None]]
+
+
+class Turns:
+    """Drives `engine` from `udp`, the clock and our own side's calls.
+
+    `resolve` gets the answers of devices to our requests, once each.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        udp: UdpEndpoint,
+        store: StateStore,
+        sinks: Sequence[Sink],
+        resolve: Callable[[Answers], None],
+        batches_per_wakeup: int,
+    ) -> None:
+        self._engine, self._udp, self._store, self._sinks = engine, udp, store, sinks
+        self._resolve = resolve
+        self._batches = batches_per_wakeup
+        self._inbox = Inbox()
+        self._loop = asyncio.get_running_loop()
+        self._committer = Committer(store, self._done)
+        self._pending: deque[tuple[Output, list[Event]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._wall_clock: asyncio.TimerHandle | None = None
+        self._next_probe: asyncio.TimerHandle | None = None
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._is_running = self._is_reading = self._is_blocked = False
+        self.store_problem: str | None = None
+        self.commits = self.commits_failed = self.faults = 0
+        self._fault_logged_at = -FAULT_LOG_S
+
+    def start(self) -> None:
+        """Begin to receive."""
+        self._is_running = True
+        self._watch_wall_clock()
+        self._choose_reading()
+        self._arm_timer()
+
+    async def stop(self) -> None:
+        """Stop receiving; keep and answer what was received."""
+        self._is_running = False
+        self._choose_reading()
+        for handle in (self._timer, self._wall_clock, self._next_probe):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._wall_clock = self._next_probe = None
+        await self._committer.stop()
+        if self._is_blocked:
+            self._loop.remove_writer(self._udp.fd)
+
+    # Receiving
+
+    def _choose_reading(self) -> None:
+        """Receive only what can be answered: not while the way out or the store is behind."""
+        wanted = self._is_running and not self._is_blocked and len(self._pending) < MAX_PENDING
+        if wanted == self._is_reading:
+            return
+        self._is_reading = wanted
+        if wanted:
+            self._loop.add_reader(self._udp.fd, self._on_readable)
+        else:
+            self._loop.remove_reader(self._udp.fd)
+
+    def _on_readable(self) -> None:
+        now = time.monotonic()
+        for _ in range(self._batches):
+            more = self._udp.receive(self._inbox)
+            try:
+                self._engine.receive(self._inbox, now)
+            except Exception as error:  # out of memory, say: the next batch may fare better
+                self._engine.fault = error
+            self._finish_turn()
+            if not more or not self._is_reading:
+                break
+        self._arm_timer()
+
+    def _finish_turn(self) -> None:
+        output = self._engine.take_output()
+        if not self._udp.send(self._engine.outbox):
+            self._wait_writable()
+        if output is not None:
+            self._finish_output(output)
+        if self._engine.fault is not None:
+            self._report_fault()
+
+    def _report_fault(self) -> None:
+        """Count every fault of our own; log one now and then, as a device may cause many."""
+        fault, self._engine.fault = self._engine.fault, None
+        self.faults += 1
+        if time.monotonic() >= self._fault_logged_at + FAULT_LOG_S:
+            self._fault_logged_at = time.monotonic()
+            _log.error("a request failed inside the server", exc_info=fault)
+
+    def _finish_output(self, output: Output) -> None:
+        if output.answers:
+            self._resolve(output.answers)
+        if output.turn:
+            self._pending.append((output, list(output.events)))
+            self._committer.submit(output)
+            self._choose_reading()
+        elif self._pending:  # told in order: behind what is not yet kept
+            self._pending[-1][1].extend(output.events)
+        else:
+            self._publish(output.events)
+
+    def _wait_writable(self) -> None:
+        """Take nothing more in while answers cannot leave."""
+        if not self._is_blocked:
+            self._is_blocked = True
+            self._choose_reading()
+            self._loop.add_writer(self._udp.fd, self._on_writable)
+
+    def _on_writable(self) -> None:
+        if self._udp.flush_backlog():
+            self._is_blocked = False
+            self._loop.remove_writer(self._udp.fd)
+            self._choose_reading()
+
+    # Keeping, answering, telling
+
+    def _done(self, turns: list[Output], error: StoreError | None) -> None:
+        if error is not None:
+            self._failed(turns, error)
+            return
+        self.commits += 1
+        self._engine.committed(turns[-1].turn)
+        for turn in turns:
+            _, events = self._pending.popleft()
+            if not self._udp.send(turn.held):
+                self._wait_writable()
+            self._publish(events)
+        while self._waiters and self._waiters[0][0] <= turns[-1].turn:
+            self._end_wait(None)
+        if not self._udp.send(self._engine.outbox):  # requests that waited for these turns
+            self._wait_writable()
+        self._choose_reading()
+        self._arm_timer()
+
+    def _failed(self, turns: list[Output], error: StoreError) -> None:
+        """Undo every turn that is not kept, and tell the devices to come back later."""
+        if not self._pending or self._pending[0][0] is not turns[0]:
+            return  # undone together with an earlier one
+        self.commits_failed += len(self._pending)
+        self.store_problem = str(error)
+        _log.error("the store failed; registrations are refused until it works", exc_info=error)
+        self._engine.failed(self._pending[0][0].turn)
+        for turn, _ in self._pending:
+            if not self._udp.send(turn.refusals()):
+                self._wait_writable()
+        self._pending.clear()
+        while self._waiters:
+            self._end_wait(error)
+        self._choose_reading()
+        self._engine.store_works = False
+        self._committer.resume()
+        self._finish_turn()  # requests that ended with what was undone
+        self._probe_later()
+
+    def _probe_later(self) -> None:
+        if self._is_running:
+            self._next_probe = self._loop.call_later(PROBE_S, self._probe)
+
+    def _probe(self) -> None:
+        asked = self._loop.run_in_executor(None, self._store.apply, PROBE)
+        asked.add_done_callback(self._probed)
+
+    def _probed(self, asked: asyncio.Future[None]) -> None:
+        if asked.cancelled():
+            return
+        if (error := asked.exception()) is not None:
+            self.store_problem = str(error)
+            self._probe_later()
+            return
+        _log.info("the store works again")
+        self.store_problem = None
+        self._engine.store_works = True
+        self._choose_reading()
+        self._arm_timer()
+
+    async def kept(self) -> None:
+        """Wait until the store has everything decided so far; StoreError when it has refused."""
+        if not self._pending:
+            return
+        kept: asyncio.Future[None] = self._loop.create_future()
+        self._waiters.append((self._pending[-1][0].turn, kept))
+        await kept
+
+    def _end_wait(self, error: StoreError | None) -> None:
+        _, kept = self._waiters.popleft()
+        if kept.done():  # its caller has gone
+            return
+        if error is None:
+            kept.set_result(None)
+        else:
+            kept.set_exception(StoreError(str(error)))
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        if events:
+            for sink in self._sinks:
+                sink.publish(events)
+
+    def listen(self) -> None:
+        """Make events exactly when a sink listens; call when that may have changed."""
+        self._engine.tells = any(sink.listens for sink in self._sinks)
+
+    # Time
+
+    def now(self) -> float:
+        """The moment to pass to the engine."""
+        return time.monotonic()
+
+    def act(self) -> None:
+        """Finish what a call of our own side has left to do."""
+        self._finish_turn()
+        self._arm_timer()
+
+    def _arm_timer(self) -> None:
+        due = self._engine.next_timer()
+        if due >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer_at = float("inf")
+        self._engine.handle_timer(time.monotonic())
+        self._finish_turn()
+        self._arm_timer()
+
+    def _watch_wall_clock(self) -> None:
+        self._engine.set_wall_clock(time.monotonic(), time.time())
+        self._wall_clock = self._loop.call_later(WALL_CLOCK_S, self._watch_wall_clock)
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "commits": self.commits,
+            "commits_failed": self.commits_failed,
+            "internal_faults": self.faults,
+            "commits_waiting": len(self._pending),
+        }

@@ -1,0 +1,61 @@
+# Builds every .pyx under lwm2m_fast/; no module is named here.
+#
+# A .pyx names its own C files in its first lines (`# distutils: sources = csrc/x.c`).
+# Switches, from the environment:
+#   LWM2M_FAST_DEBUG=1      bounds checks, no optimisation, symbols
+#   LWM2M_FAST_SANITIZE=1   AddressSanitizer, UndefinedBehaviorSanitizer, and a call per branch that
+#                           tests/fuzz/coverage.c answers; .ci/variant preloads it
+#   LWM2M_FAST_COVERAGE=1   line tracing for coverage
+#   LWM2M_FAST_ONLY=GLOB    compile only the .pyx files that match (while working on one room)
+#   LWM2M_FAST_ONLY=none    compile nothing: `make` compiles before it installs
+import os
+import sys
+import zlib
+from glob import glob
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+ONLY = os.environ.get("LWM2M_FAST_ONLY", "lwm2m_fast/**/*.pyx")
+JOBS = len(os.sched_getaffinity(0))
+DEBUG, SANITIZE, COVERAGE = (
+    os.environ.get(f"LWM2M_FAST_{name}") == "1" for name in ("DEBUG", "SANITIZE", "COVERAGE")
+)
+CHECKED = DEBUG or SANITIZE
+QUIET = ("unused-parameter", "unused-function", "sign-compare", "missing-field-initializers")
+
+compile_args = ["-std=gnu11", "-Wall", "-Wextra"]
+compile_args += [f"-Wno-{name}" for name in QUIET]
+compile_args += ["-O0", "-g3"] if DEBUG else ["-O1" if SANITIZE else "-O2", "-g1"]
+link_args = []
+if SANITIZE:
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    compile_args += [*sanitizers, "-fno-omit-frame-pointer", "-fsanitize-coverage=trace-pc"]
+    link_args += sanitizers
+macros = [("CYTHON_TRACE_NOGIL", "1")] if COVERAGE else []
+directives = {
+    "language_level": "3str", "embedsignature": True, "binding": False,
+    "boundscheck": CHECKED, "wraparound": False, "cdivision": True,
+    "initializedcheck": CHECKED, "linetrace": COVERAGE,
+}  # fmt: skip
+
+# What was built with other switches is built again: the C of each set of directives has its own
+# directory, and every object depends on the file that names the switches.
+switches = repr((compile_args, link_args, macros, directives))
+noted = Path("build/switches")
+noted.parent.mkdir(exist_ok=True)
+if not noted.exists() or noted.read_text() != switches:
+    noted.write_text(switches)
+build_dir = f"build/cython-{zlib.crc32(repr(directives).encode()):08x}"
+
+template = Extension(
+    "*", [ONLY], ["csrc"], macros, extra_compile_args=compile_args, extra_link_args=link_args
+)
+extensions = [] if ONLY == "none" else cythonize(
+    [template], nthreads=JOBS if sys.version_info < (3, 14) else 0,
+    build_dir=build_dir, compiler_directives=directives,
+)  # fmt: skip
+for extension in extensions:
+    extension.depends = [*extension.depends, *glob("csrc/*.h"), str(noted)]
+setup(ext_modules=extensions, options={"build_ext": {"parallel": JOBS}})

@@ -1,0 +1,230 @@
+"""An engine, its store, its clock and the far side of its socket; and what must be true of them.
+
+Keeps its own book of who is registered, from nothing but requests and the answers to them, and
+holds it against the engine's table and against the stored rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from random import Random
+
+from lwm2m_fast.core.engine import Output
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.datagram import Inbox
+from lwm2m_fast.wire.coap import parse
+from tests.fuzz import engine_kit, plain_coap
+from tests.fuzz.plain_coap import ACK, CON, NON, Plain
+
+CREATED, DELETED, CHANGED = 65, 66, 68
+SMALL_BYTES = 84
+"""What any request may be answered with, however short: header, token, every option, 16 bytes."""
+AMPLIFICATION = engine_kit.CONFIG.coap.amplification_limit
+SETTLED = ("registrations_current", "link_sets_current", "requests_current",
+           "block_transfers_current", "peers_current")  # fmt: skip
+
+Key = tuple[str, int | None, bytes]
+
+
+def key_of(address: str, message: Plain) -> Key:
+    """What ties an answer to its request: message id and token, or the token alone."""
+    piggybacked = message.type in (CON, ACK)
+    return address, message.mid if piggybacked else None, message.token
+
+
+class Conversation:
+    def __init__(self) -> None:
+        self.now, self.wall_ahead = engine_kit.START_S, engine_kit.WALL_S - engine_kit.START_S
+        self.random = Random(7)
+        self.engine, self.inbox = engine_kit.new_engine(self.random), Inbox()
+        self.stored: engine_kit.Rows = {}
+        self.pending: deque[tuple[Output, list[Event]]] = deque()
+        self.commits_at_once = True
+        self.asked: dict[Key, Plain | None] = {}
+        self.registered: dict[bytes, bytes] = {}
+        self.ids: set[bytes] = set()
+        self.is_exact = True  # False: two open requests look alike, the book cannot be kept
+        self.requests: dict[str, deque[Plain]] = defaultdict(deque)
+        self.calls: set[int] = set()
+        self.ended: list[int] = []
+        self.strangers: dict[str, int] = defaultdict(int)  # bytes that may still be sent there
+        self.known: set[str] = set()
+
+    # The far side
+
+    def receive(self, batch: list[tuple[str, bytes]]) -> None:
+        for address, data in batch:
+            self.strangers[address] += max(AMPLIFICATION * len(data), SMALL_BYTES)
+            self.note_request(address, data)
+        self.inbox.load(batch)
+        self.engine.receive(self.inbox, self.now)
+        self.finish()
+
+    def note_request(self, address: str, data: bytes) -> None:
+        try:
+            message = plain_coap.read(data)
+        except plain_coap.Malformed:
+            return
+        if message.code > 31:  # a response that fits shows that the address is no forgery
+            self.known.add(address)
+        elif message.code:
+            key = key_of(address, message)
+            alike = self.asked.get(key, message) == message
+            self.asked[key] = message if alike else None
+
+    def sent(self, datagrams: list[tuple[str, bytes]]) -> None:
+        for address, data in datagrams:
+            message = plain_coap.read(data)
+            assert parse(data)["bad_option"] == 0, data
+            if 0 < message.code < 32:
+                self.requests[address].append(message)
+                continue
+            self.strangers[address] -= len(data)
+            if message.code:
+                self.note_answer(address, message)
+            assert address in self.known or self.strangers[address] >= 0, (address, data)
+
+    def note_answer(self, address: str, message: Plain) -> None:
+        key = key_of(address, message)
+        assert message.type in (ACK, NON) and key in self.asked, (address, message)
+        request = self.asked[key]
+        if message.code == CHANGED:
+            self.known.add(address)
+        if message.code not in (CREATED, DELETED):
+            return
+        if request is None:
+            self.is_exact = False
+        elif message.code == CREATED:
+            self.note_created(request, message.texts(8)[1])
+        else:
+            gone = request.texts(11)[1]
+            self.registered = {n: i for n, i in self.registered.items() if i != gone}
+
+    def note_created(self, request: Plain, given: bytes) -> None:
+        (name,) = [text[3:] for text in request.texts(15) if text.startswith(b"ep=")]
+        if given not in self.ids:  # else an old answer that was repeated
+            self.ids.add(given)
+            self.registered[name] = given
+
+    # The turn, as turn.py does it
+
+    def finish(self) -> None:
+        output = self.engine.take_output()
+        self.sent(self.engine.outbox.drain())
+        assert self.engine.fault is None, self.engine.fault
+        if output is not None:
+            self.finish_output(output)
+        if self.commits_at_once:
+            self.commit()
+        self.check_bounds()
+
+    def finish_output(self, output: Output) -> None:
+        for call, *_ in output.answers:
+            self.calls.remove(call)
+            self.ended.append(call)
+        if output.turn:
+            self.pending.append((output, list(output.events)))
+        elif self.pending:
+            self.pending[-1][1].extend(output.events)
+        else:
+            self.tell(output.events)
+
+    def commit(self) -> None:
+        """The store has kept every turn that waited."""
+        for output, _ in self.pending:
+            engine_kit.apply(self.stored, output.changes)
+        if self.pending:
+            self.engine.committed(self.pending[-1][0].turn)
+        while self.pending:
+            output, events = self.pending.popleft()
+            self.sent(output.held.drain())
+            self.tell(events)
+        self.asked.clear()
+        self.strangers.clear()
+        self.check_table()
+
+    def fail(self) -> None:
+        """The store has refused every turn that waited."""
+        if not self.pending:
+            return
+        self.engine.failed(self.pending[0][0].turn)
+        for output, _ in self.pending:
+            for address, data in output.refusals().drain():
+                assert plain_coap.read(data).code == 163, data
+                self.sent([(address, data)])
+        self.pending.clear()
+        self.engine.store_works = False
+        self.commit()
+
+    def tell(self, events: list[Event]) -> None:
+        for event in events:
+            name, given = event.endpoint.encode(), event.data["registration_id"].encode()
+            if event.kind in ("expired", "deregistered") and self.registered.get(name) == given:
+                del self.registered[name]
+
+    # Time
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        for _ in range(60):
+            self.engine.handle_timer(self.now)
+            self.finish()
+            if self.engine.next_timer() > self.now:
+                return
+        raise AssertionError("what is due is never worked off")
+
+    # What must be true
+
+    def check_bounds(self) -> None:
+        counted = self.engine.counters()
+        assert counted["registrations_current"] <= engine_kit.MAX_DEVICES
+        assert counted["block_transfers_current"] <= engine_kit.MAX_BLOCK_TRANSFERS
+        assert counted["requests_current"] == len(self.calls) <= engine_kit.MAX_EXCHANGES
+        assert counted["link_sets_bytes"] <= engine_kit.MAX_LINK_BYTES
+        assert counted["outbox_waiting"] == 0
+
+    def check_table(self) -> None:
+        """Book, table and stored rows name the same devices."""
+        names = {key for table, key in self.stored if table == 1}
+        assert self.engine.device_count() == len(names)
+        if self.is_exact:
+            assert names == self.registered.keys()
+
+    def check_devices(self) -> None:
+        found = engine_kit.devices(self.engine)
+        ids = {name.encode(): device["registration_id"].encode() for name, device in found.items()}
+        assert {key for table, key in self.stored if table == 1} == ids.keys()
+        if self.is_exact:
+            assert ids == self.registered
+
+    def restart(self) -> None:
+        """A new engine from the stored rows knows the same devices."""
+        self.commit()
+        before = engine_kit.devices(self.engine)
+        engine = engine_kit.new_engine(self.random, self.now, self.now + self.wall_ahead)
+        registrations = sum(table == 1 for table, _ in self.stored)
+        assert engine_kit.load(engine, self.stored, self.now) >= registrations
+        after = engine_kit.devices(engine)
+        for device in (*before.values(), *after.values()):
+            del device["updated_at"], device["expires_at"]
+        assert before == after
+        self.engine = engine
+        self.requests.clear()
+        self.calls.clear()
+        self.known.clear()
+
+    def end(self) -> None:
+        """When all have left, and time has passed, nothing is left."""
+        self.engine.store_works = self.commits_at_once = True
+        self.commit()
+        self.check_devices()
+        for name in engine_kit.devices(self.engine):
+            self.engine.deregister(name, self.now)
+        self.finish()
+        for _ in range(3):
+            self.wait(400.0)
+        counted = self.engine.counters()
+        assert not any(counted[name] for name in SETTLED), counted
+        assert not self.calls
+        assert not self.registered or not self.is_exact
+        assert not any(table == 1 for table, _ in self.stored)

@@ -1,0 +1,14 @@
+# Invariant (fuzz_codec_table): refused with a PayloadError inside the payload, or the same values
+# after being written and read again.
+"""Any bytes as SenML-ETCH JSON."""
+
+from __future__ import annotations
+
+from tests.fuzz.fuzz_codec_table import JSON_WORDS, check_format, seeds
+
+SEEDS = seeds(320)
+WORDS = JSON_WORDS
+
+
+def check(data: bytes) -> None:
+    check_format(320, data)

@@ -1,0 +1,14 @@
+# Invariant (fuzz_codec_table): refused with a PayloadError inside the payload, or the same values
+# after being written and read again.
+"""Any bytes as SenML CBOR."""
+
+from __future__ import annotations
+
+from tests.fuzz.fuzz_codec_table import CBOR_WORDS, check_format, seeds
+
+SEEDS = seeds(112)
+WORDS = CBOR_WORDS
+
+
+def check(data: bytes) -> None:
+    check_format(112, data)

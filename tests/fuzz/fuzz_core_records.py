@@ -1,0 +1,100 @@
+# Invariant: loading any rows raises nothing; what load() takes is listed, and can be described as
+# JSON; and when every such registration is removed again, nothing is left: no link set, no device.
+"""Any bytes as the rows that a store gives back at start-up.
+
+The input is a sequence of rows: table 1, key size 1, value size 2, key, value.
+"""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+from lwm2m_fast.datagram import Inbox
+from tests.fuzz import engine_kit, plain_coap
+from tests.fuzz.mutate import mutate as mutate_bytes
+
+FIXED = 1 + 4 + 4 + 8 + 8 + 16 + 2 + 2 + 4 + 6 + 1 + 1 + 2 + 4 + 4
+WORDS = (
+    b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x07", b"\0\0\0\x08", b"\0", b"\x80", b"</1/0>",
+    b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"\x80\0\0\0\0\0\0\0", b"\xff\xfe", b"\x10", b"\x12",
+)  # fmt: skip
+
+
+def pack(rows: list[tuple[int, bytes, bytes]]) -> bytes:
+    return b"".join(
+        bytes([table, len(key)]) + len(value).to_bytes(2, "big") + key + value
+        for table, key, value in rows
+    )
+
+
+def unpack(data: bytes) -> list[tuple[int, bytes, bytes]]:
+    rows, at = [], 0
+    while at + 4 <= len(data):
+        table, key_size, value_size = (
+            data[at],
+            data[at + 1],
+            int.from_bytes(data[at + 2 : at + 4], "big"),
+        )
+        at += 4 + key_size + value_size
+        rows.append(
+            (table, data[at - key_size - value_size : at - value_size], data[at - value_size : at])
+        )
+    return rows
+
+
+def written(*names: bytes) -> list[tuple[int, bytes, bytes]]:
+    """The rows of devices that have registered, and been heard since."""
+    engine, inbox, stored = engine_kit.new_engine(), Inbox(), {}
+    for mid, name in enumerate(names, 1):
+        inbox.load([(f"192.0.2.{mid}:5683", plain_coap.register(name, mid))])
+        engine.receive(inbox, engine_kit.START_S)
+    output = engine.take_output()
+    assert output is not None
+    engine_kit.apply(stored, output.changes)
+    rows = [(table, key, value) for (table, key), value in stored.items()]
+    return [*rows, (2, bytes(4), int(engine_kit.WALL_S * 1000 + 5000).to_bytes(8, "big"))]
+
+
+SEEDS = (pack(written(b"a", b"b")), pack(written("é".encode() * 100)))
+
+
+def mutate(data: bytes, random: Random) -> bytes:
+    """One row changed, repeated or taken away; its sizes are right again."""
+    rows = unpack(data) or written(b"a")
+    at = random.randrange(len(rows))
+    table, key, value = rows[at]
+    part = random.randrange(6)
+    if part == 0:
+        key = mutate_bytes(key, random, WORDS)[:255]
+    elif part == 1:
+        rows.append((table, key[:1] + b"2", value))
+    elif part == 2:
+        table = random.choice((1, 2, 3))
+    else:
+        value = mutate_bytes(value, random, WORDS)
+    rows[at] = (table, key, value)
+    return pack(rows)
+
+
+def check(data: bytes) -> None:
+    stored = {(table, key): value for table, key, value in unpack(data)}
+    engine = engine_kit.new_engine()
+    taken = engine_kit.load(engine, stored, engine_kit.START_S)
+    assert engine.fault is None
+    found = engine_kit.devices(engine)
+    assert len(found) == engine.device_count() <= taken
+    assert len(found) <= engine_kit.MAX_DEVICES
+    json.dumps(list(found.values()))
+    engine.next_timer()
+    engine.handle_timer(engine_kit.START_S + 1)
+    for endpoint in found:
+        if engine.device(endpoint) is not None:
+            engine.deregister(endpoint, engine_kit.START_S + 1)
+    output = engine.take_output()
+    if output is not None and output.turn:
+        engine_kit.apply(stored, output.changes)
+        engine.committed(output.turn)
+    counted = engine.counters()
+    assert counted["registrations_current"] == counted["link_sets_current"] == 0
+    assert not any(key == name.encode() for name in found for _, key in stored)

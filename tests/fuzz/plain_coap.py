@@ -1,0 +1,198 @@
+"""CoAP datagrams in plain Python (RFC 7252, section 3), written from the RFC and nothing else.
+
+The second opinion for the compiled parser, and what mutations that keep the structure work on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+CON, NON, ACK, RST = range(4)
+OPTION_NUMBERS = (
+    1,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    11,
+    11,
+    12,
+    14,
+    15,
+    15,
+    15,
+    17,
+    23,
+    27,
+    28,
+    35,
+    39,
+    60,
+    65000,
+)
+VALUES = (
+    b"", b"\0", b"\x01", b"\x06", b"\x0e", b"\x18", b"\x28", b"rd", b"bs", b".well-known", b"core",
+    b"ep=a", b"ep=", b"lt=0", b"lt=abc", b"lt=4294967295", b"lwm2m=1.0", b"lwm2m=1.1", b"lwm2m=2.0",
+    b"b=U", b"b=UQ", b"b=UT", b"Q", b"sms=1", b"ep=" + b"x" * 255, b"\xff\xff", b"\0\0\0\0",
+)  # fmt: skip
+LINKS = b'</>;rt="oma.lwm2m";ct="60 110",</1/0>,</3/0>;ver=1.1,</3303/0>'
+
+
+class Malformed(ValueError):
+    """No CoAP message."""
+
+
+@dataclass
+class Plain:
+    """A message as its parts, options as they stand."""
+
+    type: int
+    code: int
+    mid: int
+    token: bytes = b""
+    options: list[tuple[int, bytes]] = field(default_factory=list)
+    payload: bytes = b""
+
+    def texts(self, number: int) -> list[bytes]:
+        return [value for n, value in self.options if n == number]
+
+
+class _Bytes:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, size: int) -> bytes:
+        if self.at + size > len(self.data):
+            raise Malformed("the bytes end")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def extended(self, nibble: int) -> int:
+        if nibble == 15:
+            raise Malformed("reserved")
+        size = max(0, nibble - 12)
+        return int.from_bytes(self.take(size), "big") + (
+            nibble if not size else 13 if size == 1 else 269
+        )
+
+
+def read(data: bytes) -> Plain:
+    """A datagram's parts, or Malformed."""
+    r = _Bytes(data)
+    first, code = r.take(2)
+    mid = int.from_bytes(r.take(2), "big")
+    if first >> 6 != 1:
+        raise Malformed("version")
+    if first & 15 > 8:
+        raise Malformed("token length")
+    message = Plain(first >> 4 & 3, code, mid, r.take(first & 15))
+    if code == 0 and (len(data) > 4 or message.type == NON):
+        raise Malformed("an empty message is four bytes, and confirmable, ACK or RST")
+    # Sections 4.2 and 4.3: which codes a type may carry; section 12.1: the classes in use.
+    if code and (message.type == RST or (message.type == ACK and code < 32)):
+        raise Malformed("this type does not carry this code")
+    if code >> 5 not in (0, 2, 3, 4, 5):
+        raise Malformed("reserved class")
+    number = 0
+    while r.at < len(data):
+        (head,) = r.take(1)
+        if head == 0xFF:
+            message.payload = data[r.at :]
+            if not message.payload:
+                raise Malformed("a payload marker and no payload")
+            break
+        number += r.extended(head >> 4)
+        if number > 65535:
+            raise Malformed("no such option")
+        message.options.append((number, r.take(r.extended(head & 15))))
+    return message
+
+
+def _nibble(value: int) -> tuple[int, bytes]:
+    if value < 13:
+        return value, b""
+    if value < 269:
+        return 13, bytes([value - 13])
+    return 14, (value - 269).to_bytes(2, "big")
+
+
+def write(message: Plain) -> bytes:
+    """The datagram; options in order of their numbers."""
+    data = bytearray([64 | message.type << 4 | len(message.token), message.code])
+    data += message.mid.to_bytes(2, "big") + message.token
+    last = 0
+    for number, value in sorted(message.options, key=lambda option: option[0]):
+        (delta, more), (size, rest) = _nibble(number - last), _nibble(len(value))
+        data += bytes([delta << 4 | size]) + more + rest + value
+        last = number
+    return bytes(data + (b"\xff" + message.payload if message.payload else b""))
+
+
+def _token(m: Plain, random: Random) -> None:
+    m.token = random.randbytes(random.randint(0, 8))
+
+
+def _mid(m: Plain, random: Random) -> None:
+    m.mid = random.choice((0, 1, m.mid, (m.mid + 1) % 65536, 65535))
+
+
+def _type(m: Plain, random: Random) -> None:
+    m.type = random.randrange(4)
+
+
+def _code(m: Plain, random: Random) -> None:
+    m.code = random.choice((0, 1, 2, 3, 4, 5, 31, 65, 68, 69, 95, 128, 132, 160, 191, 224))
+
+
+def _drop_option(m: Plain, random: Random) -> None:
+    if m.options:
+        del m.options[random.randrange(len(m.options))]
+
+
+def _add_option(m: Plain, random: Random) -> None:
+    m.options.append((random.choice(OPTION_NUMBERS), random.choice(VALUES)))
+
+
+def _repeat_option(m: Plain, random: Random) -> None:
+    if m.options:
+        m.options += [random.choice(m.options)] * random.choice((1, 1, 2, 40))
+
+
+def _set_option(m: Plain, random: Random) -> None:
+    if m.options:
+        at = random.randrange(len(m.options))
+        value = random.choice(
+            (random.choice(VALUES), random.randbytes(random.choice((1, 2, 3, 4, 300))))
+        )
+        m.options[at] = (m.options[at][0], value)
+
+
+def _payload(m: Plain, random: Random) -> None:
+    m.payload = random.choice((b"", b"x", LINKS, LINKS[:16], m.payload * 2, m.payload[:64]))[:1500]
+
+
+CHANGES = (
+    _token, _mid, _type, _code, _drop_option, _add_option, _add_option, _repeat_option, _set_option,
+    _payload,
+)  # fmt: skip
+
+
+def mutate(data: bytes, random: Random) -> bytes:
+    """A datagram with some parts changed; what is no datagram becomes one."""
+    try:
+        message = read(data)
+    except Malformed:
+        message = Plain(CON, 2, 1, b"tk", [(11, b"rd"), (15, b"ep=a"), (15, b"lwm2m=1.1")], LINKS)
+    for _ in range(random.choice((1, 1, 2, 4))):
+        random.choice(CHANGES)(message, random)
+    return write(message)
+
+
+def register(endpoint: bytes = b"a", mid: int = 1, payload: bytes = LINKS) -> bytes:
+    """A Register as most devices send it."""
+    options = [(11, b"rd"), (12, b"\x28"), (15, b"ep=" + endpoint), (15, b"lt=300")]
+    options += [(15, b"lwm2m=1.1"), (15, b"b=U"), (15, b"maker=x")]
+    return write(Plain(CON, 2, mid, b"tk", options, payload))

@@ -1,0 +1,144 @@
+"""The HTTP interface on a real socket in a real uvloop: it starts, streams, and stops in time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import uvloop
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "rest"))
+
+from fake_service import SECRETS, Api, FakeEvent, FakeService
+
+from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.rest.app import HttpServer
+from lwm2m_fast.rest.base import Answer
+
+BEARER = {"Authorization": f"Bearer {SECRETS['admin']}"}
+Scene = Callable[[FakeService, HttpServer, httpx.AsyncClient], Awaitable[None]]
+
+
+def served(scene: Scene) -> None:
+    """Play `scene` against a server on a free port; all of it within 20 s."""
+
+    async def played() -> None:
+        service = FakeService("dev-1", "a/b")
+        server = HttpServer(Api(service).app, "127.0.0.1", 0)
+        async with asyncio.timeout(20):
+            port = await server.start()
+            base = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=base, headers=BEARER, trust_env=False) as client:
+                try:
+                    await scene(service, server, client)
+                finally:
+                    await server.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(played())
+
+
+def test_a_request_over_a_socket_keeps_an_encoded_slash_in_the_endpoint() -> None:
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/api/v1/devices/a%2Fb/3/0/0")
+        assert answer.json()["endpoint"] == "a/b"
+        assert "server" not in answer.headers
+
+    served(scene)
+
+
+def test_signals_stay_with_whoever_had_them() -> None:
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        assert [signal.getsignal(number) for number in kept] == list(kept.values())
+
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    served(scene)
+
+
+def test_a_stop_with_open_streams_and_a_read_under_way_takes_less_than_two_seconds() -> None:
+    async def never(*given: object) -> Answer:
+        reading.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        service.read = never  # type: ignore[method-assign]
+        read = asyncio.create_task(client.get("/api/v1/devices/dev-1/3", timeout=30))
+        await reading.wait()
+        async with client.stream("GET", "/api/v1/events") as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == ": connected"
+            service.subscriptions[0].queue.put_nowait(FakeEvent("registered", "dev-1"))
+            seen = [await anext(lines) for _ in range(4)]
+            assert "event: registered" in seen
+            begun = time.monotonic()
+            await server.stop()
+            took.append(time.monotonic() - begun)
+            assert [line async for line in lines if line.startswith("event")] == []
+        assert service.subscriptions[0].is_closed
+        # uvicorn cancels what is left; its client sees a 500 or a closed connection.
+        (outcome,) = await asyncio.gather(read, return_exceptions=True)
+        assert isinstance(outcome, httpx.TransportError) or outcome.status_code >= 500
+
+    reading, took = asyncio.Event(), []
+    served(scene)
+    assert took[0] < 2.0
+
+
+def test_a_client_that_leaves_gives_its_subscription_back() -> None:
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        async with client.stream("GET", "/api/v1/events?endpoint=a%2Fb") as stream:
+            assert await anext(stream.aiter_lines()) == ": connected"
+            closed = asyncio.Event()
+            service.subscriptions[0].close = closed.set  # type: ignore[method-assign]
+        await closed.wait()
+        assert service.subscribed == ["a/b"]
+
+    served(scene)
+
+
+def test_a_server_can_be_started_again_on_the_port_it_had() -> None:
+    async def played() -> None:
+        first = HttpServer(Api(FakeService()).app, "127.0.0.1", 0)
+        port = await first.start()
+        await first.stop()
+        await first.stop()
+        second = HttpServer(Api(FakeService()).app, "127.0.0.1", port)
+        assert await second.start() == port
+        await second.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(played())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no.such.host.invalid"])
+def test_an_address_that_cannot_be_had_is_a_configuration_error(host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = HttpServer(Api(FakeService()).app, host, taken.getsockname()[1])
+        with pytest.raises(ConfigError, match=r"http\.(port|host)"):
+            asyncio.run(server.start())
+        asyncio.run(server.stop())
+
+
+def test_ipv6_is_listened_on() -> None:
+    async def played() -> None:
+        server = HttpServer(Api(FakeService()).app, "::1", 0)
+        port = await server.start()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://[::1]:{port}/healthz")
+        assert answer.status_code == 200
+        await server.stop()
+
+    if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(played())
