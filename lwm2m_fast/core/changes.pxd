@@ -14,13 +14,15 @@ from lwm2m_fast.cursor cimport Writer
 
 cdef enum:
     TABLE_REGISTRATION = 1        # key: endpoint name; value: see core/records
-    TABLE_CONTACT = 2             # key: slot, 4 bytes; value: unix ms of the last contact, 8 bytes
+    # key: the slots' number / CONTACT_SLOTS, 4 bytes; value: unix ms of each one's last contact,
+    # 8 bytes, 0 for a free slot
+    TABLE_CONTACT = 2
 
 cdef struct Step:
     uint32_t turn
     uint32_t slot
     Record *before                # NULL: it was added
-    Record *after                 # NULL: it was removed; both NULL: its contact was noted
+    Record *after                 # NULL: it was removed; both NULL: its row of contacts was written
     uint32_t peer                 # who has the held answer in its memory; NONE
 
 
@@ -36,7 +38,7 @@ cdef class Changes:
     cdef void add(self, Record *record) except *
     cdef void replace(self, uint32_t slot, Record *record) except *
     cdef void remove(self, uint32_t slot) except *
-    cdef void note_contact(self, uint32_t slot) except *
+    cdef void note_contacts(self, uint32_t slot) except *   # of the row that `slot` is in
     # This peer remembers the held answer to the newest change; undoing makes it forget.
     cdef void note_peer(self, uint32_t peer) noexcept
 
@@ -50,6 +52,7 @@ cdef class Changes:
     cdef void close_change(self, Writer *w) noexcept
     cdef int reserve_step(self) except -1
     cdef Step *step(self, size_t position) noexcept
+    cdef void renote_contacts(self, uint32_t slot) noexcept
     cdef void note_step(self, uint32_t slot, Record *before, Record *after) noexcept
     cdef int put_record(self, Writer *w, Record *record) except -1
     cdef void undo(self, Step *step, uint32_t turn) except *

@@ -4,10 +4,11 @@
 #
 #   op 1 (1 put, 2 delete) | table 1 | key size 2 | value size 4 | key | value
 
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp
 
-from lwm2m_fast.core.devices cimport Device
+from lwm2m_fast.core.devices cimport CONTACT_SLOTS, Device
 from lwm2m_fast.core.records cimport ID_RANDOM, NONE, record_endpoint, record_store, record_stored_size
 from lwm2m_fast.cursor cimport Writer, write_bytes, write_u8, write_u16, write_uint, writer_init
 
@@ -123,18 +124,32 @@ cdef class Changes:
                 or memcmp(&before.address, &after.address, sizeof(after.address))):
             self.requests.cancel_all(slot)
 
-    cdef void note_contact(self, uint32_t slot) except *:
+    cdef void note_contacts(self, uint32_t slot) except *:
+        """A row for 64 neighbours: a fleet that was heard is few rows to write, and to load."""
         cdef Writer w
         cdef uint8_t key[4]
+        cdef uint32_t row = slot // CONTACT_SLOTS, each
+        cdef int64_t heard
         cdef int i
         self.reserve_step()
         for i in range(4):
-            key[i] = <uint8_t>(slot >> 8 * (3 - i))
-        self.open_change(&w, OP_PUT, TABLE_CONTACT, key, 4, 8)
-        write_uint(&w, <unsigned long long>(self.state.devices.at(slot).seen_at
-                                            + self.state.wall_offset), 8)
+            key[i] = <uint8_t>(row >> 8 * (3 - i))
+        self.open_change(&w, OP_PUT, TABLE_CONTACT, key, 4, 8 * CONTACT_SLOTS)
+        for each in range(row * CONTACT_SLOTS, (row + 1) * CONTACT_SLOTS):
+            heard = 0
+            if each < self.state.devices.next_new and self.state.devices.at(each).record != NULL:
+                heard = self.state.devices.at(each).seen_at + self.state.wall_offset
+            write_uint(&w, <unsigned long long>heard, 8)
         self.close_change(&w)
+        self.state.devices.settle_contacts(slot)
         self.note_step(slot, NULL, NULL)
+
+    cdef void renote_contacts(self, uint32_t slot) noexcept:
+        """The row that `slot` is in is not stored after all."""
+        cdef uint32_t first = slot - slot % CONTACT_SLOTS, each
+        for each in range(first, min(first + CONTACT_SLOTS, self.state.devices.next_new)):
+            if self.state.devices.at(each).record != NULL:
+                self.state.devices.note_touched(self.state.devices.at(each), each)
 
     cdef void note_peer(self, uint32_t peer) noexcept:
         self.step(self.steps_count - 1).peer = peer
@@ -178,8 +193,7 @@ cdef class Changes:
         if step.peer != NONE:
             state.peers.forget_held(state.peers.at(step.peer), turn)
         if step.before == NULL and step.after == NULL:
-            if device.record != NULL:
-                state.devices.note_touched(device, step.slot)
+            self.renote_contacts(step.slot)
         elif step.before == NULL:
             self.requests.cancel_all(step.slot)
             state.devices.take(step.slot, state.now)

@@ -15,6 +15,12 @@ from lwm2m_fast.core.timers cimport TimerWheel
 
 cdef enum:
     FOREVER = 0x7FFFFFFFFFFFFFFF
+    CONTACT_SLOTS = 64            # neighbours whose last contacts are stored as one row
+
+# Device.touched
+cdef enum Touched:
+    TOUCHED_LISTED = 1            # in the list of contacts to be stored ...
+    TOUCHED_NEW = 2               # ... and heard since its row was last written
 
 # Times are milliseconds of the monotonic clock.
 cdef struct Device:
@@ -26,7 +32,7 @@ cdef struct Device:
     uint32_t next_touched         # of those whose contact is to be stored
     uint32_t requests             # head of the list of requests to it (core/requests), or NONE
     uint8_t random[6]             # of its registration id: an Update needs no look at the record
-    uint8_t touched               # in the list of contacts
+    uint8_t touched               # Touched bits
     uint8_t is_changing           # its newest change is on the way to the store ...
     uint32_t changed_turn         # ... with this turn
     uint8_t has_moved             # its address is not (for sure) where its id was sent
@@ -63,8 +69,10 @@ cdef class Devices:
 
     # The device was heard: its lifetime starts again.
     cdef void touch(self, Device *device, uint32_t slot, int64_t now) noexcept nogil
-    # The next slot touched since its contact was last stored, or NONE.
+    # A slot touched since its row of contacts was last written, or NONE; see settle_contacts().
     cdef uint32_t next_touched(self) noexcept nogil
+    # The row of contacts that `slot` is in is being written: nobody in it is new any more.
+    cdef void settle_contacts(self, uint32_t slot) noexcept nogil
     cdef void note_touched(self, Device *device, uint32_t slot) noexcept nogil
     # Up to `limit` slots whose lifetime and grace are over.
     cdef int expired(self, int64_t now, uint32_t *slots, int limit) noexcept

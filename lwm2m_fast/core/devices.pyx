@@ -172,9 +172,10 @@ cdef class Devices:
         self.note_touched(device, slot)
 
     cdef void note_touched(self, Device *device, uint32_t slot) noexcept nogil:
-        if device.touched:
+        cdef bint is_listed = device.touched & TOUCHED_LISTED != 0
+        device.touched = TOUCHED_LISTED | TOUCHED_NEW
+        if is_listed:
             return
-        device.touched = True
         device.next_touched = NONE
         if self.touched_tail == NONE:
             self.touched_head = slot
@@ -184,17 +185,26 @@ cdef class Devices:
         self.touched_count += 1
 
     cdef uint32_t next_touched(self) noexcept nogil:
+        cdef Device *device
         cdef uint32_t slot
+        cdef bint is_new
         while self.touched_head != NONE:
             slot = self.touched_head
-            self.touched_head = self.at(slot).next_touched
+            device = self.at(slot)
+            self.touched_head = device.next_touched
             if self.touched_head == NONE:
                 self.touched_tail = NONE
-            self.at(slot).touched = False
+            is_new = device.touched & TOUCHED_NEW != 0
+            device.touched = 0
             self.touched_count -= 1
-            if self.at(slot).record != NULL:
+            if is_new and device.record != NULL:
                 return slot
         return NONE
+
+    cdef void settle_contacts(self, uint32_t slot) noexcept nogil:
+        cdef uint32_t first = slot - slot % CONTACT_SLOTS, each
+        for each in range(first, min(first + CONTACT_SLOTS, self.next_new)):
+            self.at(each).touched &= TOUCHED_LISTED
 
     cdef int expired(self, int64_t now, uint32_t *slots, int limit) noexcept:
         cdef int rung = <int>self.wheel.advance(now, slots, <uint32_t>limit)

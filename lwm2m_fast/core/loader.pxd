@@ -16,5 +16,5 @@ cdef class Loader:
     # Private.
     cdef bint load_registration(self, bytes key, Reader *r) except -1
     cdef bint is_taken(self, uint32_t slot) noexcept
-    cdef bint load_contact(self, bytes key, Reader *r) except -1
+    cdef bint load_contacts(self, bytes key, Reader *r) except -1
     cdef void set_seen(self, uint32_t slot, int64_t seen) except *

@@ -3,11 +3,15 @@
 from libc.stdint cimport uint8_t
 
 from lwm2m_fast.core.changes cimport TABLE_CONTACT, TABLE_REGISTRATION
-from lwm2m_fast.core.devices cimport FOREVER, Device
+from lwm2m_fast.core.devices cimport CONTACT_SLOTS, FOREVER, Device
 from lwm2m_fast.core.links cimport INTERNED
 from lwm2m_fast.core.records cimport Links, Record, record_load
 from lwm2m_fast.cursor cimport read_uint, reader_init
 from lwm2m_fast.wire.link cimport LinkError
+
+
+cdef enum:
+    MAX_SLOT = 0x3FFFFFFF         # a registration id has 30 bits for it
 
 
 cdef class Loader:
@@ -20,7 +24,7 @@ cdef class Loader:
         reader_init(&r, <const uint8_t *><const char *>value, len(value))
         if table == TABLE_REGISTRATION:
             return self.load_registration(key, &r)
-        return table == TABLE_CONTACT and self.load_contact(key, &r)
+        return table == TABLE_CONTACT and self.load_contacts(key, &r)
 
     cdef bint load_registration(self, bytes key, Reader *r) except -1:
         cdef const uint8_t *raw = NULL
@@ -45,18 +49,21 @@ cdef class Loader:
         return (slot < self.state.devices.next_new
                 and self.state.devices.at(slot).record != NULL)
 
-    cdef bint load_contact(self, bytes key, Reader *r) except -1:
+    cdef bint load_contacts(self, bytes key, Reader *r) except -1:
         cdef Reader k
-        cdef int64_t high, seen
-        cdef uint32_t slot
-        if len(key) != 4 or r.end - r.pos != 8:
+        cdef int64_t seen
+        cdef uint32_t row, slot
+        if len(key) != 4 or r.end - r.pos != 8 * CONTACT_SLOTS:
             return False
         reader_init(&k, <const uint8_t *><const char *>key, 4)
-        slot = <uint32_t>read_uint(&k, 4)
-        high = read_uint(r, 4)
-        seen = (high << 32 | read_uint(r, 4)) - self.state.wall_offset
-        if self.is_taken(slot) and seen > self.state.devices.at(slot).seen_at:
-            self.set_seen(slot, seen)
+        row = <uint32_t>read_uint(&k, 4)
+        if row > MAX_SLOT // CONTACT_SLOTS:
+            return False
+        for slot in range(row * CONTACT_SLOTS, (row + 1) * CONTACT_SLOTS):
+            seen = <int64_t>read_uint(r, 4) << 32
+            seen = (seen | <int64_t>read_uint(r, 4)) - self.state.wall_offset
+            if self.is_taken(slot) and seen > self.state.devices.at(slot).seen_at:
+                self.set_seen(slot, seen)
         return True
 
     cdef void set_seen(self, uint32_t slot, int64_t seen) except *:

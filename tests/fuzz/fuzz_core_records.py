@@ -54,7 +54,8 @@ def written(*names: bytes) -> list[tuple[int, bytes, bytes]]:
     assert output is not None
     engine_kit.apply(stored, output.changes)
     rows = [(table, key, value) for (table, key), value in stored.items()]
-    return [*rows, (2, bytes(4), int(engine_kit.WALL_S * 1000 + 5000).to_bytes(8, "big"))]
+    heard = int(engine_kit.WALL_S * 1000 + 5000).to_bytes(8, "big")
+    return [*rows, (2, bytes(4), heard + bytes(8 * 63))]
 
 
 SEEDS = (pack(written(b"a", b"b")), pack(written("é".encode() * 100)))

@@ -245,19 +245,69 @@ def test_of_two_rows_for_one_slot_one_is_passed_over():
     assert (world.engine.device_count(), world.passed_over) == (1, 1)
 
 
-@pytest.mark.parametrize("key, value", [(b"\0\0\0", bytes(8)), (bytes(4), bytes(7)), (b"", b"")])
+def contacts(first: bytes) -> bytes:
+    """A row of 64 contacts, of which the first slot has one."""
+    return first + bytes(8 * 63)
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        (b"\0\0\0", bytes(512)),
+        (bytes(4), bytes(511)),
+        (bytes(4), bytes(8)),
+        (b"\xff" * 4, bytes(512)),
+        (b"", b""),
+    ],
+)
 def test_a_damaged_contact_is_passed_over(key, value):
     world = World({(REGISTRATIONS, KEY): VALUE, (CONTACTS, key): value})
     assert (world.engine.device_count(), world.passed_over) == (1, 1)
 
 
 def test_a_contact_of_nobody_is_ignored():
-    rows = {(REGISTRATIONS, KEY): VALUE, (CONTACTS, b"\0\0\x07\0"): bytes(8)}
+    rows = {(REGISTRATIONS, KEY): VALUE, (CONTACTS, b"\0\0\x07\0"): contacts(b"\0\0\0\1" * 2)}
     assert World(rows).engine.device_count() == 1
 
 
+def test_the_contacts_of_neighbours_are_one_row_and_each_has_its_own_moment():
+    world = World()
+    locations = {}
+    for number in range(70):
+        device = world.device(f"192.0.2.{number + 1}:5683")
+        locations[device] = device.register(f"dev-{number}", lifetime=86400)
+    for number, (device, location) in enumerate(locations.items()):
+        if number % 2:
+            device.update(location)
+        world.after(1)
+    world.after(120)
+    assert [key for table, key in world.rows if table == CONTACTS] == [bytes(4), b"\0\0\0\1"]
+    shown = {d["endpoint"]: d["updated_at"] for d in world.engine.devices(0, 100)[0]}
+    after = world.restarted()
+    assert shown == {d["endpoint"]: d["updated_at"] for d in after.engine.devices(0, 100)[0]}
+    assert shown["dev-69"] - shown["dev-1"] == 68
+
+
+def test_a_row_that_was_written_is_written_again_only_when_somebody_in_it_is_heard():
+    world = World()
+    devices = [world.device(f"192.0.2.{number + 1}:5683") for number in range(3)]
+    locations = [each.register(f"dev-{n}", lifetime=86400) for n, each in enumerate(devices)]
+    for each, location in zip(devices, locations, strict=True):
+        each.update(location)
+    turns: list[int] = []
+    commit_one = world.commit_one
+    world.commit_one = lambda: (turns.append(world.waiting[0].turn), commit_one())
+    world.after(61)
+    assert len(turns) == 1, "three neighbours are one row in one turn"
+    world.after(200)
+    assert len(turns) == 1
+    devices[2].update(locations[2])
+    world.after(61)
+    assert len(turns) == 2
+
+
 def test_a_contact_far_in_the_future_counts_as_now():
-    rows = {(REGISTRATIONS, KEY): VALUE, (CONTACTS, bytes(4)): b"\x7f" + b"\xff" * 7}
+    rows = {(REGISTRATIONS, KEY): VALUE, (CONTACTS, bytes(4)): contacts(b"\x7f" + b"\xff" * 7)}
     world = World(rows)
     assert world.shown("dev-1")["updated_at"] == UNIX
 

@@ -414,7 +414,8 @@ def test_an_update_of_the_time_is_written_within_the_interval():
     world.device().update(location)
     world.at(START + 60.1)
     contacts = {key: value for (table, key), value in world.rows.items() if table == 2}
-    assert contacts == {b"\0\0\0\0": int((UNIX + 10) * 1000).to_bytes(8, "big")}
+    heard = int((UNIX + 10) * 1000).to_bytes(8, "big")
+    assert contacts == {b"\0\0\0\0": heard + bytes(8 * 63)}, "of 64 neighbours one is there"
     rows = dict(world.rows)
     world.at(START + 300)
     assert world.rows == rows, "nothing new was heard"
@@ -435,13 +436,20 @@ def test_a_contact_that_the_store_refused_is_written_later():
 
 
 def test_many_contacts_are_written_in_slices():
+    """A row is 64 neighbours, a turn at most 256 rows: 16,500 devices are 258 rows in two turns."""
     world = World(contact_flush_s=60.0)
-    locations = {}
-    for number in range(600):
-        device = world.device(f"192.0.2.1:{1000 + number}")
-        locations[device] = device.register(f"dev-{number}", lifetime=86400)
+    heard = {}
+    for number in range(16_500):
+        device = world.device(f"192.0.2.{number >> 13}:{1000 + (number & 8191)}")
+        location = device.register(f"dev-{number}", lifetime=86400)
+        if number % 64 == 0:
+            heard[device] = location
     world.at(START + 1)
-    for device, location in locations.items():
+    for device, location in heard.items():
         device.update(location)
+    turns: list[int] = []
+    commit_one = world.commit_one
+    world.commit_one = lambda: (turns.append(world.waiting[0].turn), commit_one())
     world.at(START + 62)
-    assert len([key for table, key in world.rows if table == 2]) == 600
+    assert len([key for table, key in world.rows if table == 2]) == 258
+    assert len(turns) == 2
