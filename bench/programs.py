@@ -23,7 +23,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "echo": ("echo.c",),
     "ceiling": ("ceiling.c",),
     "coap_load": ("coap_load.c", *_LOAD),
-    "device_load": ("device_load.c", *_LOAD),
+    "device_load": ("device_load.c", "reports.c", *_LOAD),
     "probe": ("probe.c", "measure.c", "options.c"),
     "marks.so": ("marks.c",),
 }

@@ -1,6 +1,6 @@
-/* The little of CoAP (RFC 7252, section 3) that load programs and ceilings need: header, options
- * written in rising order, options walked. Own to bench/: the server's parser must not measure
- * itself.
+/* The little of CoAP (RFC 7252, section 3) that load programs and ceilings
+ * need: header, options written in rising order, options walked. Own to bench/:
+ * the server's parser must not measure itself.
  *
  * Nothing here remembers a message. */
 #ifndef BENCH_COAP_H
@@ -21,7 +21,13 @@ enum {
     COAP_CONTENT = 69  /* 2.05 */
 };
 
-enum { COAP_LOCATION_PATH = 8, COAP_URI_PATH = 11, COAP_CONTENT_FORMAT = 12, COAP_URI_QUERY = 15 };
+enum {
+    COAP_OBSERVE = 6,
+    COAP_LOCATION_PATH = 8,
+    COAP_URI_PATH = 11,
+    COAP_CONTENT_FORMAT = 12,
+    COAP_URI_QUERY = 15
+};
 
 #define COAP_TOKEN_MAX 8
 
@@ -52,8 +58,8 @@ static inline size_t coap_header(uint8_t *out, int type, int code, uint16_t mid,
     return 4 + token_size;
 }
 
-/* Write one option after option number `*last`; number and size differences below 269.
- * Returns the bytes written. */
+/* Write one option after option number `*last`; number and size differences
+ * below 269. Returns the bytes written. */
 static inline size_t coap_option(uint8_t *out, int *last, int number, const void *value,
                                  size_t size) {
     size_t used = 1;
@@ -77,7 +83,8 @@ static inline coap_walk coap_options(const uint8_t *message, size_t size) {
     return (coap_walk){message + 4 + coap_token_size(message), message + size, 0, NULL, 0};
 }
 
-/* Length and delta share one form (section 3.1); -1 when it is cut short or the reserved 15. */
+/* Length and delta share one form (section 3.1); -1 when it is cut short or the
+ * reserved 15. */
 static inline int coap_extended(coap_walk *walk, int nibble) {
     if (nibble < 13) return nibble;
     if (nibble == 13 && walk->end - walk->at >= 1) return 13 + *walk->at++;
@@ -88,7 +95,8 @@ static inline int coap_extended(coap_walk *walk, int nibble) {
     return -1;
 }
 
-/* Step to the next option: 1, or 0 at the payload marker, the end or a broken option. */
+/* Step to the next option: 1, or 0 at the payload marker, the end or a broken
+ * option. */
 static inline int coap_next(coap_walk *walk) {
     if (walk->at >= walk->end || *walk->at == 0xff) return 0;
     int head = *walk->at++;

@@ -1,18 +1,25 @@
-/* A fleet of LwM2M devices that asks as fast as it is answered, or at a given rate.
+/* A fleet of LwM2M devices that asks as fast as it is answered, or at a given
+ * rate.
  *
  *   device_load --mode upd --port 5683 --pid SERVER --devices 1000
  *
- * Modes: reg (every device registers again and again), upd (register once, then Updates), ping
- * (CoAP ping, answered by a reset), idle (register, then sit for --seconds). All but reg and ping
- * register the whole fleet first, unless --locations names a file that --save wrote.
+ * Modes: reg (every device registers again and again), upd (register once, then
+ * Updates), ping (CoAP ping, answered by a reset), send (POST /dp), notify
+ * (confirmable notifications), burst (16 notifications, the last one
+ * confirmable; one burst counts as one answer), serve (answer the server's
+ * reads), idle (register, then sit for --seconds). All but reg and ping
+ * register the whole fleet first, unless --locations names a file that --save
+ * wrote; notify and burst then wait until the server observes every device,
+ * unless --observed is 0.
  *
- * Prints one line of JSON; with --save also writes every device's location, so that a later run can
- * prove that the server still knows them. Knows plain UDP only, and answers no request of the
- * server. */
+ * Prints one line of JSON; with --save also writes every device's location, so
+ * that a later run can prove that the server still knows them. Knows plain UDP
+ * only. */
 #define _GNU_SOURCE
 #include "coap.h"
 #include "load.h"
 #include "options.h"
+#include "reports.h"
 #include "sources.h"
 
 #include <stdio.h>
@@ -31,18 +38,18 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    int needs_registration;
+    int needs_registration, needs_observation;
     size_t (*build)(uint32_t device, uint16_t mid, uint8_t *out); /* NULL: asks nothing */
 } mode;
 
 static unsigned port = 5683, devices = 1000, shared, outstanding = 64, pid, cpu = 1, server_cpu;
-static unsigned models = 1, once, setup_outstanding = 256, first_port, first_mid;
+static unsigned models = 1, once, setup_outstanding = 256, first_port, first_mid, observed = 1;
 static double rate, seconds = 2.5, warm = 0.5, timeout = 2;
 static const char *mode_name = "upd", *prefix = "dev", *save_file = "", *locations_file = "";
 static const char *lifetime = "86400";
 
 static const option OPTIONS[] = {
-    {"mode", OPTION_TEXT, &mode_name, "reg | upd | ping | idle"},
+    {"mode", OPTION_TEXT, &mode_name, "reg | upd | ping | send | notify | burst | serve | idle"},
     {"port", OPTION_WHOLE, &port, "of the server on 127.0.0.1"},
     {"devices", OPTION_WHOLE, &devices, "in the fleet"},
     {"shared", OPTION_WHOLE, &shared, "sockets that carry them; 0: one each"},
@@ -56,6 +63,7 @@ static const option OPTIONS[] = {
     {"seconds", OPTION_REAL, &seconds, "measured"},
     {"warm", OPTION_REAL, &warm, "seconds before that"},
     {"once", OPTION_WHOLE, &once, "1: every device asks exactly once instead"},
+    {"observed", OPTION_WHOLE, &observed, "0: the server observes nobody, tokens are made up"},
     {"first-mid", OPTION_WHOLE, &first_mid, "where message ids begin; else by the clock"},
     {"timeout", OPTION_REAL, &timeout, "seconds after which a request counts as lost"},
     {"save", OPTION_TEXT, &save_file, "write all locations to this file"},
@@ -68,8 +76,8 @@ static const option OPTIONS[] = {
 
 static location *fleet;
 
-/* Ten links: the root with what the device speaks, and nine instances. The last one differs from
- * model to model. */
+/* Ten links: the root with what the device speaks, and nine instances. The last
+ * one differs from model to model. */
 static size_t links(uint32_t device, uint8_t *out) {
     static const char common[] = "</>;rt=\"oma.lwm2m\";ct=\"60 110 112 11542 11543\",</1/0>,"
                                  "</2/0>,</3/0>,</4/0>,</5/0>,</6/0>,</7/0>,</3303/0>,</3303/";
@@ -118,10 +126,14 @@ static size_t build_ping(uint32_t device, uint16_t mid, uint8_t *out) {
 }
 
 static const mode MODES[] = {
-    {"reg", 0, build_register},
-    {"upd", 1, build_update},
-    {"ping", 0, build_ping},
-    {"idle", 1, NULL},
+    {"reg", 0, 0, build_register},
+    {"upd", 1, 0, build_update},
+    {"ping", 0, 0, build_ping},
+    {"send", 1, 0, reports_send},
+    {"notify", 1, 1, reports_notify},
+    {"burst", 1, 1, reports_burst},
+    {"serve", 1, 0, NULL},
+    {"idle", 1, 0, NULL},
 };
 
 static void keep_location(uint32_t device, const uint8_t *in, size_t size) {
@@ -153,13 +165,19 @@ static int has_token(const uint8_t *in, uint16_t mid) {
     return coap_token_size(in) == TOKEN_BYTES && (in[4] << 8 | in[5]) == mid;
 }
 
-/* A separate answer (RFC 7252, section 5.2.2): acknowledged, and found by its token. Requests of
- * the server are reset. */
+/* A separate answer (RFC 7252, section 5.2.2): acknowledged, and found by its
+ * token. */
 static load_verdict receive_separate(uint32_t device, uint16_t mid, const uint8_t *in,
                                      size_t size) {
     int is_answer = in[1] >> 5 >= 2 && has_token(in, mid);
+    if (!is_answer && in[1] >> 5 == 0 && in[1] != COAP_EMPTY) return LOAD_STRAY; /* aside */
     if (coap_type(in) == COAP_CON) reply_empty(device, is_answer ? COAP_ACK : COAP_RST, in);
     return is_answer ? take_answer(device, in, size) : LOAD_STRAY;
+}
+
+/* A notification is answered by an empty ACK; nothing else is. */
+static int is_notifying(void) {
+    return !strcmp(mode_name, "notify") || !strcmp(mode_name, "burst");
 }
 
 static load_verdict receive(uint32_t device, uint16_t mid, const uint8_t *in, size_t size) {
@@ -171,7 +189,7 @@ static load_verdict receive(uint32_t device, uint16_t mid, const uint8_t *in, si
         load_code(COAP_EMPTY);
         return !strcmp(mode_name, "ping") ? LOAD_ANSWER : LOAD_BAD;
     }
-    if (in[1] == COAP_EMPTY) return LOAD_WAIT;
+    if (in[1] == COAP_EMPTY) return is_notifying() ? LOAD_ANSWER : LOAD_WAIT;
     return has_token(in, mid) ? take_answer(device, in, size) : LOAD_BAD;
 }
 
@@ -230,11 +248,23 @@ static void set_up(load_plan plan) {
     exit(1);
 }
 
+static int is_observed(void) {
+    return reports_observed() == devices;
+}
+
+static void await_observation(load_plan plan) {
+    if (load_listen_until(&plan, 30, is_observed)) return;
+    printf("\"error\":\"%u of %u devices are observed\"}\n", reports_observed(), devices);
+    exit(1);
+}
+
 static void measure(const mode *chosen, load_plan plan) {
     static load_result result;
     plan.build = chosen->build;
     if (chosen->build)
         load_run(&plan, &result);
+    else if (!strcmp(chosen->name, "serve"))
+        load_listen(&plan, &result);
     else
         usleep((useconds_t)(seconds * 1e6));
     load_print(&result);
@@ -250,6 +280,7 @@ int main(int count, char **words) {
         return 2;
     }
     measure_pin((int)cpu);
+    reports_prepare(devices);
     sources_open(devices, shared, (uint16_t)first_port, (uint16_t)port);
     load_plan plan = {.sources = devices,
                       .outstanding = outstanding,
@@ -261,14 +292,17 @@ int main(int count, char **words) {
                       .duration_s = seconds,
                       .server_pid = (int)pid,
                       .server_cpu = (int)server_cpu,
-                      .receive = receive};
-    printf("{\"program\":\"device_load\",\"mode\":\"%s\",\"devices\":%u,\"outstanding\":%u,",
+                      .receive = receive,
+                      .aside = reports_serve};
+    printf("{\"program\":\"device_load\",\"mode\":\"%s\",\"devices\":%u,"
+           "\"outstanding\":%u,",
            mode_name, devices, outstanding);
     print_memory("before");
     if (*locations_file)
         move_locations(locations_file, "r");
     else if (chosen->needs_registration)
         set_up(plan);
+    if (chosen->needs_observation && observed) await_observation(plan);
     print_memory("loaded");
     measure(chosen, plan);
     if (*save_file) move_locations(save_file, "w");

@@ -11,8 +11,9 @@
 #define TRIES_MAX 5
 #define BURST 256 /* requests sent between two looks at the answers */
 
-/* One request per source; those under way are linked in the order they were sent, so that the
- * oldest is always at hand and no timeout needs a scan over a million sources. */
+/* One request per source; those under way are linked in the order they were
+ * sent, so that the oldest is always at hand and no timeout needs a scan over a
+ * million sources. */
 typedef struct {
     uint64_t sent_at;
     uint32_t older, newer;
@@ -56,7 +57,8 @@ static void ask(uint32_t index, uint64_t due_at) {
     result->request_bytes += size;
 }
 
-/* The next source that has nothing under way; NONE when all wait or, once, all have asked. */
+/* The next source that has nothing under way; NONE when all wait or, once, all
+ * have asked. */
 static uint32_t next_idle(void) {
     for (uint32_t looked = 0; looked < plan->sources; looked++) {
         if (cursor == plan->sources) {
@@ -109,7 +111,8 @@ static void receive(uint32_t index, const uint8_t *bytes, size_t size) {
         verdict = plan->receive(index, table[index].mid, bytes, size);
     if (verdict == LOAD_WAIT) return;
     if (verdict == LOAD_STRAY) {
-        result->stray++;
+        int is_expected = plan->aside && plan->aside(index, bytes, size);
+        *(is_expected ? &result->aside : &result->stray) += 1;
         return;
     }
     unlink_source(index);
@@ -205,6 +208,40 @@ void load_run(const load_plan *to_run, load_result *to_fill) {
     if (plan->rate > 0) drain();
 }
 
+static void listen(uint64_t end) {
+    for (; now < end; now = measure_now_ns()) {
+        sources_poll(10, receive);
+        sources_flush();
+    }
+}
+
+void load_listen(const load_plan *to_run, load_result *to_fill) {
+    plan = to_run;
+    result = to_fill;
+    *result = (load_result){0};
+    prepare();
+    now = measure_now_ns();
+    listen(now + (uint64_t)(plan->warm_s * 1e9));
+    *result = (load_result){0};
+    reading before = read_all();
+    listen(before.at + (uint64_t)(plan->duration_s * 1e9));
+    conclude(before);
+    result->answers = result->sent = result->aside;
+}
+
+int load_listen_until(const load_plan *to_run, double limit_s, int (*is_enough)(void)) {
+    static load_result unused;
+    plan = to_run;
+    result = &unused;
+    prepare();
+    uint64_t end = measure_now_ns() + (uint64_t)(limit_s * 1e9);
+    for (now = measure_now_ns(); now < end && !is_enough(); now = measure_now_ns()) {
+        sources_poll(10, receive);
+        sources_flush();
+    }
+    return is_enough();
+}
+
 void load_code(uint8_t code) {
     result->codes[code]++;
 }
@@ -223,11 +260,13 @@ static void print_codes(const uint64_t *codes) {
 void load_print(const load_result *r) {
     double answered = (double)(r->answers + r->bad), each = answered > 0 ? answered : 1;
     double sent = r->sent ? (double)r->sent : 1, seconds = r->seconds > 0 ? r->seconds : 1;
-    printf("\"seconds\":%.3f,\"rate\":%.0f,\"sent\":%lu,\"answers\":%lu,\"bad\":%lu,\"lost\":%lu,"
+    printf("\"seconds\":%.3f,\"rate\":%.0f,\"sent\":%lu,\"answers\":%lu,\"bad\":%"
+           "lu,\"lost\":%lu,"
            "\"stray\":%lu,\"failed\":%lu,\"refused\":%lu,",
            r->seconds, answered / seconds, r->sent, r->answers, r->bad, r->lost, r->stray,
            r->failed, sources_refused());
-    printf("\"server_us\":%.4f,\"server_busy\":%.3f,\"server_waited\":%.3f,\"client_us\":%.4f,"
+    printf("\"server_us\":%.4f,\"server_busy\":%.3f,\"server_waited\":%.3f,"
+           "\"client_us\":%.4f,"
            "\"client_busy\":%.3f,"
            "\"core_busy\":%.3f,\"core_steal\":%.3f,",
            (double)r->server_ns / 1e3 / each, (double)r->server_ns / 1e9 / seconds,
