@@ -1,8 +1,8 @@
 """All benches, one after the other: python -m bench [--quick | --full] [NAME ...]
 
 --quick runs one short round of each, to see that everything works; --full takes the rounds that
-figures are quoted from. A NAME is server, growth, million, crash, store, codec, model or
-instructions.
+figures are quoted from. A NAME is server, reports, growth, million, crash, store, codec, model,
+instructions, or micro: those of pytest-benchmark.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 # name -> (words for --quick, words for a plain run, words for --full)
 BENCHES: dict[str, tuple[list[str], list[str], list[str]]] = {
     "server": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
+    "reports": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
     "growth": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
     "million": (["--quick"], [], []),
     "crash": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
@@ -22,9 +23,17 @@ BENCHES: dict[str, tuple[list[str], list[str], list[str]]] = {
     "codec": (["--quick"], [], []),
     "model": (["--quick"], [], []),
     "instructions": (["--quick"], [], []),
+    "micro": (["--benchmark-disable"], [], []),
 }
 
 HERE = Path(__file__).parent
+
+
+def module(name: str) -> list[str]:
+    """What python -m runs."""
+    if (HERE / name).is_dir():
+        return ["pytest", f"bench/{name}"]
+    return [f"bench.bench_{name}" if (HERE / f"bench_{name}.py").exists() else f"bench.{name}"]
 
 
 def main() -> int:
@@ -37,9 +46,8 @@ def main() -> int:
     column = 0 if chosen.quick else 2 if chosen.full else 1
     failed = []
     for name in chosen.names or BENCHES:
-        module = f"bench_{name}" if (HERE / f"bench_{name}.py").exists() else name
         print(f"== {name}", flush=True)
-        words = [sys.executable, "-m", f"bench.{module}", *BENCHES[name][column]]
+        words = [sys.executable, "-m", *module(name), *BENCHES[name][column]]
         if subprocess.run(words, cwd=HERE.parent).returncode:
             failed.append(name)
     if failed:

@@ -6,6 +6,7 @@ No load is run here: figures are the business of `python -m bench`.
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -140,3 +141,11 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 def test_a_missing_case_says_why_its_ratio_is_missing() -> None:
     found = report.ratio_finding("x", "a", "b", {}, {"b": "not installed"}, Goal(1))
     assert (found.value, found.why) == (None, "not installed")
+
+
+def test_the_micro_benchmarks_run() -> None:
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-disable"]
+    done = subprocess.run(
+        [*words, "bench/micro"], cwd=Path(__file__).parents[2], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
