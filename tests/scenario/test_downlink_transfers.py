@@ -1,5 +1,7 @@
 """Blocks both ways, late answers, time, and what ends a transfer (RFC 7959, sections 2.4, 3.3)."""
 
+import random
+
 import pytest
 from downlink_kit import BODY, PATH, body_of, finish, take_blocks, write
 from scripted import (
@@ -210,3 +212,32 @@ def test_what_ends_the_registration_ends_the_transfer(how):
     world.after(100)
     device.hear_nothing()
     assert world.answers == []
+
+
+# A link that loses and repeats
+
+
+@pytest.mark.parametrize("size, length", [(16, 2000), (256, 65536), (1024, 300_001)])
+def test_a_payload_arrives_whole_although_a_tenth_is_lost_each_way(size, length):
+    chance = random.Random(3)
+    body = chance.randbytes(length)
+    world = World(coap={"block_size": size})
+    _, device = reachable(world)
+    call = world.start("dev-1", write(body))
+    kept: dict[int, bytes] = {}
+    while not world.answers:
+        if not device.inbox:
+            world.after(0.5)
+            continue
+        asked = device.hear()
+        if asked.code != "0.03" or chance.random() < 0.1:
+            continue
+        number, more, _ = asked.block(BLOCK1)
+        assert kept.setdefault(number, asked.payload) == asked.payload
+        for _ in range(chance.choice((1, 1, 1, 2))):
+            if chance.random() < 0.9:
+                finish(device, asked, "2.31" if more else "2.04", kind=chance.choice((ACK, CON)))
+    assert world.outcomes() == [(call, "answered")]
+    assert b"".join(kept[number] for number in sorted(kept)) == body
+    assert world.count("requests_retransmitted") > 0
+    assert world.count("requests_current") == 0
