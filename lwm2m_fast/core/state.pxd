@@ -48,6 +48,10 @@ cdef enum:
     COUNT_REQUESTS_TIMED_OUT
     COUNT_REQUESTS_CANCELLED
     COUNT_REQUESTS_REFUSED
+    COUNT_REQUESTS_UNANSWERED
+    COUNT_REQUESTS_LATE
+    COUNT_REQUESTS_RESTARTED
+    COUNT_REQUEST_BLOCKS_SENT
     COUNT_OBSERVATIONS_BEGUN
     COUNT_OBSERVATIONS_ENDED
     COUNT_OBSERVATIONS_REFUSED
@@ -70,7 +74,7 @@ cdef class State:
     cdef Peers peers
     cdef LinkTable links
     cdef Observations observations
-    cdef uint64_t counts[50]      # COUNT_TOTAL
+    cdef uint64_t counts[54]      # COUNT_TOTAL
     cdef int64_t now              # ms, monotonic: the moment of the call into core/
     cdef int64_t wall_offset      # unix ms = now + wall_offset
     cdef readonly uint32_t shard

@@ -27,14 +27,15 @@ COUNTER_NAMES = (
     "blocks_received", "blocks_incomplete", "blocks_too_large", "blocks_timed_out",
     "blocks_refused",
     "requests_sent", "requests_retransmitted", "requests_answered", "requests_timed_out",
-    "requests_cancelled", "requests_refused",
+    "requests_cancelled", "requests_refused", "requests_unanswered", "requests_late",
+    "requests_restarted", "request_blocks_sent",
     "observations_begun", "observations_ended", "observations_refused",
     "notifications_received", "notifications_stale", "notifications_unknown",
     "notifications_astray", "notifications_malformed", "notifications_errors",
     "notifications_fetched", "notifications_incomplete",
     "sends_received", "sends_unknown", "sends_refused",
 )
-assert len(COUNTER_NAMES) == COUNT_TOTAL == 50
+assert len(COUNTER_NAMES) == COUNT_TOTAL == 54
 
 
 cdef class State:
