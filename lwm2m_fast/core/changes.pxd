@@ -62,6 +62,8 @@ cdef class Changes:
     cdef int write_relation(self, uint32_t index) except -1      # its row, as it is now
     # What was ended or begun while the store did not work, or which it refused.
     cdef int write_unsaved(self, int limit) except -1
+    # A row that nothing in memory belongs to; not undone.
+    cdef int delete_row(self, int table, bytes key) except -1
     # This peer remembers the held answer to the newest change; undoing makes it forget.
     cdef void note_peer(self, uint32_t peer) noexcept
 

@@ -12,6 +12,7 @@ from lwm2m_fast.core.observe cimport (RELATION_AGAIN, RELATION_NEW, Observation,
                                       relation_store, relation_stored_size)
 from lwm2m_fast.core.records cimport (ID_RANDOM, MAX_ENDPOINT, NONE, record_endpoint, record_store,
                                       record_stored_size)
+from lwm2m_fast.core.state cimport COUNT_OBSERVATIONS_ENDED
 from lwm2m_fast.cursor cimport Writer, write_bytes, write_u8, write_u16, write_uint, writer_init
 
 cdef enum:
@@ -210,6 +211,7 @@ cdef class Changes:
 
     cdef int drop_observations(self, uint32_t slot) except -1:
         while self.state.devices.at(slot).observations != NONE:
+            self.state.counts[COUNT_OBSERVATIONS_ENDED] += 1
             self.set_relation(self.state.devices.at(slot).observations, NULL, False)
         return 0
 
@@ -233,6 +235,12 @@ cdef class Changes:
                 self.set_relation(index, NULL, True)
             elif observation.relation != NULL:
                 self.write_relation(index)
+        return 0
+
+    cdef int delete_row(self, int table, bytes key) except -1:
+        cdef Writer w
+        self.open_change(&w, OP_DELETE, table, <const uint8_t *><const char *>key, len(key), 0)
+        self.close_change(&w)
         return 0
 
     cdef void note_peer(self, uint32_t peer) noexcept:

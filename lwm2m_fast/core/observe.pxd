@@ -14,7 +14,8 @@ from lwm2m_fast.cursor cimport Reader, Writer
 
 cdef enum:
     MAX_CONTEXT = 1024            # bytes that the caller may keep with an observation
-    MAX_REQUEST = 65535           # bytes of the stored request
+    MAX_PAYLOAD = 16384           # bytes of the payload of what is observed: a list of paths
+    MAX_REQUEST = MAX_PAYLOAD + 1152    # and of the whole request as it is stored
     TOKEN_RANDOM = 4
     OBSERVATION_TOKEN = 8         # kind and shard 1, index 3, random 4
     # The two high bits of a token's first byte say whose it is: a request's has zeros there.
@@ -82,7 +83,9 @@ cdef class Observations:
     cdef void begin_load(self) noexcept
     cdef void finish_load(self) noexcept
     # 1: taken; 0: not usable; -1: of no registration, or never answered, and to be deleted.
-    cdef int load(self, const uint8_t *key, size_t key_size, Reader *r) except -2
+    # `keeps_lapsed`: whether those of a former registration of the device count.
+    cdef int load(self, const uint8_t *key, size_t key_size, Reader *r,
+                  bint keeps_lapsed) except -2
 
 
 # A new block with room for both texts; the caller fills it and owns it. NULL: out of memory.

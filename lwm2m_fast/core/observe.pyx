@@ -265,7 +265,8 @@ cdef class Observations:
                 self.at(index).next = self.free_head
                 self.free_head = index
 
-    cdef int load(self, const uint8_t *key, size_t key_size, Reader *r) except -2:
+    cdef int load(self, const uint8_t *key, size_t key_size, Reader *r,
+                  bint keeps_lapsed) except -2:
         cdef Reader k
         cdef Relation *relation
         cdef uint32_t index, slot
@@ -282,10 +283,10 @@ cdef class Observations:
         relation = relation_load(r, &state)
         if relation == NULL:
             return 0
-        if state == RELATION_NEW:
+        relation.slot = slot
+        if state == RELATION_NEW or not (keeps_lapsed or self.is_current(relation)):
             free(relation)
             return -1
-        relation.slot = slot
         if (index < self.next_new and self.at(index).relation != NULL
                 or self.count_of(slot) >= self.max_per_device
                 or self.find_context(slot, relation.data, relation.context_size) != NONE):

@@ -85,8 +85,8 @@ cdef class State:
     cdef public bint hears_registers    # every Register is a contact, watched or not
     cdef public object judge_send # (slot, content format, payload) -> 0 or a code; None: all is well
     cdef list reports, contacts   # of this turn, in the order of core/ask.py
-    cdef int64_t unix_of          # the moment that `unix` says
-    cdef object unix
+    cdef int64_t unix_of          # the moment that `unix_s` says
+    cdef object unix_s
     cdef NameSet allowed          # None: every endpoint may register
     cdef uint32_t turn            # the number of the turn being worked at; from 1
     cdef uint32_t committed       # the last turn that is in the store

@@ -71,10 +71,10 @@ cdef class State:
         self.pool_used += size
 
     cdef object unix_now(self):
-        if self.unix_of != self.now or self.unix is None:
+        if self.unix_of != self.now or self.unix_s is None:
             self.unix_of = self.now
-            self.unix = (self.now + self.wall_offset) / 1000.0
-        return self.unix
+            self.unix_s = (self.now + self.wall_offset) / 1000.0
+        return self.unix_s
 
     cdef int hear(self, uint32_t slot) except -1:
         cdef Device *device = self.devices.at(slot)
