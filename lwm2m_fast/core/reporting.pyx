@@ -226,7 +226,8 @@ cdef class Reporting(RequestOwner):
         cdef Observation *observation = self.observations.at(index)
         cdef bint is_answered = outcome == "answered"
         if is_answered and out.observe >= 0 and m.code in (CONTENT, CHANGED):
-            self.note_sequence(observation, out.observe)
+            if observation.sequence == NONE:    # else a notification came before its last block
+                self.note_sequence(observation, out.observe)
             observation.state = RELATION_ACTIVE
             self.changes.write_relation(index)
             return self.observations.number_of(index)
