@@ -98,7 +98,7 @@ def test_a_contact_is_told_once_the_store_has_it():
 
 
 def test_a_refused_register_is_no_contact():
-    world, device, location = watched()
+    world, device, _location = watched()
     world.engine.hears_registers = True
     world.commits_by_itself = False
     device.send(register("a", mid=9))
@@ -235,7 +235,7 @@ def test_it_survives_a_restart_without_the_lifetime():
 
 
 def test_a_contact_row_far_in_the_future_counts_as_now():
-    world, device = reachable()
+    world, _device = reachable()
     rows = {**world.rows, (2, bytes(4)): bytes(8) + b"\x7f" + b"\xff" * 7}
     after = World(rows)
     assert after.engine.heard_at("dev-1") == START
