@@ -149,7 +149,7 @@ def test_a_variable_of_an_unknown_section_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LWM2M_FAST_COPA__PORT", "1")
     (line,) = refusal()
     assert "LWM2M_FAST_COPA__PORT" in line
-    assert "coap, registration, store, http, log" in line
+    assert "coap, registration, reporting, store, http, log" in line
 
 
 def test_a_section_that_is_a_value_is_refused_even_where_another_source_has_it(

@@ -129,6 +129,8 @@ class Scene:
         loop = asyncio.get_running_loop()
         self.engine = Engine(config, (1, 2), Chance(), loop.time(), UNIX)
         self.answers: list[Any] = []
+        self.reports: list[Any] = []
+        self.contacts: list[Any] = []
         self.turns = Turns(
             self.engine,
             self.udp,  # type: ignore[arg-type]
@@ -136,6 +138,8 @@ class Scene:
             [self.sink],
             self.answers.extend,
             config.coap.batches_per_wakeup,
+            self.reports.extend,
+            self.contacts.extend,
         )
         self.turns.listen()
         self.turns.start()

@@ -16,6 +16,7 @@ from lwm2m_fast.core.timers cimport TimerWheel
 cdef enum:
     FOREVER = 0x7FFFFFFFFFFFFFFF
     CONTACT_SLOTS = 64            # neighbours whose last contacts are stored as one row
+    HEARD_MS = 10                 # reaches 497 days after an Update
 
 # Device.touched
 cdef enum Touched:
@@ -36,7 +37,10 @@ cdef struct Device:
     uint8_t is_changing           # its newest change is on the way to the store ...
     uint32_t changed_turn         # ... with this turn
     uint8_t has_moved             # its address is not (for sure) where its id was sent
-    uint8_t padding[11]           # one slot, one cache line
+    uint8_t is_watched            # whoever waits for it wants to know when it is heard
+    uint32_t observations         # head of the list of what it reports (core/observe), or NONE
+    uint32_t heard                # after `seen_at`, in HEARD_MS: anything else that it sent
+    # One slot, one cache line.
 
 
 cdef class Devices:
@@ -69,6 +73,9 @@ cdef class Devices:
 
     # The device was heard: its lifetime starts again.
     cdef void touch(self, Device *device, uint32_t slot, int64_t now) noexcept nogil
+    # The device was heard; its lifetime goes on as before.
+    cdef void hear(self, Device *device, uint32_t slot, int64_t now) noexcept nogil
+    cdef int64_t heard_at(self, const Device *device) noexcept nogil
     # A slot touched since its row of contacts was last written, or NONE; see settle_contacts().
     cdef uint32_t next_touched(self) noexcept nogil
     # The row of contacts that `slot` is in is being written: nobody in it is new any more.
