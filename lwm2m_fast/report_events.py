@@ -10,15 +10,12 @@ from typing import Any
 from lwm2m_fast.codec import Pack
 from lwm2m_fast.core.ask import Report
 from lwm2m_fast.core.events import Event
-from lwm2m_fast.core.operations import ObservedContext, pack_json
+from lwm2m_fast.core.operations import ObservedContext
+from lwm2m_fast.core.typed_values import node_json
+from lwm2m_fast.wire.numbers import code_text
 
 MAX_SHOWN_BYTES = 4096
 """Of a payload that cannot be read, so that somebody may find out why."""
-
-
-def code_text(code: int) -> str:
-    """A CoAP code byte as people write it: 2.05."""
-    return f"{code >> 5}.{code & 31:02}"
 
 
 def notification(
@@ -56,7 +53,7 @@ def _values(report: Report, pack: Pack | None, why: str) -> dict[str, Any]:
     data: dict[str, Any] = {"content_format": None if number < 0 else number, "values": []}
     if pack is None:
         return data | {"error": why} | _unread(report)
-    return data | {"values": pack_json(pack)}
+    return data | {"values": [node_json(node) for node in pack]}
 
 
 def _unread(report: Report) -> dict[str, Any]:

@@ -22,16 +22,16 @@ from lwm2m_fast.codec import Pack, Path
 from lwm2m_fast.config import ReportingConfig
 from lwm2m_fast.core.ask import Report
 from lwm2m_fast.core.events import Event
-from lwm2m_fast.core.last_values import Origin, at_or_below, decode, unlisted
+from lwm2m_fast.core.last_values import LastValue, Origin, at_or_below, decode, unlisted
 from lwm2m_fast.core.operations import (
     ObservedContext,
     Result,
     decode_report,
     read_context,
-    value_json,
 )
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.target import Target
+from lwm2m_fast.core.typed_values import value_json
 from lwm2m_fast.errors import FormatError, RequestError, StoreError
 from lwm2m_fast.model import Model, View
 from lwm2m_fast.report_events import notification, observe_ended, send
@@ -239,7 +239,7 @@ class Values:
             return
         elif order.op == "discover" and result.ok and result.links is not None:
             asked = Path.parse(order.path or "/")
-            listed = _listed(result.links, target.root)
+            listed = _listed(result.links)
             self._note(Heard(endpoint, at, Origin.READ_RESPONSE, None, unlisted(asked, listed)))
         elif (order.op in READS or order.op in WRITES) and result.code in REMOVING_CODES:
             self._forget(endpoint, at, _paths_of(order))
@@ -355,7 +355,7 @@ class Values:
             row = values.row(packed, lambda each: self._rows.row(endpoint, each))
             value = decode(packed, row) if row is not None else None
             if value is not None and base.contains(value.path):
-                found.append(_described(value.path, value, view))
+                found.append(_described(value, view))
         return found
 
     def _view(self, endpoint: str, object_ids: set[int]) -> View:
@@ -392,7 +392,6 @@ def _instances(form: Target) -> frozenset[int]:
     )
 
 
-@lru_cache(maxsize=4096)
 def _read_context(context: bytes) -> ObservedContext | None:
     try:
         return read_context(context)
@@ -421,28 +420,19 @@ def _paths_of(order: Order) -> list[Path]:
     return [Path.parse(text) for text in texts]
 
 
-def _listed(links: Sequence[dict[str, Any]], root: str) -> list[Path]:
-    """The paths of a Discover's answer; what is no path is passed over."""
-    paths = []
-    for link in links:
-        url = str(link.get("url", ""))
-        if root != "/" and url.startswith(root.rstrip("/") + "/"):
-            url = url[len(root.rstrip("/")) :]
-        try:
-            paths.append(Path.parse(url))
-        except FormatError:
-            continue
-    return paths
+def _listed(links: Sequence[dict[str, Any]]) -> list[Path]:
+    """The paths of a Discover's answer; what is no path of LwM2M is passed over."""
+    return [Path.parse(link["path"]) for link in links if link["path"] is not None]
 
 
-def _described(path: Path, value: Any, view: View) -> dict[str, Any]:
-    object_id, _, resource_id = path.ids[:3]
+def _described(value: LastValue, view: View) -> dict[str, Any]:
+    object_id, _, resource_id = value.path.ids[:3]
     known = view.objects.get(object_id)
     resource = view.resource(object_id, resource_id)
     return {
-        "path": str(path),
+        "path": str(value.path),
         "type": value.kind.name,
-        "value": value_json(value),
+        "value": value_json(value.kind, value.value),
         "time": value.time_ns / 1e9,
         "origin": value.origin.name,
         "object": known.name if known else None,

@@ -7,9 +7,10 @@ from typing import Any
 
 from lwm2m_fast.codec import Kind, Node, encode
 from lwm2m_fast.config import ReportingConfig
-from lwm2m_fast.core.ask import Report
-from lwm2m_fast.core.contexts import write_context
+from lwm2m_fast.core.ask import CoapRequest, Report
+from lwm2m_fast.core.contexts import context_of
 from lwm2m_fast.core.events import Event
+from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.settings import UNSET, Settings
 from lwm2m_fast.model import Model, built_in
@@ -43,7 +44,11 @@ class Registry:
         return self.names.index(endpoint)
 
     def observe(self, number: int, endpoint: str, *paths: str, composite: bool = False) -> int:
-        self.observations[number] = (endpoint, write_context(paths, None, composite))
+        if composite:
+            order = Order("observe_composite", paths=paths)
+        else:
+            order = Order("observe", path=paths[0])
+        self.observations[number] = (endpoint, context_of(order, CoapRequest(1)))
         return number
 
     def endpoint_of(self, slot: int) -> str:

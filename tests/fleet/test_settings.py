@@ -87,7 +87,9 @@ def test_a_wrong_type_names_the_setting_and_the_value(name: str, value: object) 
 
 
 def test_an_unknown_name_is_refused_and_nothing_is_half_applied() -> None:
-    with pytest.raises(RequestError, match=r"'awakeTime' is no device setting.*lwm2mRequestTimeout"):
+    with pytest.raises(
+        RequestError, match=r"'awakeTime' is no device setting.*lwm2mRequestTimeout"
+    ):
         changed(UNSET, {"lwm2mRequestTimeout": 20_000, "awakeTime": 1})
 
 
