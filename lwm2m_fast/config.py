@@ -173,6 +173,25 @@ class RegistrationConfig(_Section):
     )
 
 
+class ReportingConfig(_Section):
+    """What devices report by themselves: notifications (LwM2M, section 6.4) and Send."""
+
+    reestablish: bool = _field(
+        True,
+        "Keep what a device was asked to report when it registers anew without leaving, and ask "
+        "for it again. Off: it ends with the registration, as in the standard.",
+    )
+    max_observations_per_device: int = _field(
+        64, "Observations of one device; more are refused with 429.", ge=1, le=4096
+    )
+    max_observations: int = _field(
+        1_000_000,
+        "Observations of all devices together (about 200 bytes of memory each).",
+        ge=1,
+        le=16777216,
+    )
+
+
 class StoreConfig(_Section):
     """Where registrations and fleet configuration are kept."""
 
@@ -305,6 +324,7 @@ class Config(BaseSettings):
 
     coap: CoapConfig = CoapConfig()
     registration: RegistrationConfig = RegistrationConfig()
+    reporting: ReportingConfig = ReportingConfig()
     store: StoreConfig = StoreConfig()
     reporting: ReportingConfig = ReportingConfig()
     files: FilesConfig = FilesConfig()
