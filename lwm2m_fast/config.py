@@ -174,7 +174,8 @@ class RegistrationConfig(_Section):
 
 
 class ReportingConfig(_Section):
-    """What devices report by themselves: notifications (LwM2M, section 6.4) and Send."""
+    """What devices report by themselves, notifications (LwM2M, section 6.4) and Send, and the last
+    values that are kept of it."""
 
     reestablish: bool = _field(
         True,
@@ -190,39 +191,6 @@ class ReportingConfig(_Section):
         ge=1,
         le=16777216,
     )
-
-
-class StoreConfig(_Section):
-    """Where registrations and fleet configuration are kept."""
-
-    kind: Literal["lmdb", "memory"] = _field(
-        "lmdb", "`lmdb` survives restarts; `memory` forgets everything, for tests."
-    )
-    data_dir: Path = _field(
-        Path("data"), "Directory of the store, created with mode 0700. One server per directory."
-    )
-    durability: Literal["commit", "sync"] = _field(
-        "commit",
-        "`commit` survives a killed process; `sync` also a power failure, at the price of a "
-        "disk wait before each batch of answers.",
-    )
-    sync_interval_s: float = _field(
-        1.0, "With `commit`, what is written reaches the disk within this time.", ge=0.05, le=300.0
-    )
-    checkpoint_interval_s: float = _field(
-        1.0, "How often the journal is folded into the tables.", ge=0.05, le=300.0
-    )
-    journal_max_bytes: int = _field(
-        64 << 20,
-        "Size at which the journal is folded before more is taken; bounds the replay at start-up.",
-        ge=1 << 20,
-        le=1 << 34,
-    )
-
-
-class ReportingConfig(_Section):
-    """What devices report by themselves, and the last values that are kept of it."""
-
     values_flush_s: float = _field(
         1.0,
         "Last values are written to the store within this time. A killed process loses those of "
@@ -252,6 +220,34 @@ class ReportingConfig(_Section):
         "of it, as the store does not follow, the oldest go, and are counted.",
         ge=64,
         le=1 << 24,
+    )
+
+
+class StoreConfig(_Section):
+    """Where registrations and fleet configuration are kept."""
+
+    kind: Literal["lmdb", "memory"] = _field(
+        "lmdb", "`lmdb` survives restarts; `memory` forgets everything, for tests."
+    )
+    data_dir: Path = _field(
+        Path("data"), "Directory of the store, created with mode 0700. One server per directory."
+    )
+    durability: Literal["commit", "sync"] = _field(
+        "commit",
+        "`commit` survives a killed process; `sync` also a power failure, at the price of a "
+        "disk wait before each batch of answers.",
+    )
+    sync_interval_s: float = _field(
+        1.0, "With `commit`, what is written reaches the disk within this time.", ge=0.05, le=300.0
+    )
+    checkpoint_interval_s: float = _field(
+        1.0, "How often the journal is folded into the tables.", ge=0.05, le=300.0
+    )
+    journal_max_bytes: int = _field(
+        64 << 20,
+        "Size at which the journal is folded before more is taken; bounds the replay at start-up.",
+        ge=1 << 20,
+        le=1 << 34,
     )
 
 
@@ -326,7 +322,6 @@ class Config(BaseSettings):
     registration: RegistrationConfig = RegistrationConfig()
     reporting: ReportingConfig = ReportingConfig()
     store: StoreConfig = StoreConfig()
-    reporting: ReportingConfig = ReportingConfig()
     files: FilesConfig = FilesConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
