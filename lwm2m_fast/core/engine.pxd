@@ -35,6 +35,7 @@ cdef class Engine:
     cdef Reporting reporting
     cdef Loader loader
     cdef list resources
+    cdef dict ended                   # State.ended of the turn taken last
     cdef unsigned long long rejects[12]
     cdef int64_t flush_interval, flush_at
     cdef uint32_t flush_left

@@ -76,6 +76,7 @@ cdef class Engine:
         cdef State state = State(seed, random, config.coap, config.registration, config.reporting,
                                  config.shard)
         self.state = state
+        self.ended = {}
         self.exchange = Exchange(state, config.coap)
         self.requests = Requests(state, self.exchange, config.coap)
         self.changes = Changes(state, self.requests, config.reporting)
@@ -302,6 +303,8 @@ cdef class Engine:
         output.events, self.state.events = self.state.events, []
         output.answers, self.requests.answers = self.requests.answers, []
         output.reports, self.state.reports = self.state.reports, []
+        if self.ended or self.state.ended:
+            self.ended, self.state.ended = self.state.ended, {}
         output.contacts, self.state.contacts = self.state.contacts, []
         if self.changes.blob_used:
             output.turn = self.state.turn
@@ -396,11 +399,14 @@ cdef class Engine:
         return self.reporting.describe(self.find(endpoint))
 
     def observation(self, uint64_t number):
-        """(endpoint, context), or None."""
+        """(endpoint, context), or None.
+
+        Also of one that was ended by an error among the reports of the turn taken last.
+        """
         cdef uint32_t index = self.state.observations.find_number(number)
         cdef const Relation *relation
         if index == NONE:
-            return None
+            return self.ended.get(number)
         relation = self.state.observations.at(index).relation
         return (self.endpoint_of(relation.slot),
                 (<const char *>relation.data)[:relation.context_size])
