@@ -38,8 +38,9 @@ from lwm2m_fast.values import Values
 
 _log = logging.getLogger("lwm2m_fast.server")
 
-TABLE_REGISTRATION, TABLE_CONTACT = 1, 2
-"""Tables of the state store (core/changes.pxd), in the order in which they are loaded."""
+TABLES = (1, 2, 3)
+"""Of the state store, in the order in which they are loaded: registrations, contacts, observations
+(core/changes.pxd)."""
 
 
 SWITCH_S = 0.0005
@@ -212,7 +213,7 @@ def _load(engine: Engine, store: Store) -> tuple[int, int]:
     try:
         engine.begin_load()
         now = time.monotonic()
-        for table in (TABLE_REGISTRATION, TABLE_CONTACT):
+        for table in TABLES:
             unusable += engine.load_all(table, store.state.load(table), now)
         engine.finish_load()
         engine.allow(key.decode() for key, _ in store.fleet.scan(PROVISIONED))

@@ -3,8 +3,6 @@
 # Decides what an answer to an Observe and what a notification mean. The table is core/observe; what
 # is written down core/changes; how a request of ours leaves and which answer is its, core/requests.
 
-from dataclasses import replace
-
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
@@ -87,7 +85,7 @@ cdef class Reporting(RequestOwner):
         terms.token = token
         terms.after_turn = self.state.turn
         terms.owner = owner_of(index, PURPOSE_OBSERVE)
-        call = self.requests.start(slot, replace(request, observe=0), timeout_ms, &terms)
+        call = self.requests.start(slot, request._replace(observe=0), timeout_ms, &terms)
         try:
             relation = self.new_relation(slot, index, self.stored_request(call, request), context)
             memcpy(relation.token, token + 4, TOKEN_RANDOM)
@@ -226,7 +224,8 @@ cdef class Reporting(RequestOwner):
         cdef Observation *observation = self.observations.at(index)
         cdef bint is_answered = outcome == "answered"
         if is_answered and out.observe >= 0 and m.code in (CONTENT, CHANGED):
-            self.note_sequence(observation, out.observe)
+            if observation.sequence == NONE:    # else a notification came before its last block
+                self.note_sequence(observation, out.observe)
             observation.state = RELATION_ACTIVE
             self.changes.write_relation(index)
             return self.observations.number_of(index)
