@@ -138,20 +138,32 @@ class Values:
         listeners = [sink for sink in self._sinks if sink.listens]
         events: list[Event] = []
         items, bound = self._batch.items, self._batch.bound
+        size = 0
         for report in reports:
             number = report[1]
-            if not number:
-                self._send(report, listeners, events)
-            elif (number in bound or self._bind(report)) and report[2] < ERROR:
+            size += len(report[4])
+            if number in bound and report[2] < ERROR:  # in a fleet that reports often, nearly all
                 items[number] = report
                 if listeners:
                     self._tell(report, listeners, events)
             else:
-                self._ended(report, listeners, events)
+                self._first(report, listeners, events)
         self._counts["values_reports"] += len(reports)
-        self._bytes += sum([len(report[4]) for report in reports])
+        self._bytes += size
         self._check_bounds()
         return events
+
+    def _first(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
+        """The first of an observation since the last flush, its end, or a Send."""
+        number = report[1]
+        if not number:
+            self._send(report, listeners, events)
+        elif (number in self._batch.bound or self._bind(report)) and report[2] < ERROR:
+            self._batch.items[number] = report
+            if listeners:
+                self._tell(report, listeners, events)
+        else:
+            self._ended(report, listeners, events)
 
     def _bind(self, report: ReportTuple) -> bool:
         """Look up what the observation's reports are read with, while the device is there."""
