@@ -91,6 +91,10 @@ cdef class Engine:
         self.loader = Loader(state, self.changes, 2 * self.flush_interval)
         state.random(<uint8_t *>&self.exchange.next_mid, sizeof(self.exchange.next_mid))
 
+    def __dealloc__(self):
+        if self.requests is not None:   # these two know each other; let go without the collector
+            self.requests.owner = None
+
     cdef inline void set_time(self, double now) noexcept:
         self.state.now = <int64_t>(now * 1000)
 
@@ -251,8 +255,9 @@ cdef class Engine:
         self.blocks.handle_timer(TIMER_BATCH)
         self.state.peers.handle_timer(<uint32_t>(self.state.now // 1000), TIMER_BATCH)
         if self.state.now >= self.flush_at and self.state.store_works:
-            self.changes.write_unsaved(FLUSH_BATCH)
             self.flush_contacts()
+            if self.changes.write_unsaved(FLUSH_BATCH):
+                self.flush_at = self.state.now + FLUSH_PAUSE_MS
 
     cdef void flush_contacts(self) except *:
         """Let the store know who was heard since the last time, a slice per call.

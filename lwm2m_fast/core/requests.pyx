@@ -6,7 +6,7 @@
 
 from collections import deque
 
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
 from lwm2m_fast.core.answered cimport answered
 from lwm2m_fast.core.devices cimport Device
@@ -41,9 +41,8 @@ cdef dict ENDS = {
     "cancelled": COUNT_REQUESTS_CANCELLED,
     "store": COUNT_REQUESTS_CANCELLED,
 }
-# What the other verdicts end a request with.
+# What the verdicts that are no answer end a request with.
 cdef dict OUTCOMES = {
-    VERDICT_ANSWERED: "answered",
     VERDICT_MALFORMED: "malformed",
     VERDICT_TOO_LARGE: "too_large",
 }
@@ -156,8 +155,7 @@ cdef class Requests:
             self.next_new += 1
         else:
             self.free_head = self.at(number).next
-        out = self.at(number)
-        memset(out, 0, sizeof(Outgoing))
+        out = self.at(number)           # all zero: new, or cleared by release()
         self.generation += 1
         out.call = <uint64_t>self.generation << 32 | number
         out.next = NONE
@@ -327,7 +325,10 @@ cdef class Requests:
             observation = self.owner.ended(out, outcome, m)
         if observation >= 0:
             self.answers.append(answered(out, outcome, code, m, observation))
-        self.state.counts[<int>ENDS.get(outcome, COUNT_REQUESTS_ANSWERED)] += 1
+        if m != NULL:
+            self.state.counts[COUNT_REQUESTS_ANSWERED] += 1
+        else:
+            self.state.counts[<int>ENDS.get(outcome, COUNT_REQUESTS_ANSWERED)] += 1
         if not out.has_own_token:
             self.by_token.remove(self.token_tag(out.token), number)
         self.wheel.cancel(number)
@@ -441,10 +442,12 @@ cdef class Requests:
         self.state.counts[COUNT_REQUESTS_RESTARTED] += self.at(number).restarted != restarted
         if verdict == VERDICT_NEXT:
             self.send_step(number)
+        elif verdict == VERDICT_ANSWERED:
+            self.end(number, "answered", m.code, m)
         elif verdict == VERDICT_LATE:
             self.state.counts[COUNT_REQUESTS_LATE] += 1
         else:
-            self.end(number, OUTCOMES[verdict], m.code, m if verdict == VERDICT_ANSWERED else NULL)
+            self.end(number, OUTCOMES[verdict], m.code, NULL)
 
     cdef void send_step(self, uint32_t number) except *:
         """The next datagram of a request that goes on."""

@@ -67,8 +67,25 @@ def test_a_damaged_row_is_passed_over(key, value, why):
 def test_a_row_whose_registration_has_gone_is_deleted():
     world = World({(OBSERVATIONS, KEY): VALUE})
     assert world.passed_over == 1
-    world.finish_turn()
+    world.commits_by_itself = False
+    world.after(61)
+    world.refuse()
+    world.commits_by_itself = True
+    assert len(rows(world)) == 1
+    world.after(61)
     assert rows(world) == {}
+
+
+def test_a_row_of_nobody_is_not_deleted_once_somebody_has_its_place():
+    world = World({(OBSERVATIONS, KEY): VALUE})
+    device = world.device()
+    device.register(lifetime=86400)
+    device.observed()
+    (row,) = rows(world).items()
+    assert row[0] == KEY
+    world.after(61)
+    assert rows(world) == dict([row])
+    assert world.restarted().states() == {PATH: "active"}
 
 
 def test_two_rows_of_one_place_or_context_are_one():

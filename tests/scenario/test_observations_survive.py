@@ -219,7 +219,7 @@ def test_what_has_lapsed_goes_at_a_restart_that_does_not_keep_it():
     device.register(lifetime=86400)
     after = world.restarted(reporting={"reestablish": False})
     assert after.engine.observations("dev-1") == []
-    after.finish_turn()
+    after.after(61)
     assert rows(after) == {}
 
 
@@ -229,7 +229,7 @@ def test_one_that_was_never_answered_is_not_loaded():
     asked = device.hear()
     after = world.restarted()
     assert after.engine.observations("dev-1") == []
-    after.finish_turn()
+    after.after(61)
     assert rows(after) == {}
     after.device().notify(asked.token, 2)
     assert after.device().hear().type == RST
