@@ -39,12 +39,15 @@ FAULT_LOG_S = 10.0
 # A change that changes nothing: deleting a row that never was (see store/base.py).
 PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
 
+DATA = ("notification", "send")
+"""Events that are true whatever the store says."""
+
 Answers = Sequence[AnsweredTuple]
 Reports = Sequence[ReportTuple]
 Contacts = Sequence[Contact]
 
 
-def _ignore(_: Reports | Contacts) -> None:
+def _ignore(_: Contacts) -> None:
     """Nobody wants to know."""
 
 
@@ -52,8 +55,9 @@ class Turns:
     """Drives `engine` from `udp`, the clock and our own side's calls.
 
     `resolve` gets the answers of devices to our requests, once each; `reports` what devices sent by
-    themselves, in the turn that received it, as the slots in it are those of this turn; `contacts`
-    who was heard, as events are told: once the store has what came with it and before it.
+    themselves, in the turn that received it, as the slots in it are those of this turn, and returns
+    what is to be told of it; `contacts` who was heard, as events are told: once the store has what
+    came with it and before it.
     """
 
     def __init__(
@@ -64,11 +68,12 @@ class Turns:
         sinks: Sequence[Sink],
         resolve: Callable[[Answers], None],
         batches_per_wakeup: int,
-        reports: Callable[[Reports], None] = _ignore,
+        reports: Callable[[Reports], Sequence[Event]] | None = None,
         contacts: Callable[[Contacts], None] = _ignore,
     ) -> None:
-        self._engine, self._udp, self._store, self._sinks = engine, udp, store, sinks
-        self._resolve, self._reports, self._contacts = resolve, reports, contacts
+        self._engine, self._udp, self._sinks = engine, udp, sinks
+        self._resolve, self._reports, self.contacts = resolve, reports, contacts
+        engine.wants_reports = reports is not None
         self._batches = batches_per_wakeup
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
@@ -78,6 +83,7 @@ class Turns:
         self._timer_at = float("inf")
         self._wall_clock: asyncio.TimerHandle | None = None
         self._next_probe: asyncio.TimerHandle | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_running = self._is_reading = self._is_blocked = False
         self.store_problem: str | None = None
@@ -91,10 +97,14 @@ class Turns:
         self._choose_reading()
         self._arm_timer()
 
-    async def stop(self) -> None:
-        """Stop receiving; keep and answer what was received."""
+    def pause(self) -> None:
+        """Receive no more; what was received goes on. start() and stop() come after it."""
         self._is_running = False
         self._choose_reading()
+
+    async def stop(self) -> None:
+        """Stop receiving; keep and answer what was received."""
+        self.pause()
         for handle in (self._timer, self._wall_clock, self._next_probe):
             if handle is not None:
                 handle.cancel()
@@ -149,17 +159,18 @@ class Turns:
     def _finish_output(self, output: Output) -> None:
         if output.answers:
             self._resolve(output.answers)
-        if output.reports:
-            self._reports(output.reports)
+        events, contacts = list(output.events), list(output.contacts)
+        if output.reports and self._reports is not None:
+            events += self._reports(output.reports)
         if output.turn:
-            self._pending.append((output, list(output.events), list(output.contacts)))
+            self._pending.append((output, events, contacts))
             self._committer.submit(output)
             self._choose_reading()
         elif self._pending:  # told in order: behind what is not yet kept
-            self._pending[-1][1].extend(output.events)
-            self._pending[-1][2].extend(output.contacts)
+            self._pending[-1][1].extend(events)
+            self._pending[-1][2].extend(contacts)
         else:
-            self._tell(output.events, output.contacts)
+            self._tell(events, contacts)
 
     def _wait_writable(self) -> None:
         """Take nothing more in while answers cannot leave."""
@@ -208,6 +219,9 @@ class Turns:
                 self._wait_writable()
             # Who was heard was heard; only a Register that was refused is none.
             heard += [contact for contact in contacts if contact.kind != "registered"]
+        reported = [
+            event for _, events, _ in self._pending for event in events if event.kind in DATA
+        ]
         self._pending.clear()
         while self._waiters:
             self._end_wait(error)
@@ -215,7 +229,7 @@ class Turns:
         self._engine.store_works = False
         self._committer.resume()
         self._finish_turn()  # requests that ended with what was undone
-        self._tell([], heard)
+        self._tell(reported, heard)  # what needed no store, and has been answered
         self._probe_later()
 
     def _probe_later(self) -> None:
@@ -223,10 +237,10 @@ class Turns:
             self._next_probe = self._loop.call_later(PROBE_S, self._probe)
 
     def _probe(self) -> None:
-        asked = self._loop.run_in_executor(None, self._store.apply, PROBE)
-        asked.add_done_callback(self._probed)
+        self._probing = self._loop.create_task(self.keep(PROBE))
+        self._probing.add_done_callback(self._probed)
 
-    def _probed(self, asked: asyncio.Future[None]) -> None:
+    def _probed(self, asked: asyncio.Task[None]) -> None:
         if asked.cancelled():
             return
         if (error := asked.exception()) is not None:
@@ -238,6 +252,14 @@ class Turns:
         self._engine.store_works = True
         self._choose_reading()
         self._arm_timer()
+
+    async def keep(self, changes: bytes) -> None:
+        """Bring changes to the store that no turn decided; StoreError when they are not kept.
+
+        In the order of the calls, but not with or behind turns: nothing that devices are answered
+        for may depend on them. Some 128 KiB at a time, for a turn may have to wait for them.
+        """
+        await self._committer.keep(changes)
 
     async def kept(self) -> None:
         """Wait until the store has everything decided so far; StoreError when it has refused."""
@@ -258,7 +280,7 @@ class Turns:
 
     def _tell(self, events: Sequence[Event], contacts: Contacts) -> None:
         if contacts:
-            self._contacts(contacts)
+            self.contacts(contacts)
         self._publish(events)
 
     def _publish(self, events: Sequence[Event]) -> None:

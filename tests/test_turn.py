@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "scenario"))
 
 from scripted import (
+    CONTENT_FORMAT,
     OBSERVE,
     POST,
     code_byte,
@@ -23,7 +25,8 @@ from scripted import (
 
 from lwm2m_fast import turn as turn_module
 from lwm2m_fast.config import StoreConfig
-from lwm2m_fast.core.ask import CoapRequest
+from lwm2m_fast.core.ask import CoapRequest, ReportTuple
+from lwm2m_fast.core.events import Event
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.service import RunningServer
 from lwm2m_fast.sink.stream import StreamSink
@@ -466,5 +469,120 @@ def test_a_batch_that_cannot_be_worked_off_does_not_stop_the_next() -> None:
         scene.udp.arrive((DEVICE, register()))
         await scene.until(lambda: scene.turns.counters()["internal_faults"])
         assert (await scene.register()).code == "2.01"
+
+    play(act)
+
+
+def test_changes_that_are_no_turn_are_kept_between_turns() -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.may.clear()
+        scene.store.entered.clear()
+        scene.udp.arrive((DEVICE, register("dev-0", mid=0)))
+        await scene.until(scene.store.entered.is_set)
+        kept = [asyncio.ensure_future(scene.turns.keep(b"%d" % n)) for n in range(2)]
+        await scene.rest()
+        scene.udp.arrive((DEVICE, register("dev-1", mid=1)))
+        await scene.until(lambda: scene.turns.counters()["commits_waiting"] == 2)
+        assert not any(future.done() for future in kept)
+        scene.store.may.set()
+        await asyncio.gather(*kept)
+        await scene.hear(2)
+        _, second, third, last = scene.store.applied
+        assert b"dev-1" in second, "a turn waits for no more than one of them"
+        assert (third, last) == (b"0", b"1")
+
+    play(act)
+
+
+def test_changes_that_are_no_turn_fail_alone() -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.error = StoreError("no space")
+        with pytest.raises(StoreError, match="no space"):
+            await scene.turns.keep(b"values")
+        assert scene.turns.store_problem is None, "the next turn finds out for itself"
+        scene.store.error = None
+        assert (await scene.register()).code == "2.01"
+        await scene.turns.keep(b"values")
+        assert scene.store.applied[-1] == b"values"
+
+    play(act)
+
+
+def test_a_stop_keeps_what_was_handed_over_and_takes_nothing_new() -> None:
+    async def act(scene: Scene) -> None:
+        kept = asyncio.ensure_future(scene.turns.keep(b"values"))
+        await asyncio.sleep(0)
+        await scene.turns.stop()
+        await kept
+        assert scene.store.applied == [b"values"]
+        with pytest.raises(StoreError, match="stopping"):
+            await scene.turns.keep(b"more")
+
+    play(act)
+
+
+OTHER = "192.0.2.2:5683"
+
+
+def sent(mid: int) -> bytes:
+    """A Send; what is in it is nobody's business here."""
+    options = [(CONTENT_FORMAT, b"\x70")]
+    return request(POST, "dp", mid=mid, options=options, payload=b"\x80")
+
+
+def reporting(scene: Scene) -> list[int]:
+    """Report as values.py does: one event each; the slots, in order."""
+    slots: list[int] = []
+
+    def report(reports: Sequence[ReportTuple]) -> list[Event]:
+        slots.extend(each[0] for each in reports)
+        scene.log.append("report")
+        return [Event("send", "dev-1", 0.0) for _ in reports]
+
+    scene.turns._reports = report
+    scene.engine.wants_reports = True
+    return slots
+
+
+def test_what_devices_report_is_taken_at_once_and_told_behind_the_turn() -> None:
+    async def act(scene: Scene) -> None:
+        slots = reporting(scene)
+        await scene.register()
+        await scene.until(lambda: "tell registered" in scene.log)
+        scene.log.clear()
+        scene.udp.arrive((DEVICE, sent(5)), (OTHER, register("dev-2", mid=1)))
+        await scene.until(lambda: "tell send" in scene.log)
+        assert scene.log == [
+            "answer 2.04", "report", "commit", "answer 2.01", "tell registered", "tell send",
+        ]  # fmt: skip
+        assert slots == [0]
+
+    play(act)
+
+
+def test_what_devices_report_is_told_whatever_the_store_says() -> None:
+    async def act(scene: Scene) -> None:
+        reporting(scene)
+        await scene.register()
+        await scene.until(lambda: "tell registered" in scene.log)
+        scene.log.clear()
+        scene.store.error = StoreError("no space")
+        scene.udp.arrive((DEVICE, sent(5)), (OTHER, register("dev-2", mid=1)))
+        await scene.until(lambda: "tell send" in scene.log)
+        assert scene.log == ["answer 2.04", "report", "answer 5.03", "tell send"]
+
+    play(act)
+
+
+def test_without_a_reader_no_report_is_made() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.register()
+        scene.engine.wants_reports = False
+        scene.udp.arrive((DEVICE, sent(5)))
+        assert (await scene.hear())[0].code == "2.04"
+        scene.engine.wants_reports = True
+        scene.udp.arrive((DEVICE, sent(6)))
+        await scene.hear()
+        assert len(scene.reports) == 1
 
     play(act)

@@ -138,11 +138,15 @@ class Scene:
             [self.sink],
             self.answers.extend,
             config.coap.batches_per_wakeup,
-            self.reports.extend,
+            self._take_reports,
             self.contacts.extend,
         )
         self.turns.listen()
         self.turns.start()
+
+    def _take_reports(self, reports: Sequence[Any]) -> list[Event]:
+        self.reports += reports
+        return []
 
     async def until(self, met: Callable[[], object]) -> None:
         while not met():  # noqa: ASYNC110 - play() ends what never is

@@ -76,6 +76,7 @@ cdef class Engine:
         cdef State state = State(seed, random, config.coap, config.registration, config.reporting,
                                  config.shard)
         self.state = state
+        self.ended = {}
         self.exchange = Exchange(state, config.coap)
         self.requests = Requests(state, self.exchange, config.coap)
         self.changes = Changes(state, self.requests, config.reporting)
@@ -307,6 +308,8 @@ cdef class Engine:
         output.events, self.state.events = self.state.events, []
         output.answers, self.requests.answers = self.requests.answers, []
         output.reports, self.state.reports = self.state.reports, []
+        if self.ended or self.state.ended:
+            self.ended, self.state.ended = self.state.ended, {}
         output.contacts, self.state.contacts = self.state.contacts, []
         if self.changes.blob_used:
             output.turn = self.state.turn
@@ -401,11 +404,14 @@ cdef class Engine:
         return self.reporting.describe(self.find(endpoint))
 
     def observation(self, uint64_t number):
-        """(endpoint, context), or None."""
+        """(endpoint, context), or None.
+
+        Also of one that was ended by an error among the reports of the turn taken last.
+        """
         cdef uint32_t index = self.state.observations.find_number(number)
         cdef const Relation *relation
         if index == NONE:
-            return None
+            return self.ended.get(number)
         relation = self.state.observations.at(index).relation
         return (self.endpoint_of(relation.slot),
                 (<const char *>relation.data)[:relation.context_size])
@@ -453,6 +459,27 @@ cdef class Engine:
             return self.describe_slot(self.find(endpoint))
         except UnknownDevice:
             return None
+
+    def shape(self, str endpoint):
+        """shape_at() of the device of this name; 0: it is not registered."""
+        cdef bytes name = endpoint.encode("utf-8", "replace")
+        return self.shape_at(self.state.devices.find(
+            <const uint8_t *><const char *>name, len(name)))
+
+    cpdef uint64_t shape_at(self, uint32_t slot):
+        """A number that two devices share if they registered the same LwM2M version and object list
+        in the same words; 0: the slot is free.
+
+        A key to what was worked out from those, and cheaper than device(). It is not used again
+        for another list, but for one chance in 2^28.
+        """
+        cdef Record *record = NULL
+        if slot < self.state.devices.next_new:
+            record = self.state.devices.at(slot).record
+        if record == NULL:
+            return 0
+        return (<uint64_t>record.links.number << 36 | <uint64_t>record.links.tag >> 4 << 8
+                | record.version)
 
     def devices(self, uint32_t cursor, int limit, str contains=""):
         """Registrations from slot `cursor` on, and the next cursor or None.

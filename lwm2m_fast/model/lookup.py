@@ -206,8 +206,16 @@ class Model:
         multiple = frozenset(each.id for each in objects.values() if each.multiple)
         return View(objects, types, multiple)
 
+    @property
+    def revision(self) -> int:
+        """Changes whenever a definition does: what was derived from a View is then out of date."""
+        return self._layer_revisions()
+
     def _layer_revisions(self) -> int:
-        return sum(layer.revision for layer in self._layers)
+        total = 0
+        for layer in self._layers:  # asked for every report: quicker than sum()
+            total += layer.revision
+        return total
 
     def _forget_stale_views(self) -> None:
         revision = self._layer_revisions()
