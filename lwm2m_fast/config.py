@@ -253,6 +253,50 @@ class StoreConfig(_Section):
     )
 
 
+class ReportingConfig(_Section):
+    """What devices report by themselves, and the last values that are kept of it."""
+
+    values_flush_s: float = _field(
+        1.0,
+        "Last values are written to the store within this time. A killed process loses those of "
+        "the last interval, and nothing else; a stopped one loses none.",
+        ge=0.05,
+        le=60.0,
+    )
+    max_values_per_device: int = _field(
+        1000,
+        "Last values kept of one device; beyond, those that are oldest by their time go.",
+        ge=1,
+        le=65536,
+    )
+    max_value_bytes: int = _field(
+        65536, "A longer text or opaque value is not kept, and counted.", ge=64, le=1 << 19
+    )
+    max_valued_devices: int = _field(
+        4_000_000,
+        "Devices whose last values are kept, registered or not; of further ones nothing is kept "
+        "until some are forgotten.",
+        ge=1,
+        le=1 << 26,
+    )
+    max_unflushed_reports: int = _field(
+        65536,
+        "Reports waiting in memory to be written. At half of it they are written at once; at all "
+        "of it, as the store does not follow, the oldest go, and are counted.",
+        ge=64,
+        le=1 << 24,
+    )
+
+
+class FilesConfig(_Section):
+    """Uploaded files, for operations that write one to a device; below the data directory."""
+
+    max_file_bytes: int = _field(256 << 20, "Longest file taken.", ge=1, le=(1 << 32) - 1)
+    max_files: int = _field(256, "Files kept at once.", ge=1, le=65536)
+    max_total_bytes: int = _field(4 << 30, "All files together; more is refused.", ge=1, le=1 << 44)
+    max_uploads: int = _field(8, "Files being uploaded at the same time.", ge=1, le=1024)
+
+
 class HttpConfig(_Section):
     """The HTTP interface for operators and applications."""
 
@@ -315,6 +359,8 @@ class Config(BaseSettings):
     registration: RegistrationConfig = RegistrationConfig()
     queue: QueueConfig = QueueConfig()
     store: StoreConfig = StoreConfig()
+    reporting: ReportingConfig = ReportingConfig()
+    files: FilesConfig = FilesConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
     shard: int = _field(
