@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from lwm2m_fast.committer import Committer
+from lwm2m_fast.core.ask import AnsweredTuple
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
@@ -38,7 +39,7 @@ FAULT_LOG_S = 10.0
 # A change that changes nothing: deleting a row that never was (see store/base.py).
 PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
 
-Answers = Sequence[tuple[int, str, int, int | None, bytes, bytes | None]]
+Answers = Sequence[AnsweredTuple]
 
 
 class Turns:

@@ -22,11 +22,14 @@ from scripted import (
 
 from lwm2m_fast import turn as turn_module
 from lwm2m_fast.config import StoreConfig
+from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.service import RunningServer
 from lwm2m_fast.sink.stream import StreamSink
 from lwm2m_fast.store import open_store
 from tests.turn_kit import DEVICE, Scene, play
+
+DEVICE_OBJECT = CoapRequest(1, (b"3", b"0"))
 
 
 @pytest.fixture(autouse=True)
@@ -243,12 +246,12 @@ def test_after_the_end_nobody_probes_the_store() -> None:
 def test_answers_of_devices_reach_those_who_asked() -> None:
     async def act(scene: Scene) -> None:
         await scene.register()
-        call = scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        call = scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         (asked,) = await scene.hear()
         scene.udp.arrive((DEVICE, write(2, code_byte("2.05"), asked.mid, asked.token, (), b"x")))
         await scene.until(lambda: scene.answers)
-        assert scene.answers == [(call, "answered", 69, None, b"x", None)]
+        assert scene.answers == [(call, "answered", 69, None, b"x", None, None, 0)]
 
     play(act)
 
@@ -258,7 +261,7 @@ def test_a_request_that_waited_for_a_register_leaves_right_behind_its_answer() -
         scene.store.may.clear()
         scene.udp.arrive((DEVICE, register()))
         await scene.until(lambda: scene.engine.device_count())
-        scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         await scene.rest()
         assert scene.udp.sent == []
@@ -274,7 +277,7 @@ def test_a_read_of_a_refused_register_is_cancelled_at_once() -> None:
         scene.store.error = StoreError("no space")
         scene.udp.arrive((DEVICE, register()))
         await scene.until(lambda: scene.engine.device_count())
-        call = scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        call = scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         scene.store.may.set()
         await scene.until(lambda: scene.answers)
@@ -286,7 +289,7 @@ def test_a_read_of_a_refused_register_is_cancelled_at_once() -> None:
 def test_a_request_is_sent_again_by_the_loops_clock() -> None:
     async def act(scene: Scene) -> None:
         await scene.register()
-        scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         first, second = await scene.hear(2)
         assert first.data == second.data

@@ -48,6 +48,10 @@ class Answered(NamedTuple):
     """The observation that this answer began, 0 for none."""
 
 
+AnsweredTuple = tuple[int, str, int, int | None, bytes, bytes | None, str | None, int]
+"""An Answered as the compiled core makes it; Answered._make() gives it names."""
+
+
 class Report(NamedTuple):
     """Values that a device sent by itself (Output.reports)."""
 

@@ -1,7 +1,7 @@
 # The whole of core/ as one object: datagrams and the time in; datagrams, changes, events out.
 #
 # No socket, clock, loop or file. Three things move it: receive(), handle_timer(), and what our own
-# side asks for (read, deregister). After each, the caller does, in this order, which is law:
+# side asks for (start, deregister). After each, the caller does, in this order, which is law:
 #
 #   send `outbox`; take_output(); if it has a turn: bring its changes to the store, and then either
 #   committed(turn), send its held datagrams, tell its events; or failed(turn), send what that gives.
@@ -9,7 +9,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from lwm2m_fast.core.describe cimport describe, root_segments
+from lwm2m_fast.core.describe cimport describe
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.exchange cimport Reply, reply_init
 from lwm2m_fast.core.records cimport NONE, Record, record_endpoint
@@ -19,13 +19,13 @@ from lwm2m_fast.core.state cimport (COUNT_BAD_OPTIONS, COUNT_NOT_ALLOWED, COUNT_
 from lwm2m_fast.datagram cimport Inbox
 from lwm2m_fast.wire.coap cimport (ACK, CON, HAS_BLOCK1, NON, REJECT_SHORT, REJECT_VERSION, RST,
                                    is_request, parse_message, path_is)
-from lwm2m_fast.wire.numbers cimport (BAD_OPTION, GET, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
+from lwm2m_fast.wire.numbers cimport (BAD_OPTION, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
                                       NOT_FOUND, OPTION_PROXY_SCHEME, OPTION_PROXY_URI,
                                       PROXYING_NOT_SUPPORTED, SERVICE_UNAVAILABLE)
 
 from lwm2m_fast.core.resource import WellKnown
 from lwm2m_fast.core.state import COUNTER_NAMES
-from lwm2m_fast.errors import StoreError, UnknownDevice
+from lwm2m_fast.errors import RequestError, StoreError, UnknownDevice
 from lwm2m_fast.wire.coap import REASONS
 
 cdef enum:
@@ -275,24 +275,27 @@ cdef class Engine:
         """The store has all turns up to `turn`: their held answers may leave now."""
         self.state.committed = turn
         self.changes.committed(turn)
+        self.requests.committed(turn)
 
     def failed(self, uint32_t turn):
         """The store has refused `turn` and every later one: as if they had never come."""
+        self.requests.failed(turn)
         self.state.committed = self.state.turn - 1      # nothing is on its way any more
         self.changes.roll_back(turn)
 
     # What our own side asks for
 
-    def read(self, str endpoint, list path, accept, double timeout_s, double now):
-        """Order a GET of `path` (ids); returns the call number that its answer will carry.
+    def start(self, str endpoint, request, double timeout_s, double now):
+        """Order a CoapRequest; returns the call number that its answer will carry.
 
-        Raises UnknownDevice, QueueFull.
+        `timeout_s` is the time for the answer from when the request leaves; while a payload goes
+        in blocks, each block that the device takes starts it again. The payload's buffer is held
+        until the answer. Raises UnknownDevice, QueueFull; RequestError names what cannot be sent.
         """
         self.set_time(now)
-        cdef uint32_t slot = self.find(endpoint)
-        segments = root_segments(self.state.devices.at(slot).record) + [b"%d" % number for number in path]
-        return self.requests.start(slot, GET, segments, -1 if accept is None else accept,
-                                   <int64_t>(timeout_s * 1000))
+        if request.observe is not None:
+            raise RequestError("an Observe is ordered with observe() and ended with unobserve()")
+        return self.requests.start(self.find(endpoint), request, <int64_t>(timeout_s * 1000), NULL)
 
     def cancel(self, uint64_t call, double now):
         """Nobody waits for this call any more."""

@@ -47,6 +47,10 @@ cdef enum:
     COUNT_REQUESTS_TIMED_OUT
     COUNT_REQUESTS_CANCELLED
     COUNT_REQUESTS_REFUSED
+    COUNT_REQUESTS_UNANSWERED
+    COUNT_REQUESTS_LATE
+    COUNT_REQUESTS_RESTARTED
+    COUNT_REQUEST_BLOCKS_SENT
     COUNT_TOTAL
 
 
@@ -54,7 +58,7 @@ cdef class State:
     cdef Devices devices
     cdef Peers peers
     cdef LinkTable links
-    cdef uint64_t counts[36]      # COUNT_TOTAL
+    cdef uint64_t counts[40]      # COUNT_TOTAL
     cdef int64_t now              # ms, monotonic: the moment of the call into core/
     cdef int64_t wall_offset      # unix ms = now + wall_offset
     cdef readonly uint32_t shard

@@ -24,9 +24,10 @@ COUNTER_NAMES = (
     "blocks_received", "blocks_incomplete", "blocks_too_large", "blocks_timed_out",
     "blocks_refused",
     "requests_sent", "requests_retransmitted", "requests_answered", "requests_timed_out",
-    "requests_cancelled", "requests_refused",
+    "requests_cancelled", "requests_refused", "requests_unanswered", "requests_late",
+    "requests_restarted", "request_blocks_sent",
 )
-assert len(COUNTER_NAMES) == COUNT_TOTAL == 36
+assert len(COUNTER_NAMES) == COUNT_TOTAL == 40
 
 
 cdef class State:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
+from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.errors import QueueFull, StoreError, UnknownDevice
 from tests.fuzz import mutate as plain_mutate
 from tests.fuzz import plain_coap
@@ -162,7 +163,12 @@ def _read(s: Script, a: Arguments) -> None:
     path, accept = a.choice(([3, 0, 1], [3], [65535] * 4, [])), a.choice((None, 0, 110))
     with suppress(UnknownDevice, QueueFull):
         s.world.calls.add(
-            s.world.engine.read(name, path, accept, a.choice((1.0, 90.0)), s.world.now)
+            s.world.engine.start(
+                name,
+                CoapRequest(1, tuple(b"%d" % n for n in path), accept=accept),
+                a.choice((1.0, 90.0)),
+                s.world.now,
+            )
         )
     s.world.finish()
 
