@@ -78,14 +78,14 @@ class Ended(NamedTuple):
 End = Callable[[Ended], None]
 
 
-class _Call(NamedTuple):
+class _Asked(NamedTuple):
     order: Order
     target: Target
     end: End
     cancelled: int | None
 
 
-class Asking:
+class Calls:
     """Starts requests and hands each answer to the one who asked. Loop's thread only.
 
     What it starts leaves with the next turn; `act` makes that come soon.
@@ -102,7 +102,7 @@ class Asking:
     ) -> None:
         self._engine, self._targets, self._hears = engine, targets, hears
         self._open_file, self._clock, self._act = open_file, clock, act
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _Asked] = {}
 
     def ask(self, endpoint: str, order: Order, timeout_s: float, end: End) -> int | Ended:
         """Start `order`: its call number, with which `end` is called once; or its end at once.
@@ -122,9 +122,9 @@ class Asking:
             call = self._engine.observe(endpoint, request, context, timeout_s, now)
         else:
             call = self._engine.start(endpoint, request, timeout_s, now)
-        return self._started(call, _Call(order, target, end, None))
+        return self._started(call, _Asked(order, target, end, None))
 
-    def _started(self, number: int, call: _Call) -> int:
+    def _started(self, number: int, call: _Asked) -> int:
         self._calls[number] = call
         self._act()
         return number
@@ -145,7 +145,7 @@ class Asking:
         for number in numbers:
             last = self._engine.unobserve(number, is_active, timeout_s, now)
         if last is not None:
-            return self._started(last, _Call(order, target, end, len(numbers)))
+            return self._started(last, _Asked(order, target, end, len(numbers)))
         self._act()
         return Ended("answered", nothing_to_tell(), cancelled=len(numbers))
 
@@ -162,7 +162,7 @@ class Asking:
             if call is not None:
                 self._end(call, Answered(*answer))
 
-    def _end(self, call: _Call, answered: Answered) -> None:
+    def _end(self, call: _Asked, answered: Answered) -> None:
         if answered.outcome != "answered":
             call.end(Ended(answered.outcome, None))
             return
