@@ -15,7 +15,7 @@ from lwm2m_fast.core import operations
 from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order
-from lwm2m_fast.errors import RequestError, UnknownDevice
+from lwm2m_fast.errors import FormatError, RequestError, UnknownDevice
 
 OBSERVES = frozenset({"observe", "observe_composite"})
 CANCELS = frozenset({"cancel_observe", "cancel_composite"})
@@ -189,7 +189,10 @@ def observations_of(observations: Sequence[dict[str, Any]], order: Order) -> lis
     wanted = {_plain(path) for path in (order.paths if is_composite else (order.path or "",))}
     found = []
     for each in observations:
-        context = operations.read_context(each["context"])
+        try:
+            context = operations.read_context(each["context"])
+        except FormatError:
+            continue
         if context.is_composite == is_composite and wanted == set(map(_plain, context.paths)):
             found.append(each["number"])
     return found

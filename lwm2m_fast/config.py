@@ -184,7 +184,10 @@ class QueueConfig(_Section):
         le=86_400_000,
     )
     max_operations_per_device: int = _field(
-        1000, "Operations that may wait for one device; more are refused with 429.", ge=1, le=100_000
+        1000,
+        "Operations that may wait for one device; more are refused with 429.",
+        ge=1,
+        le=100_000,
     )
     max_operations: int = _field(
         10_000_000,

@@ -31,7 +31,8 @@ from lwm2m_fast.durable import Keeper
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.history import History
 from lwm2m_fast.reach import Reach
-from lwm2m_fast.store.base import MAX_VALUE_BYTES, FleetChange
+from lwm2m_fast.store.base import FleetChange
+from lwm2m_fast.store.changes import MAX_VALUE_BYTES
 
 # Nobody answered, or nothing left: the operation waits for the device's next contact.
 UNANSWERED = frozenset({"timeout", "no_response", "cancelled", "store"})

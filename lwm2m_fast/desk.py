@@ -1,7 +1,6 @@
-"""What callers ask of the queue: submit, look, wait, cancel, and ask a device directly.
+"""What callers ask of the queue: submit, look, wait, cancel (rest/base.py: Operations).
 
-The Operations protocol of rest/base.py. Checks what callers give, waits on their behalf; everything
-else is dispatch.py's and delivery.py's.
+Checks what they give and waits on their behalf; everything else is dispatch.py's and delivery.py's.
 """
 
 from __future__ import annotations
@@ -9,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from heapq import merge
 from typing import Any
 
 import orjson
 
 from lwm2m_fast.batches import Batches, Entry
-from lwm2m_fast.calls import Calls, Clock, Ended
+from lwm2m_fast.calls import Clock
 from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.operation import (
     ENDED,
@@ -25,19 +23,13 @@ from lwm2m_fast.core.operation import (
     Operation,
     device_key,
 )
-from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order, order_json
 from lwm2m_fast.dispatch import Dispatch
 from lwm2m_fast.errors import (
-    DeviceAsleep,
-    DeviceError,
-    DeviceTimeout,
-    Error,
     FormatError,
     QueueFull,
     RequestError,
     StoreError,
-    UnknownDevice,
     UnknownOperation,
 )
 from lwm2m_fast.reach import Reach
@@ -57,25 +49,7 @@ MAX_UNIX_S = 253_402_300_799.0
 MAX_ORIGIN_BYTES = 64
 MAX_WAIT_S = 3600.0
 SLICE = 256
-"""Devices of a batch, or direct requests, prepared between two turns of the loop."""
-
-# How a direct request can end without an answer, and what its caller is told.
-FAILURES: dict[str, tuple[type[DeviceError], str]] = {
-    "timeout": (DeviceTimeout, "did not answer"),
-    "no_response": (DeviceTimeout, "acknowledged the request and did not answer it"),
-    "reset": (DeviceError, "rejected the request (reset)"),
-    "cancelled": (DeviceError, "registered anew, moved or left before it answered"),
-    "malformed": (DeviceError, "answered with an unusable message"),
-    "too_large": (DeviceError, "answered with more than coap.max_body_bytes"),
-}
-
-
-def failure(endpoint: str, order: Order, outcome: str) -> Error:
-    """The error that a caller gets for a direct request that ended so."""
-    if outcome == "store":
-        return StoreError("what the request needs could not be kept; nothing was sent")
-    kind, text = FAILURES[outcome]
-    return kind(f"{order.op} {order.path or ' '.join(order.paths)}: {endpoint!r} {text}")
+"""Devices of a batch prepared between two turns of the loop."""
 
 
 class Desk:
@@ -85,12 +59,11 @@ class Desk:
         self,
         config: QueueConfig,
         dispatch: Dispatch,
-        calls: Calls,
         reach: Reach,
         batches: Batches,
         clock: Clock,
     ) -> None:
-        self._config, self._dispatch, self._calls = config, dispatch, calls
+        self._config, self._dispatch = config, dispatch
         self._reach, self._batches, self._clock = reach, batches, clock
         self._pending, self._delivery = dispatch.pending, dispatch.delivery
         self._waiters: dict[int, list[asyncio.Future[dict[str, Any]]]] = {}
@@ -343,79 +316,6 @@ class Desk:
         if found is None:
             raise UnknownOperation(endpoint, operation_id)
         return found.as_json()
-
-    # Directly
-
-    async def perform(self, endpoint: str, order: Order, timeout_s: float) -> Result:
-        [outcome] = await self.perform_many([(endpoint, order)], timeout_s)
-        if isinstance(outcome, Error):
-            raise outcome
-        return outcome
-
-    async def perform_many(
-        self, asks: Sequence[tuple[str, Order]], timeout_s: float
-    ) -> list[Result | Error]:
-        self._reach.check_timeout(timeout_s)
-        if len(asks) > MAX_BULK:
-            raise RequestError(f"{len(asks)} requests, allowed are at most {MAX_BULK}")
-        together = _Together(asks)
-        try:
-            for number, (endpoint, order) in enumerate(asks):
-                self._start(together, number, endpoint, order, timeout_s)
-                if number % SLICE == SLICE - 1:
-                    await asyncio.sleep(0)
-            await together.ended()
-        finally:
-            for call in together.calls.values():  # its caller has gone
-                self._calls.forget(call)
-        return together.outcomes
-
-    def _start(
-        self, together: _Together, number: int, endpoint: str, order: Order, timeout_s: float
-    ) -> None:
-        try:
-            if not self._reach.is_registered(endpoint):
-                raise UnknownDevice(endpoint)
-            if not self._reach.listens(endpoint):
-                raise DeviceAsleep(endpoint)
-            asked = self._calls.ask(endpoint, order, timeout_s, partial(together.end, number))
-        except Error as error:
-            together.fail(number, error)
-        else:
-            if isinstance(asked, Ended):
-                together.end(number, asked)
-            else:
-                together.calls[number] = asked
-
-
-class _Together:
-    """Direct requests that are waited for together."""
-
-    def __init__(self, asks: Sequence[tuple[str, Order]]) -> None:
-        self._asks, self._left = asks, len(asks)
-        self.outcomes: list[Any] = [None] * len(asks)
-        self.calls: dict[int, int] = {}
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def end(self, number: int, ended: Ended) -> None:
-        self.calls.pop(number, None)
-        if ended.result is None:
-            self.fail(number, failure(*self._asks[number], ended.outcome))
-        else:
-            self._put(number, ended.result)
-
-    def fail(self, number: int, error: Error) -> None:
-        self._put(number, error)
-
-    def _put(self, number: int, outcome: Result | Error) -> None:
-        self.outcomes[number] = outcome
-        self._left -= 1
-        if self._left == 0 and not self._ended.done():
-            self._ended.set_result(None)
-
-    async def ended(self) -> None:
-        if self._left:
-            await self._ended
 
 
 @dataclass(frozen=True, slots=True)

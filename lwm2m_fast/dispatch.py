@@ -23,10 +23,10 @@ from lwm2m_fast.core.operation import (
     read_head,
     read_key,
 )
-from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.delivery import Delivery, Tell
 from lwm2m_fast.durable import Done, Keeper
 from lwm2m_fast.errors import FormatError, StoreError
+from lwm2m_fast.operation_ids import OperationIds
 from lwm2m_fast.reach import Reach
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
@@ -63,6 +63,7 @@ class Dispatch:
         engine: Engine,
         delivery: Delivery,
         keeper: Keeper,
+        ids: OperationIds,
         reach: Reach,
         clock: Clock,
         first: First,
@@ -70,7 +71,13 @@ class Dispatch:
         nudge: Callable[[], None],
     ) -> None:
         self._config, self._engine, self._keeper, self._reach = config, engine, keeper, reach
-        self._clock, self._first, self._tell, self._nudge = clock, first, tell, nudge
+        self._ids, self._clock, self._first, self._tell, self._nudge = (
+            ids,
+            clock,
+            first,
+            tell,
+            nudge,
+        )
         self.delivery, self.pending = delivery, delivery.pending
         delivery.go_on = self.kick
         self._ready: deque[str] = deque()
@@ -84,6 +91,7 @@ class Dispatch:
     ) -> None:
         """Keep `operations`, whose places are reserved, and the rows `beside` them; then let them
         go their way. With an error, none of it is kept or queued."""
+        self._ids.given(self.pending.next_id)
         rows = [(PENDING_ROWS, pending_key(o.endpoint, o.id), o.as_row()) for o in operations]
         self._keeper.keep([*beside, *rows], partial(self._enqueued, operations, done))
 

@@ -43,7 +43,10 @@ class LmdbFleet:
     def apply(self, changes: Sequence[FleetChange]) -> None:
         prefixes = {name: _prefix(name) for name in {name for name, _, _ in changes}}
         rows = [
-            (prefixes[name] + check_fleet_key(key), value if value is None else check_fleet_value(value))
+            (
+                prefixes[name] + check_fleet_key(key),
+                value if value is None else check_fleet_value(value),
+            )
             for name, key, value in changes
         ]
 
@@ -51,10 +54,10 @@ class LmdbFleet:
             cursor = txn.cursor(self._env.table(ITEMS))
             for is_put, group in groupby(rows, key=lambda row: row[1] is not None):
                 if is_put:
-                    cursor.putmulti(list(group))
+                    cursor.putmulti([(key, value) for key, value in group if value is not None])
                     continue
-                for row, _ in group:
-                    if cursor.set_key(row):
+                for key, _ in group:
+                    if cursor.set_key(key):
                         cursor.delete()
 
         if rows:

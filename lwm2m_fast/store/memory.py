@@ -82,7 +82,11 @@ class MemoryFleet:
     def apply(self, changes: Sequence[FleetChange]) -> None:
         self._check_open()
         checked = [
-            (check_namespace(name), check_fleet_key(key), value if value is None else check_fleet_value(value))
+            (
+                check_namespace(name),
+                check_fleet_key(key),
+                value if value is None else check_fleet_value(value),
+            )
             for name, key, value in changes
         ]
         with self._lock:
