@@ -225,6 +225,8 @@ class QueueConfig(_Section):
     )
     max_waiters: int = _field(
         10_000, "Callers that wait for the end of an operation at once.", ge=1, le=1_000_000
+
+
     )
 
 
@@ -257,8 +259,21 @@ class StoreConfig(_Section):
 
 
 class ReportingConfig(_Section):
-    """What devices report by themselves, and the last values that are kept of it."""
+    """What devices report by themselves (LwM2M, section 6.4), and the last values kept of it."""
 
+    reestablish: bool = _field(
+        True,
+        "Keep what a device was asked to report when it registers anew without leaving, and ask "
+        "for it again. Off: it ends with the registration, as in the standard.",
+    )
+    max_observations_per_device: int = _field(
+        64, "Observations of one device; more are refused with 429.", ge=1, le=4096
+    )
+    max_observations: int = _field(
+        1_000_000,
+        "Observations of all devices together (about 200 bytes of memory each).",
+        ge=1,
+        le=16777216,
     values_flush_s: float = _field(
         1.0,
         "Last values are written to the store within this time. A killed process loses those of "

@@ -8,6 +8,7 @@ refuses is given up; when it does not answer, its next contact goes on where thi
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -86,7 +87,11 @@ class Reestablish:
         return lapsed
 
     def _lapsed(self, endpoint: str) -> tuple[Order, int] | None:
-        for each in self._engine.observations(endpoint):
+        try:
+            observations = self._engine.observations(endpoint)
+        except UnknownDevice:  # it has left meanwhile
+            return None
+        for each in observations:
             if each["state"] == LAPSED:
                 order = observe_order(each["context"])
                 if order is not None:
@@ -132,7 +137,8 @@ class Reestablish:
 
     def _give_up(self, number: int) -> None:
         self.given_up += 1
-        self._engine.unobserve(number, False, 0.0, self._clock.now())
+        with suppress(RequestError, StoreError):  # gone already, or tried anew next time
+            self._engine.unobserve(number, False, 0.0, self._clock.now())
 
     def counters(self) -> dict[str, int]:
         return {

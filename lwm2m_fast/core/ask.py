@@ -70,6 +70,10 @@ class Report(NamedTuple):
     """The Observe number (24 bits), -1 without one."""
 
 
+ReportTuple = tuple[int, int, int, int, bytes, float, int]
+"""A Report as the compiled core makes it; Report._make() gives it names."""
+
+
 class Contact(NamedTuple):
     """A device that somebody watches was heard (Output.contacts)."""
 

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lwm2m_fast.config import Config
-from lwm2m_fast.core.ask import AnsweredTuple, CoapRequest
+from lwm2m_fast.core.ask import AnsweredTuple, CoapRequest, Contact, ReportTuple
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox, Outbox
 
@@ -13,12 +13,18 @@ class Output:
     events: list[Event]
     answers: list[AnsweredTuple]
     """In the field order of core/ask.py: Answered."""
+    reports: list[ReportTuple]
+    """In the field order of core/ask.py: Report."""
+    contacts: list[Contact]
     def refusals(self) -> Outbox: ...
 
 class Engine:
     fault: BaseException | None
     tells: bool
     store_works: bool
+    wants_reports: bool
+    hears_registers: bool
+    judge_send: Callable[[int, int, bytes], int] | None
     def __init__(
         self,
         config: Config,
@@ -38,6 +44,15 @@ class Engine:
     def failed(self, turn: int) -> None: ...
     def start(self, endpoint: str, request: CoapRequest, timeout_s: float, now: float) -> int: ...
     def cancel(self, call: int, now: float) -> None: ...
+    def observe(
+        self, endpoint: str, request: CoapRequest, context: bytes, timeout_s: float, now: float
+    ) -> int: ...
+    def unobserve(self, number: int, active: bool, timeout_s: float, now: float) -> int | None: ...
+    def observations(self, endpoint: str) -> list[dict[str, Any]]: ...
+    def observation(self, number: int) -> tuple[str, bytes] | None: ...
+    def watch(self, endpoint: str, on: bool) -> None: ...
+    def heard_at(self, endpoint: str) -> float | None: ...
+    def endpoint_of(self, slot: int) -> str: ...
     def deregister(self, endpoint: str, now: float) -> None: ...
     def device(self, endpoint: str) -> dict[str, Any] | None: ...
     def devices(

@@ -444,6 +444,7 @@ cdef class Requests:
                 self.end(number, "malformed", m.code, NULL)
             return
         self.state.peers.at(peer).flags |= PEER_VERIFIED
+        self.state.hear(self.at(number).slot)
         if m.type == CON:
             self.exchange.send_empty(source, ACK, m.mid)
         if m.type != ACK:

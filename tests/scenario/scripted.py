@@ -19,7 +19,7 @@ from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
 
 CON, NON, ACK, RST = range(4)
-GET, POST, PUT, DELETE = 1, 2, 3, 4
+GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)
 ETAG, LOCATION_PATH, URI_PATH, CONTENT_FORMAT = 4, 8, 11, 12
 MAX_AGE, URI_QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 14, 15, 17, 23, 27, 28, 60
 LINK_FORMAT = 40
