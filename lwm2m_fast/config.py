@@ -225,8 +225,6 @@ class QueueConfig(_Section):
     )
     max_waiters: int = _field(
         10_000, "Callers that wait for the end of an operation at once.", ge=1, le=1_000_000
-
-
     )
 
 
@@ -274,6 +272,7 @@ class ReportingConfig(_Section):
         "Observations of all devices together (about 200 bytes of memory each).",
         ge=1,
         le=16777216,
+    )
     values_flush_s: float = _field(
         1.0,
         "Last values are written to the store within this time. A killed process loses those of "
