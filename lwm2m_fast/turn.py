@@ -57,7 +57,7 @@ class Turns:
         resolve: Callable[[Answers], None],
         batches_per_wakeup: int,
     ) -> None:
-        self._engine, self._udp, self._store, self._sinks = engine, udp, store, sinks
+        self._engine, self._udp, self._sinks = engine, udp, sinks
         self._resolve = resolve
         self._batches = batches_per_wakeup
         self._inbox = Inbox()
@@ -68,6 +68,7 @@ class Turns:
         self._timer_at = float("inf")
         self._wall_clock: asyncio.TimerHandle | None = None
         self._next_probe: asyncio.TimerHandle | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_running = self._is_reading = self._is_blocked = False
         self.store_problem: str | None = None
@@ -81,10 +82,14 @@ class Turns:
         self._choose_reading()
         self._arm_timer()
 
-    async def stop(self) -> None:
-        """Stop receiving; keep and answer what was received."""
+    def pause(self) -> None:
+        """Receive no more; what was received goes on. start() and stop() come after it."""
         self._is_running = False
         self._choose_reading()
+
+    async def stop(self) -> None:
+        """Stop receiving; keep and answer what was received."""
+        self.pause()
         for handle in (self._timer, self._wall_clock, self._next_probe):
             if handle is not None:
                 handle.cancel()
@@ -206,10 +211,10 @@ class Turns:
             self._next_probe = self._loop.call_later(PROBE_S, self._probe)
 
     def _probe(self) -> None:
-        asked = self._loop.run_in_executor(None, self._store.apply, PROBE)
-        asked.add_done_callback(self._probed)
+        self._probing = self._loop.create_task(self.keep(PROBE))
+        self._probing.add_done_callback(self._probed)
 
-    def _probed(self, asked: asyncio.Future[None]) -> None:
+    def _probed(self, asked: asyncio.Task[None]) -> None:
         if asked.cancelled():
             return
         if (error := asked.exception()) is not None:
@@ -221,6 +226,14 @@ class Turns:
         self._engine.store_works = True
         self._choose_reading()
         self._arm_timer()
+
+    async def keep(self, changes: bytes) -> None:
+        """Bring changes to the store that no turn decided; StoreError when they are not kept.
+
+        In the order of the calls, but not with or behind turns: nothing that devices are answered
+        for may depend on them. Some 128 KiB at a time, for a turn may have to wait for them.
+        """
+        await self._committer.keep(changes)
 
     async def kept(self) -> None:
         """Wait until the store has everything decided so far; StoreError when it has refused."""

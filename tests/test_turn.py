@@ -377,3 +377,51 @@ def test_a_batch_that_cannot_be_worked_off_does_not_stop_the_next() -> None:
         assert (await scene.register()).code == "2.01"
 
     play(act)
+
+
+def test_changes_that_are_no_turn_are_kept_between_turns() -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.may.clear()
+        scene.store.entered.clear()
+        scene.udp.arrive((DEVICE, register("dev-0", mid=0)))
+        await scene.until(scene.store.entered.is_set)
+        kept = [asyncio.ensure_future(scene.turns.keep(b"%d" % n)) for n in range(2)]
+        await scene.rest()
+        scene.udp.arrive((DEVICE, register("dev-1", mid=1)))
+        await scene.until(lambda: scene.turns.counters()["commits_waiting"] == 2)
+        assert not any(future.done() for future in kept)
+        scene.store.may.set()
+        await asyncio.gather(*kept)
+        await scene.hear(2)
+        _, second, third, last = scene.store.applied
+        assert b"dev-1" in second, "a turn waits for no more than one of them"
+        assert (third, last) == (b"0", b"1")
+
+    play(act)
+
+
+def test_changes_that_are_no_turn_fail_alone() -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.error = StoreError("no space")
+        with pytest.raises(StoreError, match="no space"):
+            await scene.turns.keep(b"values")
+        assert scene.turns.store_problem is None, "the next turn finds out for itself"
+        scene.store.error = None
+        assert (await scene.register()).code == "2.01"
+        await scene.turns.keep(b"values")
+        assert scene.store.applied[-1] == b"values"
+
+    play(act)
+
+
+def test_a_stop_keeps_what_was_handed_over_and_takes_nothing_new() -> None:
+    async def act(scene: Scene) -> None:
+        kept = asyncio.ensure_future(scene.turns.keep(b"values"))
+        await asyncio.sleep(0)
+        await scene.turns.stop()
+        await kept
+        assert scene.store.applied == [b"values"]
+        with pytest.raises(StoreError, match="stopping"):
+            await scene.turns.keep(b"more")
+
+    play(act)
