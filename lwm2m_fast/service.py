@@ -8,6 +8,7 @@ from typing import Any
 
 from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.device_data import DeviceData
 from lwm2m_fast.errors import DeviceError, DeviceTimeout, RequestError, UnknownDevice
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Answer
 from lwm2m_fast.sink.stream import StreamSink, Subscription
@@ -58,7 +59,7 @@ def parse_path(path: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-class RunningServer:
+class RunningServer(DeviceData):
     """The service over one engine. Everything is called on the loop's thread."""
 
     def __init__(

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from lwm2m_fast.committer import Committer
-from lwm2m_fast.core.ask import AnsweredTuple
+from lwm2m_fast.core.ask import AnsweredTuple, ReportTuple
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
@@ -39,13 +39,17 @@ FAULT_LOG_S = 10.0
 # A change that changes nothing: deleting a row that never was (see store/base.py).
 PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
 
+DATA = ("notification", "send")
+"""Events that are true whatever the store says."""
+
 Answers = Sequence[AnsweredTuple]
 
 
 class Turns:
     """Drives `engine` from `udp`, the clock and our own side's calls.
 
-    `resolve` gets the answers of devices to our requests, once each.
+    `resolve` gets the answers of devices to our requests, once each. `report` gets what devices
+    sent by themselves before the next turn begins, and returns what is to be told of it.
     """
 
     def __init__(
@@ -56,9 +60,11 @@ class Turns:
         sinks: Sequence[Sink],
         resolve: Callable[[Answers], None],
         batches_per_wakeup: int,
+        report: Callable[[Sequence[ReportTuple]], list[Event]] | None = None,
     ) -> None:
         self._engine, self._udp, self._sinks = engine, udp, sinks
-        self._resolve = resolve
+        self._resolve, self._report = resolve, report
+        engine.wants_reports = report is not None
         self._batches = batches_per_wakeup
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
@@ -144,14 +150,17 @@ class Turns:
     def _finish_output(self, output: Output) -> None:
         if output.answers:
             self._resolve(output.answers)
+        events = list(output.events)
+        if output.reports and self._report is not None:
+            events += self._report(output.reports)
         if output.turn:
-            self._pending.append((output, list(output.events)))
+            self._pending.append((output, events))
             self._committer.submit(output)
             self._choose_reading()
         elif self._pending:  # told in order: behind what is not yet kept
-            self._pending[-1][1].extend(output.events)
+            self._pending[-1][1].extend(events)
         else:
-            self._publish(output.events)
+            self._publish(events)
 
     def _wait_writable(self) -> None:
         """Take nothing more in while answers cannot leave."""
@@ -197,7 +206,9 @@ class Turns:
         for turn, _ in self._pending:
             if not self._udp.send(turn.refusals()):
                 self._wait_writable()
+        reported = [event for _, events in self._pending for event in events if event.kind in DATA]
         self._pending.clear()
+        self._publish(reported)  # it needed no store, and its device has been told
         while self._waiters:
             self._end_wait(error)
         self._choose_reading()
