@@ -15,7 +15,7 @@ from lwm2m_fast.core.presence import Window, window_of
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.settings import Settings
 
-MIN_TIMEOUT_S = 1.0
+MIN_TIMEOUT_S = 0.1
 
 
 class Engine(Protocol):
