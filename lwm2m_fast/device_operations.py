@@ -10,11 +10,11 @@ from typing import Any
 
 from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order
-from lwm2m_fast.desk import Desk
 from lwm2m_fast.device_data import DeviceData
-from lwm2m_fast.durable import Durable
 from lwm2m_fast.errors import Error, RequestError
-from lwm2m_fast.operating import Operating
+from lwm2m_fast.queue.desk import Desk
+from lwm2m_fast.queue.durable import Durable
+from lwm2m_fast.queue.operating import Operating
 
 
 class DeviceOperations(DeviceData):

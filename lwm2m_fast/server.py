@@ -16,18 +16,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lwm2m_fast.calls import Clock
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
-from lwm2m_fast.durable import Durable
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.files import Files
 from lwm2m_fast.fleet.tokens import Tokens
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.udp import UdpEndpoint
-from lwm2m_fast.operating import Operating, Surroundings
+from lwm2m_fast.queue.calls import Clock
+from lwm2m_fast.queue.durable import Durable
+from lwm2m_fast.queue.operating import Operating, Surroundings
 from lwm2m_fast.rest.app import HttpServer, create_app
 from lwm2m_fast.rest.auth import new_secret, open_tokens
 from lwm2m_fast.service import PROVISIONED, RunningServer
