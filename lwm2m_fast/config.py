@@ -223,6 +223,61 @@ class ReportingConfig(_Section):
     )
 
 
+class QueueConfig(_Section):
+    """Operations kept for devices until they can be reached."""
+
+    awake_time_ms: int = _field(
+        0,
+        "How long a device listens after it was heard, unless its settings or its `at` attribute "
+        "say otherwise. 0: always.",
+        ge=0,
+        le=86_400_000,
+    )
+    max_operations_per_device: int = _field(
+        1000,
+        "Operations that may wait for one device; more are refused with 429.",
+        ge=1,
+        le=100_000,
+    )
+    max_operations: int = _field(
+        10_000_000,
+        "Operations that may wait in all (some 200 bytes of memory for a device that has any).",
+        ge=1,
+        le=1_000_000_000,
+    )
+    request_timeout_s: float = _field(
+        120.0,
+        "An operation that is not answered in this time waits for the device's next contact.",
+        ge=1.0,
+        le=3600.0,
+    )
+    max_request_timeout_s: float = _field(
+        600.0, "Longest timeout that an operation may ask for.", ge=1.0, le=3600.0
+    )
+    stale_after_s: float = _field(
+        172_800.0,
+        "An operation that has been executing for so long fails as stale.",
+        ge=1.0,
+        le=31_536_000.0,
+    )
+    history_per_device: int = _field(
+        100, "Ended operations kept per device; the oldest go first.", ge=1, le=10_000
+    )
+    post_registration_pending: int = _field(
+        10,
+        "Operations already pending that a device gets before its post-registration list; the "
+        "rest come after it.",
+        ge=0,
+        le=1000,
+    )
+    max_batches: int = _field(
+        100, "Batches remembered; the oldest one that has ended makes room.", ge=1, le=10_000
+    )
+    max_waiters: int = _field(
+        10_000, "Callers that wait for the end of an operation at once.", ge=1, le=1_000_000
+    )
+
+
 class StoreConfig(_Section):
     """Where registrations and fleet configuration are kept."""
 
@@ -321,6 +376,7 @@ class Config(BaseSettings):
     coap: CoapConfig = CoapConfig()
     registration: RegistrationConfig = RegistrationConfig()
     reporting: ReportingConfig = ReportingConfig()
+    queue: QueueConfig = QueueConfig()
     store: StoreConfig = StoreConfig()
     files: FilesConfig = FilesConfig()
     http: HttpConfig = HttpConfig()

@@ -39,6 +39,16 @@ class UnknownDevice(RequestError):
         self.name = name
 
 
+class UnknownOperation(RequestError):
+    """No such operation of this device is queued or in its history."""
+
+    http_status = 404
+
+    def __init__(self, endpoint: str, operation_id: int) -> None:
+        super().__init__(f"{endpoint!r} has no operation {operation_id}")
+        self.endpoint, self.operation_id = endpoint, operation_id
+
+
 class QueueFull(RequestError):
     """The device, or the server, already has its limit of what it may have at once."""
 
@@ -59,6 +69,18 @@ class DeviceTimeout(DeviceError):
     """The device did not answer in time."""
 
     http_status = 504
+
+
+class DeviceAsleep(DeviceError):
+    """The device is registered, but its awake window is closed: what is sent now is lost."""
+
+    http_status = 409
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(
+            f"{endpoint!r} is asleep; an operation waits for it, a direct request cannot"
+        )
+        self.endpoint = endpoint
 
 
 class StoreError(Error):

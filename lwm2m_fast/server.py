@@ -25,6 +25,9 @@ from lwm2m_fast.files import Files
 from lwm2m_fast.fleet.tokens import Tokens
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.queue.calls import Clock
+from lwm2m_fast.queue.durable import Durable
+from lwm2m_fast.queue.operating import Operating, Surroundings
 from lwm2m_fast.rest.app import HttpServer, create_app
 from lwm2m_fast.rest.auth import new_secret, open_tokens
 from lwm2m_fast.service import PROVISIONED, RunningServer
@@ -75,6 +78,8 @@ class Server:
         self._udp: UdpEndpoint | None = None
         self._turns: Turns | None = None
         self._values: Values | None = None
+        self._durable: Durable | None = None
+        self._operating: Operating | None = None
         self._http: HttpServer | None = None
         self.service: RunningServer | None = None
 
@@ -124,6 +129,10 @@ class Server:
             data.values.reports,
         )
         service.attach(turns)
+        durable = self._durable = Durable(store.fleet)
+        operating = self._operating = _operating(config, data, store, durable, turns)
+        service.attach_operations(operating, durable)
+        turns.contacts, turns.work, turns.tick = operating.contacts, operating.run, operating.tick
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -155,11 +164,14 @@ class Server:
             self._turns.pause()
             await self._close_values()
             await self._turns.stop()
+        if self._durable is not None:
+            await self._durable.stop()
         if self._udp is not None:
             self._udp.close()
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
         self._http = self._turns = self._udp = self._store = self.service = self._values = None
+        self._durable = self._operating = None
         _log.info("stopped")
 
     async def _keep(self, changes: bytes) -> None:
@@ -176,7 +188,8 @@ class Server:
 
     def _counters(self, *parts: Counted) -> Callable[[], dict[str, int]]:
         def counters() -> dict[str, int]:
-            running = parts if self._turns is None else (*parts, self._turns)
+            later = (self._turns, self._durable, self._operating)
+            running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
 
         return counters
@@ -195,6 +208,27 @@ def _data(
     values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
     engine.judge_send = values.judge
     return DataParts(engine, values, targets, settings, Files(config.store.data_dir, config.files))
+
+
+def _operating(
+    config: Config, data: DataParts, store: Store, durable: Durable, turns: Turns
+) -> Operating:
+    around = Surroundings(
+        data.engine,
+        store.fleet,
+        durable,
+        data.settings,
+        data.targets,
+        [data.values],
+        data.files.open,
+        Clock(turns.now, time.time),
+        turns.publish,
+        turns.nudge,
+    )
+    operating = Operating(config.queue, around)
+    if operating.unusable:
+        _log.warning("stored operations could not be used", extra={"rows": operating.unusable})
+    return operating
 
 
 def _tokens(store: Store, config: Config) -> tuple[Tokens, str | None]:

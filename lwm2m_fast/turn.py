@@ -33,6 +33,9 @@ PROBE_S = 1.0
 WALL_CLOCK_S = 60.0
 """How often the system's clock is looked at, for the times that are stored and shown."""
 
+TICK_S = 1.0
+"""How often the queue of operations looks at the clock."""
+
 FAULT_LOG_S = 10.0
 """At most one of our own faults is logged in this time."""
 
@@ -89,11 +92,18 @@ class Turns:
         self.store_problem: str | None = None
         self.commits = self.commits_failed = self.faults = 0
         self._fault_logged_at = -FAULT_LOG_S
+        self.work: Callable[[], None] = lambda: None
+        """Done soon after nudge(); what it asks of devices leaves then."""
+        self.tick: Callable[[], None] = lambda: None
+        """Called every TICK_S; as `work`."""
+        self._is_nudged = False
+        self._ticking: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to receive."""
         self._is_running = True
         self._watch_wall_clock()
+        self._on_tick()
         self._choose_reading()
         self._arm_timer()
 
@@ -105,10 +115,10 @@ class Turns:
     async def stop(self) -> None:
         """Stop receiving; keep and answer what was received."""
         self.pause()
-        for handle in (self._timer, self._wall_clock, self._next_probe):
+        for handle in (self._timer, self._wall_clock, self._next_probe, self._ticking):
             if handle is not None:
                 handle.cancel()
-        self._timer = self._wall_clock = self._next_probe = None
+        self._timer = self._wall_clock = self._next_probe = self._ticking = None
         await self._committer.stop()
         if self._is_blocked:
             self._loop.remove_writer(self._udp.fd)
@@ -288,6 +298,10 @@ class Turns:
             for sink in self._sinks:
                 sink.publish(events)
 
+    def publish(self, events: Sequence[Event]) -> None:
+        """Tell what happened beside the turns, and is kept."""
+        self._publish(events)
+
     def listen(self) -> None:
         """Make events exactly when a sink listens; call when that may have changed."""
         self._engine.tells = any(sink.listens for sink in self._sinks)
@@ -302,6 +316,26 @@ class Turns:
         """Finish what a call of our own side has left to do."""
         self._finish_turn()
         self._arm_timer()
+
+    def nudge(self) -> None:
+        """Have `work` done soon, once for all who ask, and then what is to leave sent.
+
+        For whoever asks something of a device in the middle of a turn, where act() must not be.
+        """
+        if not self._is_nudged:
+            self._is_nudged = True
+            self._loop.call_soon(self._on_nudge)
+
+    def _on_nudge(self) -> None:
+        self._is_nudged = False
+        if self._is_running:
+            self.work()
+            self.act()
+
+    def _on_tick(self) -> None:
+        self.tick()
+        self.nudge()
+        self._ticking = self._loop.call_later(TICK_S, self._on_tick)
 
     def _arm_timer(self) -> None:
         due = self._engine.next_timer()

@@ -150,7 +150,7 @@ cdef class Registration(Resource):
     cdef void install(self, Record *record, uint32_t slot) except *:
         cdef State state = self.state
         cdef str replaced
-        cdef uint32_t lapsed
+        cdef uint32_t lapsed = 0
         try:
             if slot == NONE:
                 self.changes.add(record)
@@ -166,7 +166,7 @@ cdef class Registration(Resource):
             lapsed = state.observations.count_of(slot)
             state.tell(COUNT_REREGISTERED, "registered", record,
                        {"replaces": replaced, "lapsed_observations": lapsed})
-        if state.hears_registers or state.devices.at(record.slot).is_watched:
+        if lapsed or state.hears_registers or state.devices.at(record.slot).is_watched:
             state.note_contact(record, "registered")
 
     cdef void accept(self, Request *request, Reply *reply, Record *record) noexcept:

@@ -6,9 +6,11 @@ loop's thread and does bounded work.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from lwm2m_fast.core.orders import Order
 
 MAX_PAGE = 1000
 MAX_BULK = 10_000
@@ -49,7 +51,140 @@ class Subscription(Protocol):
     def close(self) -> None: ...
 
 
-class Service(Protocol):
+class Operations(Protocol):
+    """The operations of every device: queued, durable, one at a time per device.
+
+    An operation as JSON: `id` (grows), `endpoint`, `order` (as given, defaults dropped), `state`
+    (PENDING, EXECUTING, SUCCESSFUL, FAILED), `created_at`, `updated_at`, `valid_until` (unix
+    seconds, the last one or null), `attempts`, `timeout_s` or null, `origin`, `result` (as
+    core.operations.result_json(), null before the end) and `reason` (why it is pending again, or
+    failed without an answer: timeout, reset, cancelled, expired, stale ...; null otherwise).
+    """
+
+    async def submit(
+        self,
+        endpoint: str,
+        orders: Sequence[Order],
+        *,
+        timeout_s: float | None = None,
+        valid_until: float | None = None,
+        origin: str = "api",
+    ) -> list[dict[str, Any]]:
+        """Queue `orders` for a device, registered or not, all of them or none; durable on return.
+
+        `valid_until` in unix seconds: what has not ended by then fails as expired. Raises QueueFull
+        (429), RequestError (`timeout_s` beyond queue.max_request_timeout_s, `valid_until` in the
+        past, a name that no device can have), StoreError (then nothing is queued).
+        """
+
+    def operation(self, endpoint: str, operation_id: int) -> dict[str, Any] | None:
+        """One operation; None when there is none, or it has left the history."""
+
+    def operations(
+        self,
+        endpoint: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        states: frozenset[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Operations with an id smaller than `before`, newest first; 1 to MAX_PAGE of them.
+
+        Go on with the last id as `before`; an empty page is the end.
+        """
+
+    async def wait(self, endpoint: str, operation_id: int, seconds: float) -> dict[str, Any]:
+        """The operation as it is when it has ended, or `seconds` later.
+
+        Raises UnknownOperation; QueueFull when too many wait already.
+        """
+
+    async def cancel(self, endpoint: str, operation_id: int) -> dict[str, Any]:
+        """End an operation as FAILED, `cancelled`; one that has ended stays as it is.
+
+        What a device answers to a request already under way no longer matters. Raises
+        UnknownOperation, StoreError (then it is still queued).
+        """
+
+    async def submit_many(
+        self,
+        endpoints: Sequence[str],
+        orders: Sequence[Order],
+        *,
+        timeout_s: float | None = None,
+        valid_until: float | None = None,
+        origin: str = "api",
+    ) -> dict[str, Any]:
+        """Queue `orders` for each of `endpoints` (at most MAX_BULK): a batch, see batch().
+
+        A device whose queue is full is refused by itself, as its result says. Errors as submit().
+        """
+
+    async def batch(
+        self, batch_id: int, *, after: int = 0, limit: int = 100
+    ) -> dict[str, Any] | None:
+        """A batch: `id`, `created_at`, `origin`, `devices` (their number); of its operations
+        `total`, `done` (SUCCESSFUL), `failed` and `pending`; `results`, those of devices number
+        `after` to `after + limit - 1`: `endpoint`, `operations` (id, state, reason) or `error`;
+        `next`, the `after` to go on with, or null. None when there is no such batch.
+        """
+
+    def batches(self) -> list[dict[str, Any]]:
+        """The batches that are kept, newest first, without `results` and `next`."""
+
+    async def perform(self, endpoint: str, order: Order, timeout_s: float) -> Any:
+        """Do `order` now, without queue and store: a core.operations.Result, be it a refusal.
+
+        Raises UnknownDevice, DeviceAsleep (its window is closed), RequestError, QueueFull,
+        DeviceTimeout, DeviceError.
+        """
+
+    async def perform_many(self, asks: Sequence[tuple[str, Order]], timeout_s: float) -> list[Any]:
+        """The same for many (at most MAX_BULK); an Error of this package where one is raised."""
+
+    def presence(self, endpoint: str) -> dict[str, Any] | None:
+        """`awake` (bool), `awake_time_ms` (0: always), `awake_until` (unix seconds; null: always
+        or unknown), `source` (settings, registration, default). None when not registered."""
+
+    def post_registration(self) -> list[str]:
+        """The shell commands that each device gets after a full Register."""
+
+    async def set_post_registration(self, commands: Sequence[str]) -> list[str]:
+        """Replace them. RequestError when one of them is none, or they are too many."""
+
+
+class Values(Protocol):
+    """What is known of every device, and how it is treated."""
+
+    def values(self, endpoint: str, prefix: str = "") -> list[dict[str, Any]]:
+        """Last values, `path`, `type`, `value`, `time`, `origin`, in path order."""
+
+    def observations(self, endpoint: str) -> list[dict[str, Any]]:
+        """`number`, `paths`, `is_composite`, `state` (pending, active, lapsed), `since`,
+        `notified`, `last_at`. Empty when the device is not registered."""
+
+    def settings(self, endpoint: str) -> dict[str, Any]:
+        """How this device is treated; what is not set is not there."""
+
+    async def set_settings(self, endpoint: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Change the settings named in `values` (null unsets); all of them now.
+
+        RequestError names the setting, its value and its bounds. Applies to a running window.
+        """
+
+    async def put_file(self, name: str, content: AsyncIterable[bytes]) -> dict[str, Any]:
+        """Keep an upload for {"file": name}, whole or not at all: `name`, `bytes`, `created_at`."""
+
+    def files(self) -> list[dict[str, Any]]: ...
+
+    async def delete_file(self, name: str) -> bool:
+        """False when there is none."""
+
+    def target(self, endpoint: str) -> Any:
+        """The core.operations.Target of a registered device, else None."""
+
+
+class Service(Operations, Values, Protocol):
     """The running server."""
 
     def device(self, endpoint: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ RANK_2 = {"core", "fleet"}
 RANK_3 = {"net", "store", "sink", "rest", "sim"}
 RANK_4 = {
     "committer", "turn", "service", "server", "device_settings", "files", "targets", "values",
-    "value_rows", "report_events", "device_data",
+    "value_rows", "report_events", "device_data", "device_operations", "queue",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.
@@ -25,7 +25,7 @@ MAY: dict[str, set[str]] = {
     "net": RANK_0,
     "store": RANK_0 | {"core.records", "core.events"},
     "sink": RANK_0 | {"core.records", "core.events"},
-    "rest": RANK_0 | {"codec", "fleet"},
+    "rest": RANK_0 | {"codec", "fleet", "core.orders", "core.operations", "core.shell"},
     "sim": RANK_0 | {"wire", "codec"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
     "cli": RANK_0 | RANK_1 | {"server", "sim"},

@@ -1,0 +1,125 @@
+"""What a killed process leaves, and what the next one makes of it (requirement Q8; issue, 3)."""
+
+from __future__ import annotations
+
+import random
+
+from queue_kit import QueueWorld, answer_all, answer_next, asked, path_of
+
+
+def path(number: int) -> str:
+    return f"/3/0/{number % 20}"
+
+
+def test_pending_operations_survive_and_go_in_order_once_each():
+    world = QueueWorld()
+    world.device().register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    ids = world.submit("dev-1", *[path(n) for n in range(50)])
+    world = world.restarted(after_s=60)
+    device = world.device()
+    assert [each for each, _ in world.states("dev-1")] == ids[::-1]
+    device.hear_nothing()
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    assert answer_all(device) == [path(n) for n in range(50)]
+    assert {state for _, state in world.states("dev-1")} == {"SUCCESSFUL"}
+    assert list(world.fleet.scan("pending")) == []
+
+
+def test_an_operation_under_way_at_the_kill_is_pending_and_waits_for_a_contact():
+    world = QueueWorld()
+    world.device().register(lifetime=86400)
+    ids = world.submit("dev-1", "/3/0/1", "/3/0/2")
+    world.device().acknowledge(world.device().hear())
+    assert world.state("dev-1", ids[0]) == "EXECUTING"
+    world = world.restarted(after_s=1)
+    device = world.device()
+    assert world.states("dev-1")[-1] == (ids[0], "PENDING")
+    device.hear_nothing()
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    assert answer_all(device) == ["/3/0/1", "/3/0/2"]
+
+
+def test_what_was_never_sent_goes_at_once_to_a_device_that_listens():
+    world = QueueWorld()
+    world.device().register(lifetime=86400)
+    world.keeper.problem = "full"  # so that it is not sent
+    world.keeper.problem = None
+    world.device().register(lifetime=86400)
+    world.settings.set("dev-1", awakeTimeRegistrationParameter=1)
+    world.after(10)
+    world.submit("dev-1", "/3/0/1")
+    world.device().hear_nothing()
+    world.settings.set("dev-1", awakeTimeRegistrationParameter=0)
+    world = world.restarted()
+    assert asked(world.device()) == "/3/0/1"
+
+
+def test_history_and_ids_survive():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400)
+    [one] = world.submit("dev-1", "/3/0/1")
+    answer_next(device)
+    world = world.restarted()
+    assert world.state("dev-1", one) == "SUCCESSFUL"
+    [two] = world.submit("dev-1", "/3/0/2")
+    assert two > one
+    assert two < 2**53
+
+
+def test_a_time_limit_survives():
+    world = QueueWorld()
+    [one] = world.submit("dev-1", "/3", valid_until=world.now + world.wall + 60)
+    world = world.restarted(after_s=59.9)
+    world.tick()
+    assert world.state("dev-1", one) == "PENDING"
+    world.after(0.2).tick()
+    assert world.state("dev-1", one) == "FAILED"
+
+
+def test_a_row_that_cannot_be_read_stops_nothing():
+    world = QueueWorld()
+    ids = world.submit("dev-1", "/3/0/1", "/3/0/2")
+    key = next(iter(world.fleet.scan("pending")))[0]
+    world.fleet.put(
+        "pending", [(key, b"\0" * 9 + b"{not json"), (b"short", b"x"), (key + b"x", b"")]
+    )
+    world = world.restarted()
+    assert world.operating.unusable == 2
+    device = world.device()
+    device.register()
+    assert answer_all(device) == ["/3/0/2"]
+    assert world.state("dev-1", ids[1]) == "SUCCESSFUL"
+    assert world.operating.counters()["operations_unreadable"] >= 1
+
+
+def test_killed_again_and_again_each_operation_goes_once_per_contact_and_in_order():
+    """10,000 operations on 100 devices, some of which answer, with kills in between."""
+    rng = random.Random(5)
+    world = QueueWorld()
+    names = [f"dev-{number}" for number in range(100)]
+    addresses = {name: f"192.0.2.{number}:5683" for number, name in enumerate(names)}
+    for name in names:
+        world.device(addresses[name]).register(name, lifetime=86400, query=["at=1000"])
+    world.after(10)
+    for name in names:
+        world.submit(name, *[path(n) for n in range(100)])
+    answered: dict[str, list[str]] = {name: [] for name in names}
+    while any(len(paths) < 100 for paths in answered.values()):
+        world = world.restarted(after_s=30)
+        for name in names:
+            device = world.device(addresses[name])
+            device.hear_nothing()
+            device.update("rd/" + world.shown(name)["registration_id"])
+            for _ in range(rng.randrange(1, 60)):
+                if not device.inbox:
+                    break
+                heard = device.hear()
+                device.hear_nothing()
+                answered[name].append(path_of(heard))
+                device.answer(heard, options=[(12, b"")], payload=b"7")
+            for _, left in device.hear_all():  # heard, and not answered before the kill
+                device.acknowledge(left)
+    assert all(paths == [path(n) for n in range(100)] for paths in answered.values())
+    assert list(world.fleet.scan("pending")) == []
