@@ -32,6 +32,7 @@ cdef enum Encoding:
     ENCODING_TEXT = 0             # decimal
     ENCODING_INTEGER              # two's complement, big-endian
     ENCODING_FLOAT                # IEEE 754, big-endian, 4 or 8 bytes
+    ENCODING_CBOR                 # an integer with its head (RFC 8949, section 3.1), 2, 3, 5 or 9 bytes
 
 cdef struct Part:
     uint8_t source
@@ -62,6 +63,9 @@ cdef struct Asked:
 cdef inline uint64_t path_key(const uint16_t *ids) noexcept nogil:
     """Four ids, NO_ID where the path is shorter."""
     return (<uint64_t>ids[0] << 48 | <uint64_t>ids[1] << 32 | <uint64_t>ids[2] << 16 | ids[3])
+
+
+cdef void write_decimal(Writer *w, int64_t value, int decimals, int digits) noexcept nogil
 
 
 cdef class Catalogue:

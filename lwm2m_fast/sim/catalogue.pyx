@@ -57,6 +57,13 @@ cdef void write_float(Writer *w, double value, int width) noexcept nogil:
     write_uint(w, bits, width)
 
 
+cdef void write_cbor_integer(Writer *w, int64_t value, int width) noexcept nogil:
+    """As wide as its place, whether or not a shorter form would do."""
+    cdef int information = 24 if width == 2 else 25 if width == 3 else 26 if width == 5 else 27
+    write_u8(w, <uint8_t>((0x20 if value < 0 else 0) | information))
+    write_uint(w, <uint64_t>(-1 - value if value < 0 else value), width - 1)
+
+
 cdef tuple padded(path):
     return tuple(path) + (NO_ID,) * (4 - len(path))
 
@@ -181,6 +188,8 @@ cdef class Catalogue:
                           part.width if part.source == SOURCE_NUMBER else 1)
         elif part.encoding == ENCODING_INTEGER:
             write_uint(w, <uint64_t>value, part.width)
+        elif part.encoding == ENCODING_CBOR:
+            write_cbor_integer(w, value, part.width)
         else:
             write_float(w, <double>value / <double>POWERS[DECIMALS[part.source]], part.width)
 
@@ -189,7 +198,15 @@ cdef class Catalogue:
         for i in range(answer.parts):
             self.render_part(&self.parts[answer.first_part + i], asked, w)
 
-    # The Python edge: for tests.
+    # The Python edge: for devices that are not like all others, and for tests.
+
+    def value(self, int source, int channel, uint32_t number, uint32_t second):
+        """One varying value of one device: an int, or a float where it has decimals."""
+        cdef Asked asked = Asked(number, second)
+        if not SOURCE_LITERAL < source < SOURCES:
+            raise ValueError(f"no value comes from source {source}")
+        whole = self.value_of(source, channel, &asked)
+        return whole / <double>POWERS[DECIMALS[source]] if DECIMALS[source] else whole
 
     def read(self, path, int number=1, int second=0, int accept=NO_ACCEPT):
         """(content format, payload) of one device; None when there is no such answer."""
