@@ -128,8 +128,9 @@ def simulate(
     """Run simulated devices against a server, and sum up what they saw.
 
     They have objects 1, 3, 4, 5, 6, 3303 and 3442, register and update, answer every operation of
-    LwM2M device management, notify and send. Control-C ends them in order, twice at once. The exit code is 0 when every device was registered (with
-    --mode ping: when every ping was answered), else 1.
+    LwM2M device management, notify and send. Control-C ends them in order, twice at once. The exit
+    code is 0 when every device was registered (with --mode ping: when every ping was answered),
+    else 1.
     """
     options = Options(
         server=server,
@@ -299,8 +300,9 @@ def tell_report(report: Report) -> None:
     operations = {name: n for name, n in report.operations.items() if n}
     tell(f"operations and reports: {_counts(operations)}")
     for phase in report.phases:
-        if count := phase.operations.get("notifications"):
-            tell(f"{phase.name}: {count / phase.seconds:,.0f} notifications/s")
+        told = phase.operations.get("notifications", 0)
+        if told:
+            tell(f"{phase.name}: {told / phase.seconds:,.0f} notifications/s")
     counters = {name: n for name, n in report.counters.items() if n}
     tell(f"datagrams: {_counts(counters)}")
     for note in report.notes:

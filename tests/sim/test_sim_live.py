@@ -157,11 +157,13 @@ def test_devices_register_update_are_read_and_leave(server, sockets):
             askers.append(asking)
 
     def enough() -> bool:
-        if len(answers) == 2:
+        if len(answers) == 2 and not stopped:
+            stopped.append(True)
             running.stop()
         return server.rd.updates >= 5
 
     askers: list[threading.Thread] = []
+    stopped: list[bool] = []
     running = Simulation(options, until(enough, ask))
     report = running.run()
     for asker in askers:
