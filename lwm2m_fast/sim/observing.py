@@ -8,6 +8,7 @@ is confirmed is the desk's.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -210,9 +211,11 @@ class Observing:
             relation.number = now
             return False
         crossed = any(
-            (before > own[name]) != (now > own[name]) for name in ("gt", "lt") if name in own
+            name in own and is_beyond(before, own[name]) != is_beyond(now, own[name])
+            for name, is_beyond in _THRESHOLDS.items()
         )
         return crossed or ("st" in own and abs(now - before) >= own["st"] and now != before)
 
 
+_THRESHOLDS: Final = {"gt": operator.gt, "lt": operator.lt}
 _CONDITIONS: Final = {"gt", "lt", "st"}

@@ -233,7 +233,7 @@ def test_an_instance_is_notified_in_the_format_it_was_observed_in():
 
 
 def test_a_notification_longer_than_a_block_is_fetched_by_block2():
-    server = registered(notify_every_s=30.0)
+    server = registered(notify_every_s=30.0, sensors=12)
     first = server.do(GET, "/3303", b"", None, (OBSERVE, 0))
     assert first["block2"][1]
     ((_, message),) = server.turn(30)
