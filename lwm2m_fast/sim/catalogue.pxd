@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from lwm2m_fast.cursor cimport Writer
 
 cdef enum:
-    MAX_ANSWER_BYTES = 16384
+    MAX_ANSWER_BYTES = 131072
     NO_ID = 0xFFFF                # no id at this level; reserved by LwM2M
     NO_ACCEPT = -1
 

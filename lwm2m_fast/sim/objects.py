@@ -153,7 +153,7 @@ LOCATION: Final = [
 ]
 
 TEMPERATURE_SENSORS: Final = 3
-MOST_SENSORS: Final = 256
+MOST_SENSORS: Final = 128
 
 
 def temperature(channel: int) -> list[Resource]:
