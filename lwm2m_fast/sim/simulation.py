@@ -11,10 +11,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from lwm2m_fast.sim.answers import SENML_CBOR, Naming, catalogue
 from lwm2m_fast.sim.blueprint import Blueprint
+from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.desk import Desk, Manners
 from lwm2m_fast.sim.fleet import Fleet
 from lwm2m_fast.sim.impairment import Impairment
@@ -138,8 +140,9 @@ def build_fleet(options: Options, at_ns: int, started_at_s: int) -> Fleet:
 def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Fleet, Desk]:
     """The same, with the desk that attends to them."""
     naming = Naming(options.prefix, options.digits)
-    blueprint = Blueprint(options.version, options.lifetime_s, options.sensors)
-    answers = catalogue(blueprint.objects, options.version, naming, started_at_s)
+    blueprint, answers = _alike(
+        options.version, options.lifetime_s, options.sensors, naming, started_at_s
+    )
     head, digits_at = register_head(options, naming)
     instances = [(each.id, each.version, each.instances) for each in blueprint.objects]
     keeps_alive = options.mode in ("live", "update", "send")
@@ -179,6 +182,15 @@ def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Flee
         seed=options.seed,
     )
     return fleet, desk
+
+
+@lru_cache(maxsize=8)
+def _alike(
+    version: str, lifetime_s: int, sensors: int, naming: Naming, started_at_s: int
+) -> tuple[Blueprint, Catalogue]:
+    """What nothing ever changes, so that any number of fleets may share it."""
+    blueprint = Blueprint(version, lifetime_s, sensors)
+    return blueprint, catalogue(blueprint.objects, version, naming, started_at_s)
 
 
 def _impairment(options: Options, seed: int) -> Impairment[tuple[int, bytes]]:
