@@ -89,6 +89,10 @@ def simulate(
     send_every: Annotated[
         float, typer.Option(help="Seconds between two Sends of a device; 0: none.")
     ] = 0.0,
+    send_samples: Annotated[
+        int,
+        typer.Option(help="1: a Send tells all of a sensor; more: its last readings with times."),
+    ] = 1,
     sensors: Annotated[
         int, typer.Option(help="Temperature sensors; with 80 or so a Register needs blocks.")
     ] = 3,
@@ -153,6 +157,7 @@ def simulate(
         notify_every_s=notify_every,
         confirm_every=confirm_every,
         send_every_s=send_every,
+        send_samples=send_samples,
         loss=loss,
         reorder=reorder,
         delay_s=delay,

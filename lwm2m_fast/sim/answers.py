@@ -80,6 +80,45 @@ def catalogue(
     return Catalogue(_entries(list(objects), formats, naming), started_at_s)
 
 
+def sent(
+    objects: Iterable[SimulatedObject], samples: int, naming: Naming, started_at_s: int
+) -> Catalogue:
+    """What a Send carries, in SenML CBOR: everything of the first sensor, or with several `samples`
+    its last temperatures, SAMPLE_EVERY_S apart, as moments before now (RFC 8428, 4.5.3)."""
+    sensors = next(each for each in objects if each.id == SENSOR)
+    path = Path(SENSOR, 0)
+    parts = _parts(SENML_CBOR, path, _leaves(sensors, 0), naming)
+    if samples > 1:
+        parts = list(_history(str(path.child(MEASURED)).encode(), samples))
+    return Catalogue([(path.ids, True, False, [(SENML_CBOR, parts)])], started_at_s)
+
+
+SENSOR: Final = 3303
+MEASURED: Final = 5700
+SAMPLE_EVERY_S: Final = 10
+MOST_SAMPLES: Final = 24
+"""They fit into one block, and so does the array's head into a byte with one more."""
+
+
+def _history(name: bytes, samples: int) -> Iterator[Part]:
+    """Records of a base name, a negative time and a double; labels are RFC 8428, table 4."""
+    head = bytes([0x80 | samples]) if samples < 24 else bytes([0x98, samples])
+    base_name = b"\x21" + bytes([0x60 | len(name)]) + name
+    for at in range(samples):
+        ago = SAMPLE_EVERY_S * (samples - 1 - at)
+        fields = 1 + (at == 0) + (ago > 0)
+        # -1 - n is written as n: one byte for up to 24 seconds, then two.
+        time = bytes([0x20 | ago - 1]) if 0 < ago <= 24 else bytes([0x38, ago - 1 & 255])
+        yield (
+            (head if at == 0 else b"")
+            + bytes([0xA0 | fields])
+            + (base_name if at == 0 else b"")
+            + (b"\x06" + time if ago else b"")
+            + b"\x02\xfb"
+        )
+        yield (Source.TEMPERATURE, 0, _FLOAT, 8, ago)
+
+
 @dataclass(frozen=True)
 class _Formats:
     structured: tuple[int, ...]

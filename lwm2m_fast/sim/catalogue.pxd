@@ -39,7 +39,7 @@ cdef struct Part:
     uint8_t channel
     uint8_t encoding
     uint8_t width                 # digits of a number, else bytes
-    uint32_t offset               # into `literals`
+    uint32_t offset               # into `literals`; of a varying value: how many seconds ago
     uint32_t size
 
 cdef struct Answer:

@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Sequence
 
-Part = bytes | tuple[int, int, int, int]
+Part = bytes | tuple[int, int, int, int] | tuple[int, int, int, int, int]
 Entry = tuple[tuple[int, ...], bool, bool, list[tuple[int, list[Part]]]]
 
 class Catalogue:

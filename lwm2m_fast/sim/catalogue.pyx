@@ -72,7 +72,7 @@ cdef class Catalogue:
     """The answers of one fleet.
 
     `entries` are (path, readable, many, answers): path a tuple of one to four ids, each answer
-    (content format, parts), each part bytes or (source, channel, encoding, width). The first
+    (content format, parts), each part bytes or (source, channel, encoding, width) or that and a number of seconds ago. The first
     answer of an entry is the one given without Accept. `started_at_s` is Unix time.
     """
 
@@ -129,10 +129,10 @@ cdef class Catalogue:
                 part[0] = Part(SOURCE_LITERAL, 0, 0, 0, offset, len(given))
                 offset += len(given)
             else:
-                source, channel, encoding, width = given
+                source, channel, encoding, width, *ago = given
                 if not SOURCE_LITERAL < source < SOURCES:
                     raise ValueError(f"no value comes from source {source}")
-                part[0] = Part(source, channel, encoding, width, 0, 0)
+                part[0] = Part(source, channel, encoding, width, ago[0] if ago else 0, 0)
             part += 1
 
     cdef const Entry *find(self, uint64_t key) noexcept nogil:
@@ -179,10 +179,12 @@ cdef class Catalogue:
 
     cdef void render_part(self, const Part *part, const Asked *asked, Writer *w) noexcept nogil:
         cdef int64_t value
+        cdef Asked then
         if part.source == SOURCE_LITERAL:
             write_bytes(w, self.literals + part.offset, part.size)
             return
-        value = self.value_of(part.source, part.channel, asked)
+        then = Asked(asked.number, asked.second - part.offset if asked.second > part.offset else 0)
+        value = self.value_of(part.source, part.channel, &then)
         if part.encoding == ENCODING_TEXT:
             write_decimal(w, value, DECIMALS[part.source],
                           part.width if part.source == SOURCE_NUMBER else 1)

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from lwm2m_fast.cursor cimport Writer
 from lwm2m_fast.sim.attended cimport Attended
-from lwm2m_fast.sim.catalogue cimport Answer
+from lwm2m_fast.sim.catalogue cimport Answer, Catalogue
 from lwm2m_fast.sim.wheel cimport Wheel
 from lwm2m_fast.wire.coap cimport Message
 
@@ -45,6 +45,7 @@ cdef class Fleet(Attended):
     cdef uint32_t links_size
     cdef Wheel send_wheel                 # one timer per device, when they send by time
     cdef int64_t send_every_ns            # 0 = never by time
+    cdef Catalogue sent
     cdef const Answer *sent_answer        # what a Send carries; NULL = nothing
     cdef uint32_t digits_at
     cdef uint32_t digits
@@ -55,7 +56,6 @@ cdef class Fleet(Attended):
     cdef bint is_reached(self) noexcept nogil
     cdef int64_t patience_ns(self) noexcept nogil
 
-    cdef choose_sent(self, tuple path, int content_format)
     cdef void write_register(self, uint32_t key, Writer *w) noexcept nogil
     cdef void write_update(self, uint32_t key, Writer *w) noexcept nogil
     cdef void write_send(self, uint32_t key, Writer *w) noexcept nogil

@@ -1,7 +1,8 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from lwm2m_fast.sim.attended import Attended
+from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.histogram import Histogram
 from lwm2m_fast.sim.serving import Serving
 
@@ -19,8 +20,7 @@ class Fleet(Attended):
         links: bytes = b"",
         update_every_s: float = 0.0,
         send_every_s: float = 0.0,
-        sends: Sequence[int] = (),
-        send_format: int = 112,
+        sends: Catalogue | None = None,
         first_number: int = 1,
         now_ns: int = 0,
         seed: int = 0,

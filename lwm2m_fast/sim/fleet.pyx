@@ -4,13 +4,13 @@
 # server has forgotten it or stays silent, and leaves. Load makes devices ask sooner. Datagrams and moments in,
 # datagrams out: the sockets are sim/transport.pyx's, what the objects say is sim/serving.pyx's.
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from lwm2m_fast.cursor cimport Writer, write_bytes, write_u8, writer_init, writer_size
 from lwm2m_fast.sim.attended cimport Attended
-from lwm2m_fast.sim.catalogue cimport NO_ID, Asked, Entry, path_key, write_decimal
+from lwm2m_fast.sim.catalogue cimport Asked, Catalogue, write_decimal
 from lwm2m_fast.sim.departures cimport room
 from lwm2m_fast.sim.device cimport (FLAG_LIFETIME, FLAG_LINKS, FLAG_NEWS, FLAG_TELLING,
                                     LOCATION_BYTES, REQUEST_NONE, REQUEST_PING, REQUEST_REGISTER,
@@ -123,14 +123,14 @@ cdef class Fleet(Attended):
     `digits` bytes at `digits_at` are the device's number and are written for each device, like
     message id and token. `links` is the object list it carries, in blocks when it is long.
     `send_every_s` is the pause between two Sends of a registered device, 0 = none by time; they
-    carry what the catalogue has for the path `sends` in the format `send_format`.
+    carry the first answer of the catalogue `sends`.
     `update_every_s` is the longest pause between two contacts of a registered device; 0 = none by
     time. The rest is Exchanges'.
     """
 
     def __init__(self, uint32_t size, Serving serving not None, bytes register not None,
                  uint32_t digits_at, uint32_t digits, *, bytes links=b"",
-                 double update_every_s=0.0, double send_every_s=0.0, sends=(), int send_format=112,
+                 double update_every_s=0.0, double send_every_s=0.0, Catalogue sends=None,
                  **exchange):
         if digits_at + digits > len(register):
             raise ValueError("the number lies outside the Register datagram")
@@ -149,23 +149,13 @@ cdef class Fleet(Attended):
         self.send_every_ns = <int64_t>(send_every_s * NANOSECONDS)
         if send_every_s > 0:
             self.send_wheel = Wheel(size, self.began_at)
-        if sends:
-            self.choose_sent(tuple(sends), send_format)
+        if sends is not None and sends.size:
+            self.sent = sends
+            self.sent_answer = sends.answers
 
     def __dealloc__(self):
         free(self.register_head)
         free(self.links)
-
-    cdef choose_sent(self, tuple path, int content_format):
-        cdef uint16_t ids[4]
-        cdef const Entry *entry
-        for level, value in enumerate(path + (NO_ID,) * (4 - len(path))):
-            ids[level] = value
-        entry = self.serving.catalogue.find(path_key(ids))
-        if entry != NULL:
-            self.sent_answer = self.serving.catalogue.choose(entry, content_format)
-        if self.sent_answer == NULL:
-            raise ValueError(f"nothing to send at {path} in content format {content_format}")
 
     # Requests as bytes.
 
@@ -236,7 +226,7 @@ cdef class Fleet(Attended):
         build_option(w, &last, OPTION_URI_PATH, <const uint8_t *>b"dp", 2)
         build_option_uint(w, &last, OPTION_CONTENT_FORMAT, self.sent_answer.content_format)
         write_u8(w, PAYLOAD_MARKER)
-        self.serving.catalogue.render(self.sent_answer, &asked, w)
+        self.sent.render(self.sent_answer, &asked, w)
 
     cdef bint goes_on(self, uint32_t key, int request, int ending, int64_t now) noexcept nogil:
         """Whether the next block of the same body is on its way."""

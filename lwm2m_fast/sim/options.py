@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.sim.answers import MOST_SAMPLES
 from lwm2m_fast.sim.misbehaviour import parse_misbehaviour
 from lwm2m_fast.sim.objects import LWM2M_VERSIONS, MOST_SENSORS, TEMPERATURE_SENSORS
 
@@ -56,6 +57,8 @@ class Options:
     """Every so manyth notification is confirmable; 0 = none."""
     send_every_s: float = 0.0
     """Pause between two Sends of a device; 0 = none by time."""
+    send_samples: int = 1
+    """1: a Send tells all of one sensor; more: its last temperatures with their times."""
     loss: float = 0.0
     """Share of datagrams that are lost, in each direction; `reorder` likewise."""
     reorder: float = 0.0
@@ -109,6 +112,7 @@ _RULES: Final[list[tuple[str, str, Callable[[Any], bool]]]] = [
     ("notify_every_s", "0 to 86400 seconds", _between(0, 86400)),
     ("confirm_every", "0 to 65535", _between(0, 65535)),
     ("send_every_s", "0 to 86400 seconds", _between(0, 86400)),
+    ("send_samples", f"1 to {MOST_SAMPLES}", _between(1, MOST_SAMPLES)),
     ("loss", "0 to 1", _between(0, 1)),
     ("reorder", "0 to 1", _between(0, 1)),
     ("delay_s", "0 to 60 seconds", _between(0, 60)),

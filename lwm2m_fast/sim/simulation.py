@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from lwm2m_fast.sim.answers import SENML_CBOR, Naming, catalogue
+from lwm2m_fast.sim.answers import Naming, catalogue, sent
 from lwm2m_fast.sim.blueprint import Blueprint
 from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.desk import Desk, Manners
@@ -103,10 +103,6 @@ def phases(options: Options) -> Iterator[Phase]:
         )  # fmt: skip
 
 
-SENT: Final = (3303, 0)
-"""What a Send tells."""
-
-
 def register_head(options: Options, naming: Naming) -> tuple[bytes, int]:
     """The Register of one device before its object list, and where its number stands in it."""
     name = naming.stand_in(0)
@@ -146,7 +142,9 @@ def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Flee
     head, digits_at = register_head(options, naming)
     instances = [(each.id, each.version, each.instances) for each in blueprint.objects]
     keeps_alive = options.mode in ("live", "update", "send")
-    sends = options.version > "1.0" and options.sensors > 0
+    sends = None
+    if options.version > "1.0" and options.sensors > 0:
+        sends = sent(blueprint.objects, options.send_samples, naming, started_at_s)
     fleet = Fleet(
         options.devices,
         Serving(answers),
@@ -155,8 +153,7 @@ def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Flee
         options.digits,
         links=registration_links(instances, blueprint.offered).encode(),
         send_every_s=options.send_every_s,
-        sends=SENT if sends else (),
-        send_format=SENML_CBOR,
+        sends=sends,
         update_every_s=options.lifetime_s * options.update_at if keeps_alive else 0.0,
         first_number=options.first,
         now_ns=at_ns,

@@ -35,6 +35,7 @@ from sim_kit import (
 from lwm2m_fast.codec import Node, Types, decode, encode
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.sim import bodies, desk
+from lwm2m_fast.sim.answers import MOST_SAMPLES
 from lwm2m_fast.sim.misbehaviour import KINDS, OVERSIZED_BYTES, Misbehaviour, parse_misbehaviour
 from lwm2m_fast.sim.simulation import REGISTERED, SEND
 from lwm2m_fast.wire.coap import build
@@ -374,6 +375,23 @@ def test_a_send_is_repeated_word_for_word_and_4_04_makes_the_device_register():
     assert again == first
     server.answer(device, first, NOT_FOUND)
     assert [m["path"] for d, m in server.turn(5) if d == device] == [[b"rd"]]
+
+
+@pytest.mark.parametrize("samples", [2, 4, MOST_SAMPLES])
+def test_a_send_of_several_moments_tells_what_reads_would_have_told(samples):
+    server = registered(send_samples=samples)
+    told, now = {}, 0
+    while now <= 1000:
+        server.now = now * 10**9
+        told[now] = float(server.read("/3303/0/5700")["payload"])
+        now += 10
+    server.fleet.load(SEND, [REGISTERED], once=True, outstanding=1)
+    ((_, message),) = server.turn(1000)
+    now_ns = 2_000_000_000 * 10**9
+    pack = decode(SENML_CBOR, message["payload"], "/", Types({}), now_ns=now_ns)
+    found = {((node.time_ns or now_ns) - now_ns) // 10**9: node.value for node in pack}
+    assert found == {-10 * n: told[1000 - 10 * n] for n in range(samples)}
+    assert {str(node.path) for node in pack} == {"/3303/0/5700"}
 
 
 def test_a_device_of_1_0_does_not_send():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.sim.answers import MOST_SAMPLES
 from lwm2m_fast.sim.objects import MOST_SENSORS
 from lwm2m_fast.sim.options import MOST_DEVICES, Options
 from lwm2m_fast.sim.shared_socket import MOST_DEVICES as MOST_ADDRESSES
@@ -38,6 +39,7 @@ from lwm2m_fast.sim.shared_socket import MOST_DEVICES as MOST_ADDRESSES
         ("notify_every_s", 86400, 86401),
         ("confirm_every", 65535, 65536),
         ("send_every_s", 0.0, -0.1),
+        ("send_samples", MOST_SAMPLES, MOST_SAMPLES + 1),
         ("loss", 1.0, 1.01),
         ("reorder", 0.0, -0.01),
         ("delay_s", 60.0, 60.1),
