@@ -44,21 +44,25 @@ class Confirming:
         self._emit, self._alarms = emit, alarms
         self._ack_timeout = ack_timeout_ns
         self._random = random.Random(seed)  # noqa: S311 - dice, not secrets
-        self._pending: dict[tuple[int, int], _Pending] = {}
+        self._pending: dict[int, dict[int, _Pending]] = {}
+        self._count = 0
 
     def send(self, device: int, mid: int, datagram: bytes, now_ns: int, done: Done) -> None:
         """`done` is called once, unless the device is forgotten before."""
-        if len(self._pending) >= MOST_PENDING:
+        if self._count >= MOST_PENDING:
             done("unanswered", now_ns)
             return
         timeout = round(self._ack_timeout * self._random.uniform(1.0, 1.5))
-        pending = self._pending[device, mid] = _Pending(device, mid, datagram, done, timeout)
+        self._take(device, mid)
+        pending = _Pending(device, mid, datagram, done, timeout)
+        self._pending.setdefault(device, {})[mid] = pending
+        self._count += 1
         self._emit(device, datagram, now_ns)
         self._alarms.at(now_ns + timeout, lambda now: self._unanswered(pending, now))
 
     def end(self, device: int, mid: int, outcome: str, now_ns: int) -> bool:
         """An acknowledgement or a reset has come; False when it is for none of these."""
-        pending = self._pending.pop((device, mid), None)
+        pending = self._take(device, mid)
         if pending is None:
             return False
         pending.done(outcome, now_ns)
@@ -66,15 +70,22 @@ class Confirming:
 
     def forget(self, device: int) -> None:
         """The device was switched off: nothing of it is sent again, and nobody is told."""
-        for key in [each for each in self._pending if each[0] == device]:
-            del self._pending[key]
+        self._count -= len(self._pending.pop(device, {}))
+
+    def _take(self, device: int, mid: int) -> _Pending | None:
+        held = self._pending.get(device, {})
+        pending = held.pop(mid, None)
+        if pending is not None:
+            self._count -= 1
+            if not held:
+                del self._pending[device]
+        return pending
 
     def _unanswered(self, pending: _Pending, now_ns: int) -> None:
-        key = (pending.device, pending.mid)
-        if self._pending.get(key) is not pending:
+        if self._pending.get(pending.device, {}).get(pending.mid) is not pending:
             return
         if pending.tries == MAX_RETRANSMIT:
-            del self._pending[key]
+            self._take(pending.device, pending.mid)
             pending.done("unanswered", now_ns)
             return
         pending.tries += 1
