@@ -18,6 +18,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lwm2m_fast.cli.output import tell, tell_json, tell_table
+from lwm2m_fast.sim.misbehaviour import KINDS
 from lwm2m_fast.sim.options import Options
 from lwm2m_fast.sim.report import PhaseReport, Report
 from lwm2m_fast.sim.simulation import Simulation, Snapshot
@@ -43,10 +44,10 @@ def simulate(
         float, typer.Option(help="Part of the lifetime after which a device updates.")
     ] = 0.8,
     mode: Annotated[
-        Literal["live", "register", "update", "ping"],
+        Literal["live", "register", "update", "send", "ping"],
         typer.Option(
-            help="live: paced by the lifetime. The others are load: registrations, updates or "
-            "CoAP pings, one after the other."
+            help="live: paced by the lifetime. The others are load: registrations, updates, Sends "
+            "or CoAP pings, one after the other."
         ),
     ] = "live",
     outstanding: Annotated[
@@ -75,13 +76,65 @@ def simulate(
     ack_timeout: Annotated[
         float, typer.Option(help="ACK_TIMEOUT in seconds (RFC 7252, section 4.8).")
     ] = 2.0,
+    notify_every: Annotated[
+        float,
+        typer.Option(
+            help="Notify at this pace, seconds, whatever the values; 0: as values and attributes "
+            "(pmin pmax gt lt st) ask for."
+        ),
+    ] = 0.0,
+    confirm_every: Annotated[
+        int, typer.Option(help="Every so manyth notification is confirmable; 0: none.")
+    ] = 16,
+    send_every: Annotated[
+        float, typer.Option(help="Seconds between two Sends of a device; 0: none.")
+    ] = 0.0,
+    send_samples: Annotated[
+        int,
+        typer.Option(help="1: a Send tells all of a sensor; more: its last readings with times."),
+    ] = 1,
+    sensors: Annotated[
+        int, typer.Option(help="Temperature sensors; with 80 or so a Register needs blocks.")
+    ] = 3,
+    block: Annotated[
+        int, typer.Option(help="Largest block a device takes and makes, 16 to 1024 bytes.")
+    ] = 1024,
+    loss: Annotated[
+        float, typer.Option(help="Share of datagrams lost, in each direction, 0 to 1.")
+    ] = 0.0,
+    reorder: Annotated[
+        float, typer.Option(help="Share of datagrams overtaken by later ones, 0 to 1.")
+    ] = 0.0,
+    delay: Annotated[
+        float, typer.Option(help="Seconds a datagram takes, in each direction.")
+    ] = 0.0,
+    sleep: Annotated[
+        float,
+        typer.Option(
+            help="Queue mode: deaf this many seconds after the last datagram; 0: always awake."
+        ),
+    ] = 0.0,
+    slow: Annotated[
+        float,
+        typer.Option(help="Acknowledge the server's requests, answer so many seconds later."),
+    ] = 0.0,
+    misbehave: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[:SHARE]",
+            help="Spoil a share of the answers (0 to 1, default all); may be repeated. Kinds: "
+            + ", ".join(KINDS)
+            + ".",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run simulated devices against a server, and sum up what they saw.
 
-    They have objects 1, 3, 4, 5, 6 and 3303, register, update, and answer reads. Control-C ends
-    them in order, twice at once. The exit code is 0 when every device was registered (with
-    --mode ping: when every ping was answered), else 1.
+    They have objects 1, 3, 4, 5, 6, 3303 and 3442, register and update, answer every operation of
+    LwM2M device management, notify and send. Control-C ends them in order, twice at once. The exit
+    code is 0 when every device was registered (with --mode ping: when every ping was answered),
+    else 1.
     """
     options = Options(
         server=server,
@@ -99,6 +152,18 @@ def simulate(
         deregister=deregister,
         sockets=sockets,
         ack_timeout_s=ack_timeout,
+        sensors=sensors,
+        block_bytes=block,
+        notify_every_s=notify_every,
+        confirm_every=confirm_every,
+        send_every_s=send_every,
+        send_samples=send_samples,
+        loss=loss,
+        reorder=reorder,
+        delay_s=delay,
+        sleep_s=sleep,
+        slow_s=slow,
+        misbehave=tuple(misbehave or ()),
     )
     with _watcher(as_json) as watcher:
         simulation = Simulation(options, watcher.watch)
@@ -172,7 +237,9 @@ class Pace:
 
 def _line(at: Snapshot, rate: float) -> str:
     pace = f", {rate:,.0f} datagrams/s received" if rate else ""
-    return f"{at.registered}/{at.devices} registered{pace}"
+    told = (("notifications", at.notifications), ("sends", at.sends))
+    reported = "".join(f", {count:,} {name}" for name, count in told if count)
+    return f"{at.registered}/{at.devices} registered{pace}{reported}"
 
 
 class Bar(Silence):
@@ -235,6 +302,12 @@ def tell_report(report: Report) -> None:
         for code, count in phase.served.items():
             served[code] = served.get(code, 0) + count
     tell(f"server's requests answered: {_counts(served)}")
+    operations = {name: n for name, n in report.operations.items() if n}
+    tell(f"operations and reports: {_counts(operations)}")
+    for phase in report.phases:
+        told = phase.operations.get("notifications", 0)
+        if told:
+            tell(f"{phase.name}: {told / phase.seconds:,.0f} notifications/s")
     counters = {name: n for name, n in report.counters.items() if n}
     tell(f"datagrams: {_counts(counters)}")
     for note in report.notes:

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from lwm2m_fast.cursor cimport Writer
 
 cdef enum:
-    MAX_ANSWER_BYTES = 16384
+    MAX_ANSWER_BYTES = 131072
     NO_ID = 0xFFFF                # no id at this level; reserved by LwM2M
     NO_ACCEPT = -1
 
@@ -32,13 +32,14 @@ cdef enum Encoding:
     ENCODING_TEXT = 0             # decimal
     ENCODING_INTEGER              # two's complement, big-endian
     ENCODING_FLOAT                # IEEE 754, big-endian, 4 or 8 bytes
+    ENCODING_CBOR                 # an integer with its head (RFC 8949, section 3.1), 2, 3, 5 or 9 bytes
 
 cdef struct Part:
     uint8_t source
     uint8_t channel
     uint8_t encoding
     uint8_t width                 # digits of a number, else bytes
-    uint32_t offset               # into `literals`
+    uint32_t offset               # into `literals`; of a varying value: how many seconds ago
     uint32_t size
 
 cdef struct Answer:
@@ -62,6 +63,9 @@ cdef struct Asked:
 cdef inline uint64_t path_key(const uint16_t *ids) noexcept nogil:
     """Four ids, NO_ID where the path is shorter."""
     return (<uint64_t>ids[0] << 48 | <uint64_t>ids[1] << 32 | <uint64_t>ids[2] << 16 | ids[3])
+
+
+cdef void write_decimal(Writer *w, int64_t value, int decimals, int digits) noexcept nogil
 
 
 cdef class Catalogue:

@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Sequence
 
-Part = bytes | tuple[int, int, int, int]
+Part = bytes | tuple[int, int, int, int] | tuple[int, int, int, int, int]
 Entry = tuple[tuple[int, ...], bool, bool, list[tuple[int, list[Part]]]]
 
 class Catalogue:
@@ -9,6 +9,7 @@ class Catalogue:
     def size(self) -> int: ...
     @property
     def started_at_s(self) -> int: ...
+    def value(self, source: int, channel: int, number: int, second: int) -> int | float: ...
     def read(
         self, path: Sequence[int], number: int = 1, second: int = 0, accept: int = -1
     ) -> tuple[int, bytes] | None: ...

@@ -57,6 +57,13 @@ cdef void write_float(Writer *w, double value, int width) noexcept nogil:
     write_uint(w, bits, width)
 
 
+cdef void write_cbor_integer(Writer *w, int64_t value, int width) noexcept nogil:
+    """As wide as its place, whether or not a shorter form would do."""
+    cdef int information = 24 if width == 2 else 25 if width == 3 else 26 if width == 5 else 27
+    write_u8(w, <uint8_t>((0x20 if value < 0 else 0) | information))
+    write_uint(w, <uint64_t>(-1 - value if value < 0 else value), width - 1)
+
+
 cdef tuple padded(path):
     return tuple(path) + (NO_ID,) * (4 - len(path))
 
@@ -65,7 +72,7 @@ cdef class Catalogue:
     """The answers of one fleet.
 
     `entries` are (path, readable, many, answers): path a tuple of one to four ids, each answer
-    (content format, parts), each part bytes or (source, channel, encoding, width). The first
+    (content format, parts), each part bytes or (source, channel, encoding, width) or that and a number of seconds ago. The first
     answer of an entry is the one given without Accept. `started_at_s` is Unix time.
     """
 
@@ -122,10 +129,10 @@ cdef class Catalogue:
                 part[0] = Part(SOURCE_LITERAL, 0, 0, 0, offset, len(given))
                 offset += len(given)
             else:
-                source, channel, encoding, width = given
+                source, channel, encoding, width, *ago = given
                 if not SOURCE_LITERAL < source < SOURCES:
                     raise ValueError(f"no value comes from source {source}")
-                part[0] = Part(source, channel, encoding, width, 0, 0)
+                part[0] = Part(source, channel, encoding, width, ago[0] if ago else 0, 0)
             part += 1
 
     cdef const Entry *find(self, uint64_t key) noexcept nogil:
@@ -172,15 +179,19 @@ cdef class Catalogue:
 
     cdef void render_part(self, const Part *part, const Asked *asked, Writer *w) noexcept nogil:
         cdef int64_t value
+        cdef Asked then
         if part.source == SOURCE_LITERAL:
             write_bytes(w, self.literals + part.offset, part.size)
             return
-        value = self.value_of(part.source, part.channel, asked)
+        then = Asked(asked.number, asked.second - part.offset if asked.second > part.offset else 0)
+        value = self.value_of(part.source, part.channel, &then)
         if part.encoding == ENCODING_TEXT:
             write_decimal(w, value, DECIMALS[part.source],
                           part.width if part.source == SOURCE_NUMBER else 1)
         elif part.encoding == ENCODING_INTEGER:
             write_uint(w, <uint64_t>value, part.width)
+        elif part.encoding == ENCODING_CBOR:
+            write_cbor_integer(w, value, part.width)
         else:
             write_float(w, <double>value / <double>POWERS[DECIMALS[part.source]], part.width)
 
@@ -189,7 +200,15 @@ cdef class Catalogue:
         for i in range(answer.parts):
             self.render_part(&self.parts[answer.first_part + i], asked, w)
 
-    # The Python edge: for tests.
+    # The Python edge: for devices that are not like all others, and for tests.
+
+    def value(self, int source, int channel, uint32_t number, uint32_t second):
+        """One varying value of one device: an int, or a float where it has decimals."""
+        cdef Asked asked = Asked(number, second)
+        if not SOURCE_LITERAL < source < SOURCES:
+            raise ValueError(f"no value comes from source {source}")
+        whole = self.value_of(source, channel, &asked)
+        return whole / <double>POWERS[DECIMALS[source]] if DECIMALS[source] else whole
 
     def read(self, path, int number=1, int second=0, int accept=NO_ACCEPT):
         """(content format, payload) of one device; None when there is no such answer."""

@@ -4,6 +4,7 @@
 
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from lwm2m_fast.cursor cimport Writer, writer_init, writer_size
 
@@ -12,7 +13,7 @@ cdef class Departures:
     """At most MAX_DEPARTURES datagrams, each at most MAX_DATAGRAM_BYTES long."""
 
     def __cinit__(self):
-        self.arena = <uint8_t *>malloc(MAX_DEPARTURES * MAX_DATAGRAM_BYTES)
+        self.arena = <uint8_t *>malloc(MAX_DEPARTURES * MAX_DATAGRAM_BYTES + MAX_OVERSIZED_BYTES)
         if self.arena == NULL:
             raise MemoryError("no memory for outgoing datagrams")
         self.clear()
@@ -34,8 +35,20 @@ cdef class Departures:
         self.used += <uint32_t>writer_size(w)
         self.count += 1
 
+    cdef bint put(self, uint32_t device, const uint8_t *data, size_t size) noexcept nogil:
+        cdef size_t beyond = size - MAX_DATAGRAM_BYTES if size > MAX_DATAGRAM_BYTES else 0
+        if self.count == MAX_DEPARTURES or beyond > MAX_OVERSIZED_BYTES - self.oversized:
+            return False
+        memcpy(self.arena + self.used, data, size)
+        self.entries[self.count] = Departure(device, self.used, <uint32_t>size)
+        self.used += <uint32_t>size
+        self.oversized += <uint32_t>beyond
+        self.count += 1
+        return True
+
     cdef void clear(self) noexcept nogil:
         self.count = 0
+        self.oversized = 0
         self.used = 0
 
     def take(self):

@@ -21,10 +21,22 @@ cdef enum Request:
     REQUEST_UPDATE
     REQUEST_DEREGISTER
     REQUEST_PING
+    REQUEST_SEND
     REQUESTS
+
+# What makes a device different from all others; Python attends to what follows from it.
+cdef enum Flag:
+    FLAG_TOUCHED = 1              # a value, an instance or an attribute is its own
+    FLAG_OBSERVED = 2             # its server observes something
+    FLAG_LINKS = 4                # its object list is its own: Register tells that one
+    FLAG_NEWS = 8                 # the next Update tells the object list or the lifetime
+    FLAG_LIFETIME = 16            # its lifetime is its own
+    FLAG_TELLING = 32             # the Update under way tells the news
 
 cdef struct Device:
     int64_t sent_at               # first transmission of the request under way, ns
+    int64_t active_at             # the last datagram of a device that sleeps, ns
+    int64_t contact_at            # when the next Update is due, ns
     uint32_t token                # of the request under way
     uint16_t mid                  # the last message id taken
     uint16_t awaited              # message id of the request under way
@@ -34,6 +46,8 @@ cdef struct Device:
     uint8_t acked                 # its empty ACK has come; a separate response will follow
     uint8_t failures              # in a row
     uint8_t location_size
+    uint8_t flags
+    uint8_t block                 # of a Register or Update too long for one datagram
     uint8_t heard_next
     uint8_t heard_count
     uint8_t location[LOCATION_BYTES]

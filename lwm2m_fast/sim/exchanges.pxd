@@ -66,6 +66,11 @@ cdef class Exchanges:
 
     cdef uint64_t random(self) noexcept nogil
     cdef void transmit(self, uint32_t key) noexcept nogil
+    # A request of the server; an empty ACK or RST that fits to no request under way.
+    cdef void asked(self, uint32_t key, const Message *m, const uint8_t *data, size_t size,
+                    int64_t now) noexcept nogil
+    cdef bint took_empty(self, uint32_t key, const Message *m, int64_t now) noexcept nogil
+
     cdef void send_empty(self, uint32_t key, int type, int mid) noexcept nogil
     cdef void end(self, uint32_t key, int ending, const Message *m, int64_t now) noexcept nogil
     cdef void take_empty(self, uint32_t key, const Message *m, int64_t now) noexcept nogil

@@ -111,10 +111,17 @@ cdef class Exchanges:
         elif m.code == 0:
             self.take_empty(key, &m, now)
         elif is_request(m.code):
-            self.serving.answer(&self.devices[key], key, self.first_number + key, &m,
-                                <uint32_t>((now - self.began_at) // NANOSECONDS), self.out)
+            self.asked(key, &m, data, size, now)
         else:
             self.take_response(key, &m, now)
+
+    cdef void asked(self, uint32_t key, const Message *m, const uint8_t *data, size_t size,
+                    int64_t now) noexcept nogil:
+        self.serving.answer(&self.devices[key], key, self.first_number + key, m,
+                            <uint32_t>((now - self.began_at) // NANOSECONDS), self.out)
+
+    cdef bint took_empty(self, uint32_t key, const Message *m, int64_t now) noexcept nogil:
+        return False
 
     cdef void take_empty(self, uint32_t key, const Message *m, int64_t now) noexcept nogil:
         cdef Device *device = &self.devices[key]
@@ -122,7 +129,8 @@ cdef class Exchanges:
             self.counts.pinged += 1
             self.send_empty(key, RST, m.mid)
         elif device.request == REQUEST_NONE or m.mid != device.awaited:
-            self.counts.unexpected += 1
+            if not self.took_empty(key, m, now):
+                self.counts.unexpected += 1
         elif m.type == RST:
             self.end(key, ENDING_RESET, NULL, now)
         elif device.request != REQUEST_PING and not device.acked:

@@ -6,7 +6,9 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from lwm2m_fast.cursor cimport Writer
-from lwm2m_fast.sim.exchanges cimport Exchanges
+from lwm2m_fast.sim.attended cimport Attended
+from lwm2m_fast.sim.catalogue cimport Answer, Catalogue
+from lwm2m_fast.sim.wheel cimport Wheel
 from lwm2m_fast.wire.coap cimport Message
 
 # What a phase waits for.
@@ -29,7 +31,7 @@ cdef struct Drive:
     uint32_t cursor
 
 
-cdef class Fleet(Exchanges):
+cdef class Fleet(Attended):
     cdef readonly uint32_t settled
     cdef readonly uint32_t registered
     cdef readonly uint64_t missed         # by an open loop: every device was busy
@@ -37,16 +39,28 @@ cdef class Fleet(Exchanges):
     cdef public int goal
     cdef Drive drive
     cdef int64_t update_every_ns          # 0 = never by time
-    cdef uint8_t *register_bytes
+    cdef uint8_t *register_head           # everything before Block1
     cdef uint32_t register_size
+    cdef uint8_t *links
+    cdef uint32_t links_size
+    cdef Wheel send_wheel                 # one timer per device, when they send by time
+    cdef int64_t send_every_ns            # 0 = never by time
+    cdef Catalogue sent
+    cdef const Answer *sent_answer        # what a Send carries; NULL = nothing
     cdef uint32_t digits_at
     cdef uint32_t digits
+
+    cdef readonly uint64_t late_sends     # the device was busy
 
     cdef void turn(self, int64_t now) noexcept nogil
     cdef bint is_reached(self) noexcept nogil
     cdef int64_t patience_ns(self) noexcept nogil
 
     cdef void write_register(self, uint32_t key, Writer *w) noexcept nogil
+    cdef void write_update(self, uint32_t key, Writer *w) noexcept nogil
+    cdef void write_send(self, uint32_t key, Writer *w) noexcept nogil
+    cdef bint goes_on(self, uint32_t key, int request, int ending, int64_t now) noexcept nogil
+    cdef void send_by_time(self, int64_t now) noexcept nogil
     cdef void pump(self, int64_t now) noexcept nogil
     cdef int allowed(self, int64_t now) noexcept nogil
     cdef void mark(self, uint32_t key, int state) noexcept nogil

@@ -1,10 +1,12 @@
 from collections.abc import Iterable
 from typing import Any
 
+from lwm2m_fast.sim.attended import Attended
+from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.histogram import Histogram
 from lwm2m_fast.sim.serving import Serving
 
-class Fleet:
+class Fleet(Attended):
     quiet: bool
     goal: int
     def __init__(
@@ -15,7 +17,10 @@ class Fleet:
         digits_at: int,
         digits: int,
         *,
+        links: bytes = b"",
         update_every_s: float = 0.0,
+        send_every_s: float = 0.0,
+        sends: Catalogue | None = None,
         first_number: int = 1,
         now_ns: int = 0,
         seed: int = 0,
@@ -47,5 +52,6 @@ class Fleet:
     def handle_turn(self, now_ns: int) -> None: ...
     def take_output(self) -> list[tuple[int, bytes]]: ...
     def reached(self) -> bool: ...
+    def count_started(self, request: int) -> int: ...
     def latency(self, request: int) -> Histogram: ...
     def counters(self) -> dict[str, Any]: ...

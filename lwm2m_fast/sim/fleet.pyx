@@ -1,21 +1,26 @@
 # A fleet of simulated devices: registration life (OMA TS Core 6.2) and load.
 #
-# A device registers, updates at a part of its lifetime, registers again when its server has
-# forgotten it or stays silent, and leaves. Load makes devices ask sooner. Datagrams and moments in,
+# A device registers, updates at a part of its lifetime, sends values, registers again when its
+# server has forgotten it or stays silent, and leaves. Load makes devices ask sooner. Datagrams and moments in,
 # datagrams out: the sockets are sim/transport.pyx's, what the objects say is sim/serving.pyx's.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from lwm2m_fast.cursor cimport Writer, write_bytes, writer_init, writer_size
+from lwm2m_fast.cursor cimport Writer, write_bytes, write_u8, writer_init, writer_size
+from lwm2m_fast.sim.attended cimport Attended
+from lwm2m_fast.sim.catalogue cimport Asked, Catalogue, write_decimal
 from lwm2m_fast.sim.departures cimport room
-from lwm2m_fast.sim.device cimport (LOCATION_BYTES, REQUEST_NONE, REQUEST_PING, REQUEST_REGISTER,
-                                    REQUEST_UPDATE, REQUESTS, STATE_GONE, STATE_NEW, STATE_OUT,
-                                    STATE_REGISTERED, Device)
-from lwm2m_fast.sim.exchanges cimport NANOSECONDS, Exchanges
+from lwm2m_fast.sim.device cimport (FLAG_LIFETIME, FLAG_LINKS, FLAG_NEWS, FLAG_TELLING,
+                                    LOCATION_BYTES, REQUEST_NONE, REQUEST_PING, REQUEST_REGISTER,
+                                    REQUEST_SEND, REQUEST_UPDATE, REQUESTS, STATE_GONE, STATE_NEW,
+                                    STATE_OUT, STATE_REGISTERED, Device)
+from lwm2m_fast.sim.exchanges cimport MAX_DUE, NANOSECONDS
 from lwm2m_fast.sim.serving cimport Serving
-from lwm2m_fast.wire.coap cimport (CON, HAS_MORE_PATH, Message, build_header, build_option)
+from lwm2m_fast.sim.wheel cimport Wheel
+from lwm2m_fast.wire.coap cimport (CON, HAS_MORE_PATH, Block, Message, block_value, build_header,
+                                   build_option, build_option_uint, build_payload)
 
 cdef enum:
     CODE_EMPTY = 0
@@ -23,7 +28,17 @@ cdef enum:
     CODE_DELETE = 4
     CODE_CREATED = 65             # 2.01
     CODE_CHANGED = 68             # 2.04
+    CODE_CONTINUE = 95            # 2.31
+    CODE_NOT_FOUND = 132          # 4.04
     OPTION_URI_PATH = 11
+    OPTION_CONTENT_FORMAT = 12
+    OPTION_URI_QUERY = 15
+    OPTION_BLOCK1 = 27
+    OPTION_SIZE1 = 60
+    LINK_FORMAT = 40
+    PAYLOAD_MARKER = 0xFF
+    BLOCK_BYTES = 1024            # a longer object list leaves in blocks (RFC 7959)
+    BLOCK_SZX = 6
     TOKEN_AT = 4                  # the token begins behind the four bytes of the header
     FIRST_RETRY_S = 5             # doubled with every failure in a row ...
     MAX_RETRY_DOUBLINGS = 6       # ... up to 320 s
@@ -37,9 +52,15 @@ ctypedef void (*Ended)(Fleet, uint32_t, int, const Message *, int64_t) noexcept 
 
 cdef void register_ended(Fleet fleet, uint32_t key, int ending, const Message *m,
                          int64_t now) noexcept nogil:
+    if fleet.goes_on(key, REQUEST_REGISTER, ending, now):
+        return
     if ending == CODE_CREATED and fleet.keep_location(key, m):
         fleet.mark(key, STATE_REGISTERED)
+        fleet.came_in(key)
         fleet.update_later(key, SPREAD_FIRST, now)
+        if fleet.send_every_ns:
+            fleet.send_wheel.schedule(key, now + <int64_t>(
+                fleet.random() % <uint64_t>(fleet.send_every_ns + 1)))
     else:
         fleet.mark(key, STATE_OUT)
         fleet.again_later(key, now)
@@ -47,8 +68,15 @@ cdef void register_ended(Fleet fleet, uint32_t key, int ending, const Message *m
 
 cdef void update_ended(Fleet fleet, uint32_t key, int ending, const Message *m,
                        int64_t now) noexcept nogil:
+    cdef Device *device = &fleet.devices[key]
+    if fleet.goes_on(key, REQUEST_UPDATE, ending, now):
+        return
+    if device.flags & FLAG_TELLING:
+        device.flags &= <uint8_t>~FLAG_TELLING
+        if ending != CODE_CHANGED:
+            device.flags |= FLAG_NEWS
     if ending == CODE_CHANGED:
-        fleet.devices[key].failures = 0
+        device.failures = 0
         fleet.update_later(key, SPREAD_LATER, now)
     elif ending >> 5 == 5:                      # the server's trouble, not the device's
         fleet.again_later(key, now)
@@ -62,14 +90,25 @@ cdef void deregister_ended(Fleet fleet, uint32_t key, int ending, const Message 
     fleet.mark(key, STATE_GONE)
 
 
+cdef void send_ended(Fleet fleet, uint32_t key, int ending, const Message *m,
+                     int64_t now) noexcept nogil:
+    cdef int64_t at = fleet.devices[key].contact_at
+    if ending == CODE_NOT_FOUND:                # the server does not know the device
+        fleet.mark(key, STATE_OUT)
+        fleet.wheel.schedule(key, now)
+    elif at:
+        fleet.wheel.schedule(key, at if at > now else now)
+
+
 cdef void ping_ended(Fleet fleet, uint32_t key, int ending, const Message *m,
                      int64_t now) noexcept nogil:
     pass
 
 
 # In the order of Request.
-cdef Ended[REQUESTS] ENDED = [NULL, register_ended, update_ended, deregister_ended, ping_ended]
-cdef uint8_t[REQUESTS] CODES = [CODE_EMPTY, CODE_POST, CODE_POST, CODE_DELETE, CODE_EMPTY]
+cdef Ended[REQUESTS] ENDED = [NULL, register_ended, update_ended, deregister_ended, ping_ended,
+                              send_ended]
+cdef uint8_t[REQUESTS] CODES = [CODE_EMPTY, CODE_POST, CODE_POST, CODE_DELETE, CODE_EMPTY, CODE_POST]
 
 
 cdef dict counted(const uint64_t *table):
@@ -77,31 +116,46 @@ cdef dict counted(const uint64_t *table):
     return {code: table[code] for code in range(256) if table[code]}
 
 
-cdef class Fleet(Exchanges):
+cdef class Fleet(Attended):
     """`size` devices that speak to one server.
 
-    `register` is a whole Register datagram with a token of four bytes; the `digits` bytes at
-    `digits_at` are the device's number and are written for each device, like message id and token.
+    `register` is a Register datagram with a token of four bytes, up to its last Uri-Query; the
+    `digits` bytes at `digits_at` are the device's number and are written for each device, like
+    message id and token. `links` is the object list it carries, in blocks when it is long.
+    `send_every_s` is the pause between two Sends of a registered device, 0 = none by time; they
+    carry the first answer of the catalogue `sends`.
     `update_every_s` is the longest pause between two contacts of a registered device; 0 = none by
     time. The rest is Exchanges'.
     """
 
     def __init__(self, uint32_t size, Serving serving not None, bytes register not None,
-                 uint32_t digits_at, uint32_t digits, *, double update_every_s=0.0, **exchange):
+                 uint32_t digits_at, uint32_t digits, *, bytes links=b"",
+                 double update_every_s=0.0, double send_every_s=0.0, Catalogue sends=None,
+                 **exchange):
         if digits_at + digits > len(register):
             raise ValueError("the number lies outside the Register datagram")
-        Exchanges.__init__(self, size, serving, **exchange)
-        self.register_bytes = <uint8_t *>malloc(len(register))
-        if self.register_bytes == NULL:
+        Attended.__init__(self, size, serving, **exchange)
+        self.register_head = <uint8_t *>malloc(len(register))
+        self.links = <uint8_t *>malloc(len(links) or 1)
+        if not (self.register_head and self.links):
             raise MemoryError("no memory for the Register datagram")
-        memcpy(self.register_bytes, <const char *>register, len(register))
+        memcpy(self.register_head, <const char *>register, len(register))
+        memcpy(self.links, <const char *>links, len(links))
+        self.links_size = len(links)
         self.register_size = len(register)
         self.digits_at = digits_at
         self.digits = digits
         self.update_every_ns = <int64_t>(update_every_s * NANOSECONDS)
+        self.send_every_ns = <int64_t>(send_every_s * NANOSECONDS)
+        if send_every_s > 0:
+            self.send_wheel = Wheel(size, self.began_at)
+        if sends is not None and sends.size:
+            self.sent = sends
+            self.sent_answer = sends.answers
 
     def __dealloc__(self):
-        free(self.register_bytes)
+        free(self.register_head)
+        free(self.links)
 
     # Requests as bytes.
 
@@ -110,7 +164,7 @@ cdef class Fleet(Exchanges):
         cdef uint32_t number = self.first_number + key
         cdef uint8_t *start = w.pos
         cdef uint8_t *digit
-        write_bytes(w, self.register_bytes, self.register_size)
+        write_bytes(w, self.register_head, self.register_size)
         if w.overflow:
             return
         start[2] = <uint8_t>(device.awaited >> 8)
@@ -121,6 +175,68 @@ cdef class Fleet(Exchanges):
             digit -= 1
             digit[0] = <uint8_t>(48 + number % 10)
             number //= 10
+        if device.flags & FLAG_LINKS:
+            self.write_own_links(key, w, OPTION_URI_QUERY)
+        else:
+            self.write_links(key, w, OPTION_URI_QUERY, self.links, self.links_size)
+
+    cdef void write_links(self, uint32_t key, Writer *w, int last, const uint8_t *data,
+                          uint32_t size) noexcept nogil:
+        """The object list, or the block of it that is under way."""
+        cdef Device *device = &self.devices[key]
+        cdef uint32_t start = <uint32_t>device.block * BLOCK_BYTES
+        cdef Block block
+        if size <= BLOCK_BYTES:
+            build_payload(w, data, size)
+            return
+        if start >= size:                       # it has become shorter meanwhile
+            start = 0
+            device.block = 0
+        block = Block(device.block, BLOCK_SZX, size - start > BLOCK_BYTES)
+        build_option_uint(w, &last, OPTION_BLOCK1, block_value(&block))
+        if device.block == 0:
+            build_option_uint(w, &last, OPTION_SIZE1, size)
+        build_payload(w, data + start, BLOCK_BYTES if block.more else size - start)
+
+    cdef void write_update(self, uint32_t key, Writer *w) noexcept nogil:
+        """What follows the location: nothing, unless the device has something to tell."""
+        cdef Device *device = &self.devices[key]
+        cdef uint8_t query[16]
+        cdef int last = OPTION_URI_PATH
+        cdef Writer text
+        if device.flags & FLAG_NEWS and device.tries == 0:
+            device.flags = <uint8_t>(device.flags & ~FLAG_NEWS | FLAG_TELLING)
+        if not device.flags & FLAG_TELLING:
+            return
+        if device.flags & FLAG_LINKS:
+            build_option_uint(w, &last, OPTION_CONTENT_FORMAT, LINK_FORMAT)
+        if device.flags & FLAG_LIFETIME:
+            writer_init(&text, query, sizeof(query))
+            write_bytes(&text, <const uint8_t *>b"lt=", 3)
+            write_decimal(&text, self.own_lifetime_s(key), 0, 1)
+            build_option(w, &last, OPTION_URI_QUERY, query, writer_size(&text))
+        if device.flags & FLAG_LINKS:
+            self.write_own_links(key, w, last)
+
+    cdef void write_send(self, uint32_t key, Writer *w) noexcept nogil:
+        """The values of the second it was first sent in: each retransmission says the same."""
+        cdef Asked asked = Asked(self.first_number + key, <uint32_t>(
+            (self.devices[key].sent_at - self.began_at) // NANOSECONDS))
+        cdef int last = 0
+        build_option(w, &last, OPTION_URI_PATH, <const uint8_t *>b"dp", 2)
+        build_option_uint(w, &last, OPTION_CONTENT_FORMAT, self.sent_answer.content_format)
+        write_u8(w, PAYLOAD_MARKER)
+        self.sent.render(self.sent_answer, &asked, w)
+
+    cdef bint goes_on(self, uint32_t key, int request, int ending, int64_t now) noexcept nogil:
+        """Whether the next block of the same body is on its way."""
+        cdef Device *device = &self.devices[key]
+        if ending != CODE_CONTINUE or device.block == 255:
+            device.block = 0
+            return False
+        device.block += 1
+        self.start(key, request, now)
+        return True
 
     cdef void build(self, uint32_t key, Writer *w) noexcept nogil:
         cdef Device *device = &self.devices[key]
@@ -130,8 +246,12 @@ cdef class Fleet(Exchanges):
             return
         build_header(w, CON, CODES[request], device.awaited, <const uint8_t *>&device.token,
                      0 if request == REQUEST_PING else sizeof(device.token))
-        if request != REQUEST_PING:
+        if request == REQUEST_SEND:
+            self.write_send(key, w)
+        elif request != REQUEST_PING:
             write_bytes(w, device.location, device.location_size)
+            if request == REQUEST_UPDATE:
+                self.write_update(key, w)
 
     cdef bint keep_location(self, uint32_t key, const Message *m) noexcept nogil:
         """The Location-Path as the Uri-Path options it will be sent as; False = does not fit."""
@@ -172,9 +292,38 @@ cdef class Fleet(Exchanges):
 
     cdef void update_later(self, uint32_t key, int64_t spread, int64_t now) noexcept nogil:
         """After the pause, or up to `spread` tenths of it sooner: a fleet does not march in step."""
-        if self.update_every_ns:
-            self.wheel.schedule(key, now + self.update_every_ns - <int64_t>(
-                self.random() % <uint64_t>(self.update_every_ns * spread // 10 + 1)))
+        cdef Device *device = &self.devices[key]
+        cdef int64_t pause = self.update_every_ns
+        if device.flags & FLAG_LIFETIME and pause:
+            pause = <int64_t>self.own_lifetime_s(key) * NANOSECONDS * 8 // 10
+        if device.flags & FLAG_NEWS:
+            device.contact_at = now
+            self.wheel.schedule(key, now)
+        elif pause:
+            device.contact_at = now + pause - <int64_t>(
+                self.random() % <uint64_t>(pause * spread // 10 + 1))
+            self.wheel.schedule(key, device.contact_at)
+
+    cdef void registers_anew(self, uint32_t key, int64_t now) noexcept nogil:
+        self.devices[key].block = 0
+        self.mark(key, STATE_OUT)
+        self.wheel.schedule(key, now)
+
+    cdef void send_by_time(self, int64_t now) noexcept nogil:
+        cdef uint32_t keys[MAX_DUE]
+        cdef int limit = room(self.out), count, i
+        cdef Device *device
+        count = self.send_wheel.advance(now, keys, MAX_DUE if limit > MAX_DUE else limit)
+        for i in range(count):
+            device = &self.devices[keys[i]]
+            if self.quiet or device.state != STATE_REGISTERED:
+                continue
+            if device.request == REQUEST_NONE:
+                self.start(keys[i], REQUEST_SEND, now)
+                self.send_wheel.schedule(keys[i], now + self.send_every_ns)
+            else:
+                self.late_sends += 1
+                self.send_wheel.schedule(keys[i], now + NANOSECONDS)
 
     cdef void due(self, uint32_t key, int64_t now) noexcept nogil:
         cdef int state = self.devices[key].state
@@ -228,15 +377,21 @@ cdef class Fleet(Exchanges):
 
     cdef void turn(self, int64_t now) noexcept nogil:
         """What is due, and what the load wants."""
+        self.begin_turn(now)
         self.handle_timers(now)
+        if self.send_every_ns:
+            self.send_by_time(now)
         if self.drive.request != REQUEST_NONE:
             self.pump(now)
+        self.finish_turn(now)
 
     cdef int64_t patience_ns(self) noexcept nogil:
         """How long a caller may wait for datagrams before the next turn."""
-        return NANOSECONDS // 1000 if self.drive.rate > 0 else NANOSECONDS // 50
+        return NANOSECONDS // (1000 if self.drive.rate > 0 or self.is_impaired else 50)
 
     cdef bint is_reached(self) noexcept nogil:
+        if self.is_faulty:
+            return True
         if self.goal == GOAL_SETTLED:
             return self.settled == self.size
         if self.goal == GOAL_QUIET:
@@ -254,6 +409,8 @@ cdef class Fleet(Exchanges):
         Closed loop: at most `outstanding` requests are under way. With a `rate`, at most so many
         are started per second as well. `once` walks over the fleet one time.
         """
+        if request == REQUEST_SEND and self.sent_answer == NULL:
+            raise ValueError("the fleet was not told what to send")
         mask = 0
         for state in states:
             mask |= 1 << state
@@ -265,10 +422,12 @@ cdef class Fleet(Exchanges):
         if device >= self.size:
             raise IndexError(f"device {device} of {self.size}")
         self.receive(device, <const uint8_t *><const char *>datagram, len(datagram), now_ns)
+        self.raise_fault()
 
     def handle_turn(self, int64_t now_ns):
         """Work off what is due at `now_ns`, then start what the load wants."""
         self.turn(now_ns)
+        self.raise_fault()
 
     def take_output(self):
         """[(device, datagram)] that wait to leave; they leave once."""
@@ -279,6 +438,10 @@ cdef class Fleet(Exchanges):
     def reached(self):
         """Whether the goal of this phase is reached."""
         return self.is_reached()
+
+    def count_started(self, int request):
+        """How many requests of this kind have been begun since the start."""
+        return self.started[request] if 0 <= request < REQUESTS else 0
 
     def latency(self, int request):
         """The Histogram of nanoseconds from first transmission to response, of one Request."""
@@ -294,4 +457,6 @@ cdef class Fleet(Exchanges):
                 "endings": counted(self.endings[request]),
             }
         return {**self.counts, "duplicates": self.serving.duplicates, "missed": self.missed,
+                "slept_through": self.slept_through, "rebooted": self.rebooted,
+                "late_sends": self.late_sends,
                 "served": counted(self.serving.answered), "requests": requests}

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from lwm2m_fast.codec import Kind, Value
+from lwm2m_fast.codec import Kind, ObjectLink, Value
 
 LWM2M_VERSIONS: Final = ("1.0", "1.1", "1.2")
+
+DEFAULT_PMIN_S: Final = 1
+DEFAULT_PMAX_S: Final = 300
+"""Resources /1/0/2 and /1/0/3 as delivered."""
 
 
 class Source(IntEnum):
@@ -35,6 +39,11 @@ class Varying:
 
     source: Source
     channel: int = 0
+
+    @property
+    def is_name(self) -> bool:
+        """The device's whole endpoint name, of which the number is the varying part."""
+        return self.source is Source.NUMBER
 
 
 Simulated = Value | Varying
@@ -73,8 +82,8 @@ def _server(lifetime_s: int) -> list[Resource]:
     return [
         Resource(0, Kind.INTEGER, 1),
         Resource(1, Kind.INTEGER, lifetime_s),
-        Resource(2, Kind.INTEGER, 1),
-        Resource(3, Kind.INTEGER, 300),
+        Resource(2, Kind.INTEGER, DEFAULT_PMIN_S),
+        Resource(3, Kind.INTEGER, DEFAULT_PMAX_S),
         _unreadable(4),
         Resource(5, Kind.INTEGER, 86400),
         Resource(6, Kind.BOOLEAN, True),
@@ -144,9 +153,10 @@ LOCATION: Final = [
 ]
 
 TEMPERATURE_SENSORS: Final = 3
+MOST_SENSORS: Final = 128
 
 
-def _temperature(channel: int) -> list[Resource]:
+def temperature(channel: int) -> list[Resource]:
     return [
         Resource(5518, Kind.TIME, Varying(Source.UNIX_TIME), since="1.1"),
         Resource(5601, Kind.FLOAT, Varying(Source.COLDEST, channel)),
@@ -160,6 +170,25 @@ def _temperature(channel: int) -> list[Resource]:
     ]
 
 
+# One writable resource of each type, single and multiple (OMA's test object).
+_TYPES: Final[list[tuple[int, Kind, Value, Value, str]]] = [
+    (10, Kind.STRING, "initial value", "more", "1.0"),
+    (20, Kind.INTEGER, 1024, -1, "1.0"),
+    (25, Kind.UNSIGNED_INTEGER, (1 << 64) - 1, 7, "1.1"),
+    (30, Kind.FLOAT, 3.14159, -0.5, "1.0"),
+    (40, Kind.BOOLEAN, True, False, "1.0"),
+    (50, Kind.OPAQUE, bytes.fromhex("0123456789abcdef"), b"", "1.0"),
+    (60, Kind.TIME, 946684800, 1700000000, "1.0"),
+    (70, Kind.OBJLNK, ObjectLink(3, 0), ObjectLink(65535, 65535), "1.0"),
+    (80, Kind.CORELNK, "</3/0>", "</3303>,</3303/0>", "1.1"),
+]
+
+TEST: Final = [
+    *(_unreadable(id) for id in (0, 1, 2, 3)),
+    *(Resource(100 + n, kind, one, since) for n, kind, one, _, since in _TYPES),
+    *(Resource(1100 + n, kind, {0: one, 1: two}, since) for n, kind, one, two, since in _TYPES),
+]
+
 # The version of each object, by LwM2M version in the order of LWM2M_VERSIONS.
 _VERSIONS: Final = {
     1: ("1.0", "1.1", "1.2"),
@@ -168,11 +197,16 @@ _VERSIONS: Final = {
     5: ("1.0", "1.0", "1.0"),
     6: ("1.0", "1.0", "1.0"),
     3303: ("1.0", "1.1", "1.1"),
+    3442: ("1.0", "1.0", "1.0"),
 }
 
 
-def simulated_objects(version: str, lifetime_s: int) -> list[SimulatedObject]:
+def simulated_objects(
+    version: str, lifetime_s: int, sensors: int = TEMPERATURE_SENSORS
+) -> list[SimulatedObject]:
     """What a simulated device of one LwM2M version has, by object id.
+
+    `sensors` is how many instances object 3303 has, at most MOST_SENSORS.
 
     The security object 0 is not among them: it is nobody's to list or to read.
     """
@@ -182,7 +216,8 @@ def simulated_objects(version: str, lifetime_s: int) -> list[SimulatedObject]:
         4: {0: CONNECTIVITY},
         5: {0: FIRMWARE},
         6: {0: LOCATION},
-        3303: {channel: _temperature(channel) for channel in range(TEMPERATURE_SENSORS)},
+        3303: {channel: temperature(channel) for channel in range(sensors)},
+        3442: {0: TEST},
     }
     at = LWM2M_VERSIONS.index(version)
     return [
@@ -194,12 +229,19 @@ def _known(instances: dict[int, list[Resource]], version: str) -> dict[int, list
     return {id: [r for r in rows if r.since <= version] for id, rows in instances.items()}
 
 
-def registration_links(objects: Iterable[SimulatedObject], content_formats: Iterable[int]) -> str:
-    """The payload of a Register (OMA TS Core, 6.2.1): root, formats, object instances."""
+def registration_links(
+    instances: Iterable[tuple[int, str, Iterable[int]]], content_formats: Iterable[int]
+) -> str:
+    """The payload of a Register (OMA TS Core, 6.2.1): root, formats, object instances.
+
+    `instances` are (object id, version, instance ids).
+    """
     formats = " ".join(map(str, content_formats))
     links = [f'</>;rt="oma.lwm2m";ct="{formats}"']
-    for each in objects:
-        if each.version != "1.0":
-            links.append(f"</{each.id}>;ver={each.version}")
-        links += [f"</{each.id}/{instance}>" for instance in each.instances]
+    for id, version, ids in instances:
+        below = [f"</{id}/{instance}>" for instance in ids]
+        # An object without a version and with instances is told by those.
+        if version != "1.0" or not below:
+            links.append(f"</{id}>" + (f";ver={version}" if version != "1.0" else ""))
+        links += below
     return ",".join(links)

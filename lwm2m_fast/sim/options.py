@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lwm2m_fast.errors import ConfigError
-from lwm2m_fast.sim.objects import LWM2M_VERSIONS
+from lwm2m_fast.sim.answers import MOST_SAMPLES
+from lwm2m_fast.sim.misbehaviour import parse_misbehaviour
+from lwm2m_fast.sim.objects import LWM2M_VERSIONS, MOST_SENSORS, TEMPERATURE_SENSORS
 
-MODES: Final = ("live", "register", "update", "ping")
+MODES: Final = ("live", "register", "update", "send", "ping")
+BLOCKS: Final = tuple(16 << szx for szx in range(7))
 SOCKETS: Final = ("auto", "device", "shared")
 MOST_DEVICES: Final = 16_000_000
 LOAD_DURATION_S: Final = 10.0
@@ -44,12 +47,38 @@ class Options:
     sockets: str = "auto"
     """`shared`: one socket, a loopback address per device; `device`: a socket per device."""
     ack_timeout_s: float = 2.0
+    sensors: int = TEMPERATURE_SENSORS
+    """Instances of object 3303; some eighty make a Register that needs blocks."""
+    block_bytes: int = 1024
+    """The largest block (RFC 7959) that a device takes and makes."""
+    notify_every_s: float = 0.0
+    """Notifications at this pace whatever the values; 0 = as values and attributes ask for."""
+    confirm_every: int = 16
+    """Every so manyth notification is confirmable; 0 = none."""
+    send_every_s: float = 0.0
+    """Pause between two Sends of a device; 0 = none by time."""
+    send_samples: int = 1
+    """1: a Send tells all of one sensor; more: its last temperatures with their times."""
+    loss: float = 0.0
+    """Share of datagrams that are lost, in each direction; `reorder` likewise."""
+    reorder: float = 0.0
+    delay_s: float = 0.0
+    """How long a datagram takes, in each direction."""
+    sleep_s: float = 0.0
+    """Queue mode: deaf this long after the last datagram; 0 = always awake."""
+    slow_s: float = 0.0
+    """Requests of the server are acknowledged at once and answered so much later."""
+    misbehave: tuple[str, ...] = ()
+    """KIND or KIND:SHARE, see misbehaviour.py."""
 
     def __post_init__(self) -> None:
         for field, allowed, holds in _RULES:
             value = getattr(self, field)
             if not holds(value):
                 raise ConfigError(f"{field.replace('_', '-')} {value!r}: must be {allowed}")
+        parse_misbehaviour(self.misbehave)
+        if self.version == "1.0" and (self.send_every_s or self.mode == "send"):
+            raise ConfigError("version 1.0: Send came with LwM2M 1.1")
         last = self.first + self.devices - 1
         if last > 0xFFFFFFFF:
             raise ConfigError(f"first {self.first}: the last device would have number {last}")
@@ -78,4 +107,15 @@ _RULES: Final[list[tuple[str, str, Callable[[Any], bool]]]] = [
     ("seed", "0 to 2^64 - 1", _between(0, (1 << 64) - 1)),
     ("sockets", "one of " + ", ".join(SOCKETS), SOCKETS.__contains__),
     ("ack_timeout_s", "0.1 to 60 seconds", _between(0.1, 60)),
+    ("sensors", f"0 to {MOST_SENSORS}", _between(0, MOST_SENSORS)),
+    ("block_bytes", "one of " + ", ".join(map(str, BLOCKS)), BLOCKS.__contains__),
+    ("notify_every_s", "0 to 86400 seconds", _between(0, 86400)),
+    ("confirm_every", "0 to 65535", _between(0, 65535)),
+    ("send_every_s", "0 to 86400 seconds", _between(0, 86400)),
+    ("send_samples", f"1 to {MOST_SAMPLES}", _between(1, MOST_SAMPLES)),
+    ("loss", "0 to 1", _between(0, 1)),
+    ("reorder", "0 to 1", _between(0, 1)),
+    ("delay_s", "0 to 60 seconds", _between(0, 60)),
+    ("sleep_s", "0 to 86400 seconds", _between(0, 86400)),
+    ("slow_s", "0 to 3600 seconds", _between(0, 3600)),
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from lwm2m_fast.sim.fleet import Fleet
 
-REQUESTS: Final = {1: "register", 2: "update", 3: "deregister", 4: "ping"}
+Name = TypeVar("Name", int, str)
+
+REQUESTS: Final = {1: "register", 2: "update", 3: "deregister", 4: "ping", 5: "send"}
 """Names of device.pxd's requests."""
 
 ENDINGS: Final = {1: "timeout", 2: "reset"}
@@ -47,6 +50,8 @@ class PhaseReport:
     received: int
     missed: int
     served: dict[str, int]
+    operations: dict[str, int]
+    """What the server had done to the devices and what they reported, by name (sim/desk.py)."""
 
 
 @dataclass
@@ -62,6 +67,8 @@ class Report:
     """All devices were registered; for pings: all were answered."""
     notes: list[str] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    operations: dict[str, int] = field(default_factory=dict)
+    """As in PhaseReport, from beginning to end."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""
@@ -71,10 +78,10 @@ class Report:
 class Measure:
     """Counts between two moments of a fleet."""
 
-    def __init__(self, fleet: Fleet, now_ns: int) -> None:
-        """Latencies are those from here on."""
-        self._fleet, self._began_ns = fleet, now_ns
-        self._before = fleet.counters()
+    def __init__(self, fleet: Fleet, operations: Callable[[], dict[str, int]], now_ns: int) -> None:
+        """Latencies are those from here on; `operations` are the desk's counters."""
+        self._fleet, self._began_ns, self._operations = fleet, now_ns, operations
+        self._before, self._operations_before = fleet.counters(), operations()
         for request in REQUESTS:
             fleet.latency(request).clear()
 
@@ -95,6 +102,7 @@ class Measure:
             after["received"] - before["received"],
             after["missed"],
             {code_text(code): count for code, count in served.items()},
+            _difference(self._operations(), self._operations_before),
         )
 
     def _row(
@@ -118,5 +126,5 @@ class Measure:
         )
 
 
-def _difference(after: dict[int, int], before: dict[int, int]) -> dict[int, int]:
+def _difference(after: dict[Name, int], before: dict[Name, int]) -> dict[Name, int]:
     return {code: n - before.get(code, 0) for code, n in after.items() if n > before.get(code, 0)}

@@ -11,12 +11,19 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from lwm2m_fast.sim.answers import STRUCTURED, Naming, catalogue
+from lwm2m_fast.sim.answers import Naming, catalogue, sent
+from lwm2m_fast.sim.blueprint import Blueprint
+from lwm2m_fast.sim.catalogue import Catalogue
+from lwm2m_fast.sim.desk import Desk, Manners
 from lwm2m_fast.sim.fleet import Fleet
-from lwm2m_fast.sim.objects import registration_links, simulated_objects
+from lwm2m_fast.sim.impairment import Impairment
+from lwm2m_fast.sim.misbehaviour import Misbehaviour, parse_misbehaviour
+from lwm2m_fast.sim.objects import registration_links
 from lwm2m_fast.sim.opening import open_transport, resolve
+from lwm2m_fast.sim.operations import Operations
 from lwm2m_fast.sim.options import LOAD_DURATION_S, Options
 from lwm2m_fast.sim.report import Measure, Report
 from lwm2m_fast.sim.serving import Serving
@@ -33,7 +40,7 @@ EXCHANGE_LIFETIME_S: Final = 247
 MESSAGE_IDS: Final = 65536
 
 # Numbers of device.pxd and fleet.pxd.
-NOBODY, REGISTER, UPDATE, DEREGISTER, PING = range(5)
+NOBODY, REGISTER, UPDATE, DEREGISTER, PING, SEND = range(6)
 NEW, REGISTERED, OUT, GONE = range(4)
 NO_GOAL, SETTLED, QUIET, ALL_GONE = range(4)
 
@@ -63,6 +70,9 @@ class Snapshot:
     registered: int
     outstanding: int
     received: int
+    notifications: int
+    """Since the start; `sends` likewise."""
+    sends: int
     seconds: float
     """Since the phase began."""
 
@@ -71,6 +81,7 @@ LOADS: Final = {
     "live": (NOBODY, ()),
     "register": (REGISTER, (NEW, REGISTERED, OUT)),
     "update": (UPDATE, (REGISTERED,)),
+    "send": (SEND, (REGISTERED,)),
     "ping": (PING, (NEW, REGISTERED, OUT)),
 }
 
@@ -92,42 +103,95 @@ def phases(options: Options) -> Iterator[Phase]:
         )  # fmt: skip
 
 
-def register_datagram(options: Options, naming: Naming) -> tuple[bytes, int]:
-    """The Register of one device, and where its number stands in it."""
-    objects = simulated_objects(options.version, options.lifetime_s)
+def register_head(options: Options, naming: Naming) -> tuple[bytes, int]:
+    """The Register of one device before its object list, and where its number stands in it."""
     name = naming.stand_in(0)
-    query = [f"ep={name}", f"lt={options.lifetime_s}", f"lwm2m={options.version}", "b=U"]
+    query = [f"ep={name}", f"lt={options.lifetime_s}", f"lwm2m={options.version}"]
+    query += _BINDINGS[options.sleep_s > 0, options.version > "1.0"]
     datagram = build(
         0,
         2,
         0,
         bytes(4),
         [(11, b"rd"), (12, 40), *((15, each.encode()) for each in query)],
-        registration_links(objects, STRUCTURED[options.version]).encode(),
     )
     at = datagram.index(f"ep={name}".encode()) + len(f"ep={naming.prefix}".encode())
     return datagram, at
 
 
+# By queue mode and by whether the version tells it apart from the binding (OMA TS Core, 6.2.1.2).
+_BINDINGS: Final = {
+    (False, False): ["b=U"],
+    (False, True): ["b=U"],
+    (True, False): ["b=UQ"],
+    (True, True): ["b=U", "Q"],
+}
+
+
 def build_fleet(options: Options, at_ns: int, started_at_s: int) -> Fleet:
     """The devices, none of them registered; `started_at_s` is Unix time at `at_ns`."""
+    return build_devices(options, at_ns, started_at_s)[0]
+
+
+def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Fleet, Desk]:
+    """The same, with the desk that attends to them."""
     naming = Naming(options.prefix, options.digits)
-    objects = simulated_objects(options.version, options.lifetime_s)
-    serving = Serving(catalogue(objects, options.version, naming, started_at_s))
-    datagram, digits_at = register_datagram(options, naming)
-    keeps_alive = options.mode in ("live", "update")
-    return Fleet(
+    blueprint, answers = _alike(
+        options.version, options.lifetime_s, options.sensors, naming, started_at_s
+    )
+    head, digits_at = register_head(options, naming)
+    instances = [(each.id, each.version, each.instances) for each in blueprint.objects]
+    keeps_alive = options.mode in ("live", "update", "send")
+    sends = None
+    if options.version > "1.0" and options.sensors > 0:
+        sends = sent(blueprint.objects, options.send_samples, naming, started_at_s)
+    fleet = Fleet(
         options.devices,
-        serving,
-        datagram,
+        Serving(answers),
+        head,
         digits_at,
         options.digits,
+        links=registration_links(instances, blueprint.offered).encode(),
+        send_every_s=options.send_every_s,
+        sends=sends,
         update_every_s=options.lifetime_s * options.update_at if keeps_alive else 0.0,
         first_number=options.first,
         now_ns=at_ns,
         seed=options.seed,
         ack_timeout_s=options.ack_timeout_s,
     )
+    fleet.sleep_after(options.sleep_s)
+    if options.loss or options.delay_s or options.reorder:
+        fleet.impair(*(_impairment(options, options.seed + n) for n in (1, 2)))
+    manners = Manners(
+        options.block_bytes.bit_length() - 5,
+        round(options.slow_s * 1e9),
+        options.confirm_every,
+        round(options.ack_timeout_s * 1e9),
+    )
+    desk = Desk(
+        fleet,
+        blueprint,
+        Operations(blueprint, answers, naming, fleet.number),
+        manners,
+        Misbehaviour(parse_misbehaviour(options.misbehave), options.seed),
+        notify_every_s=options.notify_every_s,
+        seed=options.seed,
+    )
+    return fleet, desk
+
+
+@lru_cache(maxsize=8)
+def _alike(
+    version: str, lifetime_s: int, sensors: int, naming: Naming, started_at_s: int
+) -> tuple[Blueprint, Catalogue]:
+    """What nothing ever changes, so that any number of fleets may share it."""
+    blueprint = Blueprint(version, lifetime_s, sensors)
+    return blueprint, catalogue(blueprint.objects, version, naming, started_at_s)
+
+
+def _impairment(options: Options, seed: int) -> Impairment[tuple[int, bytes]]:
+    return Impairment(seed, loss=options.loss, delay_s=options.delay_s, reorder=options.reorder)
 
 
 class Simulation:
@@ -139,7 +203,7 @@ class Simulation:
         self._transport: Transport = open_transport(
             resolve(options.server), options.devices, options.sockets
         )
-        self._fleet = build_fleet(options, now_ns(), int(time.time()))
+        self._fleet, self._desk = build_devices(options, now_ns(), int(time.time()))
         self._stops = 0
         self._report = Report(options.devices, options.seed)
 
@@ -169,7 +233,7 @@ class Simulation:
             rate=0.0 if phase.is_ending else self._options.rate,
             now_ns=began,
         )
-        measure = Measure(fleet, began)
+        measure = Measure(fleet, self._desk.counters, began)
         self._until_over(phase, began)
         self._report.phases.append(measure.finish(phase.name, now_ns()))
         self._report.registered = max(self._report.registered, fleet.registered)
@@ -201,6 +265,8 @@ class Simulation:
             fleet.registered,
             fleet.outstanding,
             received,
+            self._desk.counters().get("notifications", 0),
+            fleet.count_started(SEND),
             seconds,
         )
 
@@ -208,6 +274,7 @@ class Simulation:
         report, counters = self._report, self._fleet.counters()
         report.counters = {name: n for name, n in counters.items() if isinstance(n, int)}
         report.counters |= {"strangers": self._transport.strangers, "lost": self._transport.lost}
+        report.operations = self._desk.counters()
         rows = [row for phase in report.phases for row in phase.rows]
         if self._options.mode == "ping":
             answered = sum(row.answered for row in rows)

@@ -47,6 +47,7 @@ cdef class Transport:
                     pause = fleet.patience_ns()
                     self.wait(pause if pause < end - now else end - now)
                 now = monotonic_ns()
+        fleet.raise_fault()
         if self.failure:
             raise OSError(self.failure, f"the fleet cannot receive: {strerror(self.failure)}")
 

@@ -74,6 +74,22 @@ def test_json_is_all_that_is_printed(run: Run, registrar: Registrar) -> None:
     assert report["phases"][1]["rows"][0]["endings"]["2.04"] > 0
 
 
+def test_sends_and_a_bad_link_show_in_the_summary(run: Run, registrar: Registrar) -> None:
+    behaviour = (
+        "--send-every 0.1 --delay 0.001 --reorder 0.1 --sensors 2 --block 512 --notify-every 1 "
+        "--confirm-every 4 --sleep 5 --slow 0.1 --misbehave reset:0.1 --misbehave empty-ack:0.1"
+    )
+    done = run("simulate", "--server", registrar.url, "--devices", "3", "--duration", "0.5",
+               *behaviour.split())  # fmt: skip
+    assert done.code == 0
+    assert " send " in done.out
+    assert "operations and reports:" in done.out
+    done = run("simulate", "--server", registrar.url, "--devices", "2", "--mode", "send",
+               "--duration", "0.1", "--json")  # fmt: skip
+    (row,) = json.loads(done.out)["phases"][1]["rows"]
+    assert row["request"] == "send" and row["endings"]["2.04"] > 0
+
+
 def test_pings_need_no_registration(run: Run, registrar: Registrar) -> None:
     done = run("simulate", "--server", registrar.url, "--mode", "ping", "--duration", "0.1")
     assert done.code == 0
@@ -97,6 +113,8 @@ def test_a_silent_server_is_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
         (("--devices", "0"), "devices 0: must be 1 to"),
         (("--server", "http://127.0.0.1"), "must be coap://"),
         (("--lifetime", "0"), "lifetime-s 0: must be"),
+        (("--misbehave", "rudely"), "misbehave 'rudely': the kind must be one of wrong-token"),
+        (("--lwm2m", "1.0", "--mode", "send"), "Send came with LwM2M 1.1"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_2(run: Run, arguments: tuple[str, ...], why: str) -> None:

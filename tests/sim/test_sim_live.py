@@ -27,7 +27,7 @@ class Rd(resource.Resource, resource.PathCapable):
         super().__init__()
         self.locations: dict[tuple[str, ...], str] = {}
         self.peers: dict[str, Any] = {}
-        self.updates = self.seen = 0
+        self.updates = self.seen = self.sent = 0
 
     def register(self, request: aiocoap.Message) -> aiocoap.Message:
         (name,) = (query[3:] for query in request.opt.uri_query if query.startswith("ep="))
@@ -58,6 +58,18 @@ class Entrance(resource.Resource):
         return self._rd.register(request)
 
 
+class Dp(resource.Resource):
+    """Where devices send values."""
+
+    def __init__(self, rd: Rd) -> None:
+        super().__init__()
+        self._rd = rd
+
+    async def render_post(self, request: aiocoap.Message) -> aiocoap.Message:
+        self._rd.sent += 1
+        return aiocoap.Message(code=aiocoap.CHANGED)
+
+
 class LwServer:
     """aiocoap in a thread of its own: the simulator has the main one."""
 
@@ -71,23 +83,24 @@ class LwServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
+        self.loop.call_soon_threadsafe(self._over.set)
         self._thread.join(WAIT_S)
 
     async def _main(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self.loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         site = resource.Site()
         site.add_resource(["rd"], self.rd)
         site.add_resource(["rd"], Entrance(self.rd))
+        site.add_resource(["dp"], Dp(self.rd))
         with socket.socket(_family(self._host), socket.SOCK_DGRAM) as probe:
             probe.bind((self._host, 0))
             self.port = probe.getsockname()[1]
-        self._context = await aiocoap.Context.create_server_context(
+        self.context = await aiocoap.Context.create_server_context(
             site, bind=(self._host, self.port)
         )
         self._up.set()
         await self._over.wait()
-        await self._context.shutdown()
+        await self.context.shutdown()
 
     @property
     def url(self) -> str:
@@ -99,9 +112,9 @@ class LwServer:
             message = aiocoap.Message(code=aiocoap.GET)
             message.opt.uri_path = tuple(path.strip("/").split("/"))
             message.remote = self.rd.peers[endpoint]
-            return await self._context.request(message).response
+            return await self.context.request(message).response
 
-        return asyncio.run_coroutine_threadsafe(asked(), self._loop).result(WAIT_S)
+        return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(WAIT_S)
 
 
 def _family(host: str) -> socket.AddressFamily:
@@ -157,11 +170,13 @@ def test_devices_register_update_are_read_and_leave(server, sockets):
             askers.append(asking)
 
     def enough() -> bool:
-        if len(answers) == 2:
+        if len(answers) == 2 and not stopped:
+            stopped.append(True)
             running.stop()
         return server.rd.updates >= 5
 
     askers: list[threading.Thread] = []
+    stopped: list[bool] = []
     running = Simulation(options, until(enough, ask))
     report = running.run()
     for asker in askers:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.sim.answers import MOST_SAMPLES
+from lwm2m_fast.sim.objects import MOST_SENSORS
 from lwm2m_fast.sim.options import MOST_DEVICES, Options
 from lwm2m_fast.sim.shared_socket import MOST_DEVICES as MOST_ADDRESSES
 
@@ -30,6 +32,19 @@ from lwm2m_fast.sim.shared_socket import MOST_DEVICES as MOST_ADDRESSES
         ("seed", (1 << 64) - 1, 1 << 64),
         ("sockets", "shared", "many"),
         ("ack_timeout_s", 0.1, 0.09),
+        ("sensors", 0, -1),
+        ("sensors", MOST_SENSORS, MOST_SENSORS + 1),
+        ("block_bytes", 16, 15),
+        ("block_bytes", 1024, 2048),
+        ("notify_every_s", 86400, 86401),
+        ("confirm_every", 65535, 65536),
+        ("send_every_s", 0.0, -0.1),
+        ("send_samples", MOST_SAMPLES, MOST_SAMPLES + 1),
+        ("loss", 1.0, 1.01),
+        ("reorder", 0.0, -0.01),
+        ("delay_s", 60.0, 60.1),
+        ("sleep_s", 86400, 86401),
+        ("slow_s", 3600, 3601),
     ],
 )
 def test_a_bound_is_kept_and_named(field, fits, too_much):

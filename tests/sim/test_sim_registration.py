@@ -68,7 +68,7 @@ def test_a_register_says_who_and_what_the_device_is(version):
     ]  # fmt: skip
     links = request["payload"].decode()
     assert links.startswith('</>;rt="oma.lwm2m";ct="')
-    assert links.endswith(",</3303/0>,</3303/1>,</3303/2>")
+    assert links.endswith(",</3303/0>,</3303/1>,</3303/2>,</3442/0>")
     assert "</0" not in links
 
 

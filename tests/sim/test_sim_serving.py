@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sim_kit import ACK, CON, CONTENT, DELETE, FETCH, GET, NON, POST, PUT, RST, Server
+from sim_kit import ACK, CON, CONTENT, FETCH, GET, NON, PUT, RST, Server
 
 from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.fleet import Fleet
@@ -46,7 +46,7 @@ def test_accept_chooses_the_format(server, path, accept):
     "path, options, code, why",
     [
         ("/3/0", [(ACCEPT, 0)], NOT_ACCEPTABLE, "an instance is no text"),
-        ("/3/0/0", [(ACCEPT, 60)], NOT_ACCEPTABLE, "no CBOR yet"),
+        ("/3/0/0", [(ACCEPT, 11543)], NOT_ACCEPTABLE, "OMA JSON"),
         ("/3/0/0", [(ACCEPT, 65535)], NOT_ACCEPTABLE, "the highest number"),
         ("/3/0/4", [], NOT_ALLOWED, "executable"),
         ("/5/0/0", [], NOT_ALLOWED, "write-only"),
@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_refused_with_its_code(server, path, options, cod
     assert (answer["code"], answer["payload"], answer["token"]) == (code, b"", b"tk"), why
 
 
-@pytest.mark.parametrize("code", [POST, PUT, DELETE, FETCH, 6, 7, 8, 31])
+@pytest.mark.parametrize("code", [FETCH, 6, 7, 8, 31])
 @pytest.mark.parametrize("path", ["/3/0/0", "/1/0/1", "/3", "/3/0/4"])
 def test_a_method_that_is_not_there_is_not_allowed(server, code, path):
     assert server.get(path, code=code, payload=b"1")["code"] == NOT_ALLOWED
@@ -81,11 +81,14 @@ def test_a_method_that_is_not_there_is_not_allowed(server, code, path):
 
 def test_a_method_on_an_unknown_path_is_not_found(server):
     assert server.get("/9/9/9", code=PUT, payload=b"1")["code"] == NOT_FOUND
-    assert server.get("/", code=FETCH, mid=2)["code"] == NOT_ALLOWED
+    assert server.get("/", code=PUT, mid=2)["code"] == NOT_ALLOWED
 
 
-def test_an_observe_is_answered_as_a_plain_read(server):
-    answer = server.get("/3/0/0", (OBSERVE, 0))
+def test_without_a_desk_an_observe_is_answered_as_a_plain_read():
+    fleet = Fleet(1, Serving(Catalogue([((3, 0, 0), True, False, [(0, [b"x"])])])), bytes(8), 0, 0)
+    path = [(11, b"3"), (11, b"0"), (11, b"0")]
+    fleet.receive_datagram(0, build(CON, GET, 1, b"", [*path, (OBSERVE, 0)]), 0)
+    answer = parse(fleet.take_output()[0][1])
     assert answer["code"] == CONTENT
     assert "observe" not in answer
 

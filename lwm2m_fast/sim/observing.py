@@ -1,0 +1,221 @@
+"""What servers observe on the devices of a fleet, and when a notification is due (RFC 7641;
+OMA TS Core 6.4 and 7.3).
+
+A relation is looked at when its values may have become worth telling: after pmin and then every
+second, at pmax, and when something was written. Says what is to be sent and to whom; how a message
+is confirmed is the desk's.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from lwm2m_fast.sim.alarms import Alarms
+from lwm2m_fast.sim.attributes import Ids, is_consistent
+from lwm2m_fast.sim.operations import Operations, Reply
+from lwm2m_fast.sim.refused import INTERNAL_ERROR, Refused
+
+MOST_PER_DEVICE: Final = 64
+"""Relations of one device; another observe is answered as a plain read (RFC 7641, section 4.1)."""
+
+SECOND: Final = 1_000_000_000
+_NEVER: Final = 1 << 62
+
+
+@dataclass(slots=True)
+class Relation:
+    """One observation, known by its token."""
+
+    device: int
+    token: bytes
+    paths: tuple[Ids, ...]
+    is_composite: bool
+    content_format: int
+    sequence: int = 0
+    told_at: int = 0
+    """Moment of the last notification, or of the first answer."""
+    told: int = 0
+    """Hash of what was told last ..."""
+    number: float | None = None
+    """... and its value, where gt, lt or st may ask for it."""
+    mid: int = -1
+    """Of the last notification, which a Reset may name."""
+    looks_at: int = 0
+    is_over: bool = False
+    awaits_ack: bool = False
+
+
+Notify = Callable[[Relation, Reply, int], None]
+"""Send this now; a Reply that is no success has ended the relation."""
+
+
+class Observing:
+    """The relations of a fleet. `every_ns` sends at that pace whatever the values; 0 = by value."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        alarms: Alarms,
+        notify: Notify,
+        second: Callable[[int], int],
+        every_ns: int = 0,
+    ) -> None:
+        """`second(now_ns)` is what values are a function of."""
+        self._operations, self._alarms, self._notify = operations, alarms, notify
+        self._second, self._every = second, every_ns
+        self._relations: dict[int, dict[bytes, Relation]] = {}
+        self.count = 0
+
+    def begin(
+        self,
+        device: int,
+        token: bytes,
+        paths: tuple[Ids, ...],
+        is_composite: bool,
+        reply: Reply,
+        now_ns: int,
+    ) -> int | None:
+        """A relation whose first answer is `reply`: the number for its Observe option.
+
+        None when there is no room for one. Refused (5.00) when the attributes that `paths` inherit
+        contradict each other.
+        """
+        held = self._relations.get(device, {})
+        if token not in held and len(held) >= MOST_PER_DEVICE:
+            return None
+        if not is_composite and not is_consistent(self._operations.attributes(device, paths[0])):
+            raise Refused(INTERNAL_ERROR, "attributes contradict each other")
+        self.cancel(device, token)
+        relation = Relation(device, token, paths, is_composite, reply.content_format or 0)
+        self._relations.setdefault(device, {})[token] = relation
+        self.count += 1
+        self._told(relation, reply, now_ns)
+        self._look_later(relation, now_ns)
+        return relation.sequence
+
+    def cancel(self, device: int, token: bytes) -> bool:
+        """False when there is no such relation."""
+        held = self._relations.get(device, {})
+        relation = held.pop(token, None)
+        if relation is None:
+            return False
+        if not held:
+            del self._relations[device]
+        relation.is_over = True
+        self.count -= 1
+        return True
+
+    def cancel_mid(self, device: int, mid: int) -> bool:
+        """A Reset of the notification with this message id; False when there was none."""
+        for relation in self._relations.get(device, {}).values():
+            if relation.mid == mid:
+                return self.cancel(device, relation.token)
+        return False
+
+    def forget(self, device: int) -> None:
+        """The device registered anew or was switched off."""
+        for token in list(self._relations.get(device, {})):
+            self.cancel(device, token)
+
+    def is_observed(self, device: int) -> bool:
+        return device in self._relations
+
+    def look_soon(self, device: int, now_ns: int) -> None:
+        """Something was written: values, instances or attributes."""
+        for relation in self._relations.get(device, {}).values():
+            self._look_later(relation, now_ns, is_changed=True)
+
+    def confirmed(self, relation: Relation, now_ns: int) -> None:
+        """The acknowledgement has come; the next notification may leave."""
+        relation.awaits_ack = False
+        self._look_later(relation, now_ns)
+
+    # When.
+
+    def _periods(self, relation: Relation) -> tuple[int, int]:
+        """pmin and pmax in nanoseconds."""
+        least, most = self._operations.periods(relation.device)
+        own = self._own(relation)
+        if self._every and not own.keys() & {"pmin", "pmax"}:
+            return self._every, self._every
+        pmin = int(own.get("pmin", least)) * SECOND
+        pmax = int(own.get("pmax", most)) * SECOND
+        return pmin, max(pmax, pmin) if pmax else _NEVER
+
+    def _own(self, relation: Relation) -> dict[str, float]:
+        if relation.is_composite:
+            return {}
+        return self._operations.attributes(relation.device, relation.paths[0])
+
+    def _look_later(self, relation: Relation, now_ns: int, *, is_changed: bool = False) -> None:
+        pmin, pmax = self._periods(relation)
+        soonest = relation.told_at + pmin
+        after = now_ns if is_changed else now_ns + SECOND
+        at = max(soonest, after, now_ns)
+        relation.looks_at = min(at, max(relation.told_at + pmax, now_ns))
+        self._alarms.at(relation.looks_at, lambda now: self._look(relation, now))
+
+    def _look(self, relation: Relation, now_ns: int) -> None:
+        if relation.is_over or relation.awaits_ack or now_ns < relation.looks_at:
+            return
+        relation.looks_at = _NEVER  # any other alarm for this relation is stale
+        try:
+            reply = self._reply(relation, now_ns)
+        except Refused as refused:
+            self.cancel(relation.device, relation.token)
+            self._notify(relation, Reply(refused.code), now_ns)
+            return
+        if self._is_worth(relation, reply, now_ns):
+            self._told(relation, reply, now_ns)
+            self._notify(relation, reply, now_ns)
+        if not relation.awaits_ack and not relation.is_over:
+            self._look_later(relation, now_ns)
+
+    def _reply(self, relation: Relation, now_ns: int) -> Reply:
+        second = self._second(now_ns)
+        if relation.is_composite:
+            return self._operations.read_composite(
+                relation.device, relation.paths, relation.content_format, second
+            )
+        return self._operations.read(
+            relation.device, relation.paths[0], relation.content_format, second
+        )
+
+    def _told(self, relation: Relation, reply: Reply, now_ns: int) -> None:
+        relation.sequence += 1
+        relation.told_at, relation.told = now_ns, hash(reply.payload)
+        if self._own(relation).keys() & _CONDITIONS:
+            relation.number = self._number(relation, now_ns)
+
+    def _number(self, relation: Relation, now_ns: int) -> float | None:
+        second = self._second(now_ns)
+        return self._operations.number_at(relation.device, relation.paths[0], second)
+
+    def _is_worth(self, relation: Relation, reply: Reply, now_ns: int) -> bool:
+        pmin, pmax = self._periods(relation)
+        since = now_ns - relation.told_at
+        if since >= pmax:
+            return True
+        if since < pmin:
+            return False
+        own = self._own(relation)
+        now, before = None, relation.number
+        if own.keys() & _CONDITIONS:
+            now = self._number(relation, now_ns)
+        if now is None:
+            return hash(reply.payload) != relation.told
+        if before is None:
+            relation.number = now
+            return False
+        crossed = any(
+            name in own and is_beyond(before, own[name]) != is_beyond(now, own[name])
+            for name, is_beyond in _THRESHOLDS.items()
+        )
+        return crossed or ("st" in own and abs(now - before) >= own["st"] and now != before)
+
+
+_THRESHOLDS: Final = {"gt": operator.gt, "lt": operator.lt}
+_CONDITIONS: Final = {"gt", "lt", "st"}
