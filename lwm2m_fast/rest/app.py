@@ -22,11 +22,13 @@ from lwm2m_fast import __version__
 from lwm2m_fast.config import Config
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.fleet.tokens import Role, Tokens
-from lwm2m_fast.rest import all_routes, docs_page, health, problem
+from lwm2m_fast.rest import all_routes, docs_page, files, health, problem
 from lwm2m_fast.rest.auth import Guard
 from lwm2m_fast.rest.base import Service
+from lwm2m_fast.rest.bodies import OrderBody
 from lwm2m_fast.rest.limits import Gate
 from lwm2m_fast.rest.routes import Context, Route
+from lwm2m_fast.rest.settings import Settings
 from lwm2m_fast.rest.stall import LoopStall
 
 STOP_GRACE_S = 1  # what requests under way get before they are cancelled
@@ -62,7 +64,7 @@ def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
         _add(app, row, guard)
     always = frozenset(row.path for row in rows if row.role is None)
     docs_page.install(app)
-    app.add_middleware(Gate, counters=context.counters, always=always)
+    app.add_middleware(Gate, counters=context.counters, always=always, uploads=files.UPLOADS)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -91,9 +93,14 @@ def _add(app: FastAPI, row: Route, guard: Guard) -> None:
         status_code=min(code for code in row.responses if isinstance(code, int)),
         responses={**_common(row.role), **row.responses},
         response_model=None,
-        openapi_extra={"security": [{"bearer": []}]} if row.role is not None else None,
+        openapi_extra=_extra(row),
         route_class_override=Guarded,
     )
+
+
+def _extra(row: Route) -> dict[str, Any]:
+    security = {"security": [{"bearer": []}]} if row.role is not None else {}
+    return {**security, **({"requestBody": row.body} if row.body is not None else {})}
 
 
 def _described(text: str, role: Role | None) -> str:
@@ -114,7 +121,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        schema["components"]["schemas"]["Problem"] = problem.Problem.model_json_schema()
+        for model in (problem.Problem, OrderBody, Settings):
+            schema["components"]["schemas"][model.__name__] = model.model_json_schema()
         schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         app.openapi_schema = schema
     return app.openapi_schema

@@ -144,7 +144,11 @@ async def events(
         str | None, Query(max_length=MAX_ENDPOINT_BYTES, description="Only this device")
     ] = None,
 ) -> Response:
-    """Events from now on: `registered`, `updated`, `deregistered`, `expired`.
+    """Events from now on.
+
+    Of the registration: `registered`, `updated`, `deregistered`, `expired`. Of its presence:
+    `awake`, `asleep`. Of what is asked of it: `operation`, at each change of state. Of what it
+    tells by itself: `notification`, `send`, `observe_ended`; their data has the decoded `values`.
 
     `data` is JSON: endpoint, at (unix seconds), data. `id` counts the events of this stream. An
     event `dropped` tells how many this stream has lost so far because its reader was too slow.

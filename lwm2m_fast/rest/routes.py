@@ -29,6 +29,8 @@ class Route:
     handler: Callable[..., Any]
     tag: str
     responses: dict[int | str, dict[str, Any]] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    """OpenAPI's description of a body that the handler reads itself (bodies.py)."""
 
 
 @dataclass(frozen=True)

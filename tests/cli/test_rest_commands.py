@@ -11,6 +11,7 @@ from fake_service import Api
 from outcome import Run
 
 from lwm2m_fast.cli.devices import BULK_BYTES, BULK_NAMES, batches
+from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import QueueFull
 from lwm2m_fast.rest.base import Answer
 from lwm2m_fast.rest.limits import MAX_BODY_BYTES
@@ -99,7 +100,8 @@ def test_nothing_to_allow_is_one_clear_line(admin: Run, arguments: tuple[str, ..
 
 def test_a_text_value_is_printed_as_it_is(admin: Run, api: Api) -> None:
     assert admin("read", "urn:imei:1/2", "/3/0/0").out == "Open Mobile Alliance\n"
-    assert api.service.reads == [("urn:imei:1/2", "/3/0/0", None, 30.0)]
+    order = Order("read", path="/3/0/0")
+    assert api.service.performed == [("urn:imei:1/2", order, 30.0)]
 
 
 def test_another_value_is_printed_with_its_content_format(admin: Run, api: Api) -> None:
@@ -120,7 +122,7 @@ def test_raw_bytes_are_written_as_they_are(admin: Run, api: Api) -> None:
 
 def test_timeout_and_accept_are_passed_on(admin: Run, api: Api) -> None:
     admin("read", "dev-1", "/3", "--accept", "110", "--timeout", "2.5")
-    assert api.service.reads == [("dev-1", "/3", 110, 2.5)]
+    assert api.service.performed == [("dev-1", Order("read", path="/3", format=110), 2.5)]
 
 
 @pytest.mark.parametrize(

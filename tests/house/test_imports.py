@@ -25,7 +25,7 @@ MAY: dict[str, set[str]] = {
     "rest": RANK_0 | {"codec", "fleet", "core.orders", "core.operations", "core.shell"},
     "sim": RANK_0 | {"wire", "codec"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
-    "cli": RANK_0 | RANK_1 | {"server", "sim"},
+    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell"},
     "__main__": {"cli"},
     "__init__": RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4,
 }
