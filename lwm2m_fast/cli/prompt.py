@@ -19,7 +19,7 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 
 from lwm2m_fast.cli.output import tell
-from lwm2m_fast.core.shell import COMMANDS
+from lwm2m_fast.core.shell import COMMANDS, find_command
 from lwm2m_fast.logs import printable
 
 LEAVE = {"exit": "leave the shell", "quit": "leave the shell"}
@@ -41,7 +41,7 @@ class CommandCompleter(Completer):
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
-        self._words = {**{row.name: row.help for row in COMMANDS}, **LEAVE}
+        self._words = {**{row.name: row.about for row in COMMANDS.values()}, **LEAVE}
 
     def get_completions(
         self, document: Document, complete_event: CompleteEvent
@@ -53,6 +53,16 @@ class CommandCompleter(Completer):
             yield from _matching(word, self._words.items())
         elif word.startswith("/"):
             yield from _matching(word, ((path, "") for path in self._paths))
+        else:
+            yield from _matching(word, ((choice, "") for choice in _choices(first)))
+
+
+def _choices(line: str) -> list[str]:
+    """What may follow a command that takes one word of a few, such as `serialization`."""
+    name, _, rest = line.partition(" ")
+    row = find_command(name)
+    is_one_word = row is not None and "|" in row.usage and " " not in row.usage + rest
+    return row.usage.split("|") if row is not None and is_one_word else []
 
 
 def _matching(word: str, found: Iterable[tuple[str, str]]) -> Iterator[Completion]:
@@ -61,9 +71,7 @@ def _matching(word: str, found: Iterable[tuple[str, str]]) -> Iterator[Completio
             yield Completion(text, -len(word), display_meta=about)
 
 
-def converse(
-    session: Session, terminal: Input | None = None, screen: Output | None = None
-) -> int:
+def converse(session: Session, terminal: Input | None = None, screen: Output | None = None) -> int:
     """Prompt until the end of input, `exit` or `quit`. Returns exit code 0."""
     prompt: PromptSession[str] = PromptSession(
         f"{printable(session.endpoint)}> ",

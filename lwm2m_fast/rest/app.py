@@ -99,8 +99,9 @@ def _add(app: FastAPI, row: Route, guard: Guard) -> None:
 
 
 def _extra(row: Route) -> dict[str, Any]:
-    security = {"security": [{"bearer": []}]} if row.role is not None else {}
-    return {**security, **({"requestBody": row.body} if row.body is not None else {})}
+    security = {"security": [{"bearer": []}]}
+    body = {"requestBody": row.body}
+    return {**(security if row.role is not None else {}), **(body if row.body is not None else {})}
 
 
 def _described(text: str, role: Role | None) -> str:

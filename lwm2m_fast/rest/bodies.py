@@ -67,6 +67,9 @@ class OrderBody(BaseModel):
     coap: dict[str, Any] | None = Field(
         None, description="Of coap: method, uri, query, content_format, accept, payload_hex"
     )
+    is_unchecked: bool | None = Field(
+        None, description="Let the device decide what the object model would refuse"
+    )
 
 
 ORDER_SCHEMA = {"$ref": "#/components/schemas/OrderBody"}

@@ -13,11 +13,11 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from lwm2m_fast.core.ask import Answered
 from lwm2m_fast.core.operations import Result, result_json
 from lwm2m_fast.core.orders import Order, parse_order
-from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.tokens import Role
-from lwm2m_fast.rest.bodies import JSON, OCTETS, TEXT, described, json_body, media_type, text_body
+from lwm2m_fast.rest.bodies import JSON, OCTETS, TEXT, json_body, media_type, text_body
 from lwm2m_fast.rest.paths import lwm2m_path
 from lwm2m_fast.rest.problem import JsonResponse, device_refused, documented
 from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, Route, decoded
@@ -25,15 +25,12 @@ from lwm2m_fast.rest.values import TypedValue
 from lwm2m_fast.rest.waiting import attended
 
 MAX_DIAGNOSTIC = 200
+SUCCESS = 2  # the class of a code, RFC 7252, section 12.1.2
 TEXT_FORMATS = (0, 40)  # text/plain, application/link-format
 OPAQUE_FORMAT = 42
 
-Timeout = Annotated[
-    float, Query(ge=0.1, le=600.0, description="Seconds to wait for the device")
-]
-Format = Annotated[
-    int | None, Query(ge=0, le=65535, description="CoAP Content-Format to write in")
-]
+Timeout = Annotated[float, Query(ge=0.1, le=600.0, description="Seconds to wait for the device")]
+Format = Annotated[int | None, Query(ge=0, le=65535, description="CoAP Content-Format to write in")]
 
 
 class Done(BaseModel):
@@ -80,22 +77,23 @@ async def read(
     target = lwm2m_path(decoded(path))
     order = Order("read", path=target, format=accept)
     result = await attended(request, ctx.service.perform(endpoint, order, timeout))
-    if not result.code.startswith("2."):
+    answered = result.answered
+    if answered is None or answered.code >> 5 != SUCCESS:
         return refused(result)
     if wants_octets(request.headers.get("accept", "")):
-        return _octets(result)
+        return _octets(answered)
     told = result_json(result)
     return JsonResponse(
         {
             "endpoint": endpoint,
             "path": target,
             "code": result.code,
-            "content_format": result.content_format,
-            "value": plain_value(result),
+            "content_format": answered.content_format,
+            "value": plain_value(answered),
             "values": told.get("values") or [],
             "error": result.error,
-            "payload_hex": result.payload.hex(),
-            "etag": result.etag.hex() if result.etag is not None else None,
+            "payload_hex": answered.payload.hex(),
+            "etag": answered.etag.hex() if answered.etag is not None else None,
         }
     )
 
@@ -195,13 +193,13 @@ def refused(result: Result) -> Response:
     return device_refused(result.code, harmless(result.error or ""))
 
 
-def plain_value(result: Result) -> str | None:
+def plain_value(answered: Answered) -> str | None:
     """The payload as one string, where its format says how."""
-    if result.content_format == OPAQUE_FORMAT:
-        return result.payload.hex()
-    if result.content_format in TEXT_FORMATS:
+    if answered.content_format == OPAQUE_FORMAT:
+        return answered.payload.hex()
+    if answered.content_format in TEXT_FORMATS:
         try:
-            return result.payload.decode()
+            return answered.payload.decode()
         except UnicodeDecodeError:
             return None
     return None
@@ -218,13 +216,13 @@ def wants_octets(accept: str) -> bool:
     return OCTETS in ranges and JSON not in ranges
 
 
-def _octets(result: Result) -> Response:
+def _octets(answered: Answered) -> Response:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    if result.content_format is not None:
-        headers["Content-Format"] = str(result.content_format)
-    if result.etag is not None:
-        headers["ETag"] = f'"{result.etag.hex()}"'
-    return Response(result.payload, 200, headers, OCTETS)
+    if answered.content_format is not None:
+        headers["Content-Format"] = str(answered.content_format)
+    if answered.etag is not None:
+        headers["ETag"] = f'"{answered.etag.hex()}"'
+    return Response(answered.payload, 200, headers, OCTETS)
 
 
 _PATH = "/api/v1/devices/{endpoint}/{path:path}"

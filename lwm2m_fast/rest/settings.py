@@ -23,22 +23,22 @@ MAX_COMMANDS = 100
 class Settings(BaseModel):
     """One device's; null or missing means that the server's own setting counts."""
 
-    awakeTimeRegistrationParameter: int | None = Field(  # noqa: N815 - the names are given
+    awakeTimeRegistrationParameter: int | None = Field(
         None, description="Milliseconds that it listens after each contact; 0: always"
     )
-    lwm2mRequestTimeout: int | None = Field(  # noqa: N815
+    lwm2mRequestTimeout: int | None = Field(
         None, ge=10_000, le=600_000, description="Milliseconds to wait for its answer"
     )
-    serializationFormat: (  # noqa: N815
+    serializationFormat: (
         Literal["TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR"] | None
     ) = Field(None, description="Content format before what its registration says")
-    binaryDeliveryEncoding: Literal["OPAQUE", "TLV", "JSON", "TEXT"] | None = Field(  # noqa: N815
+    binaryDeliveryEncoding: Literal["OPAQUE", "TLV", "JSON", "TEXT"] | None = Field(
         None, description="Content format of binary writes"
     )
-    genericUIRetainOldValuesIfError: bool | None = Field(  # noqa: N815
+    genericUIRetainOldValuesIfError: bool | None = Field(
         None, description="Keep the last value when the device says that there is none"
     )
-    defaultObjectIDVer: Literal["1.0", "1.1", "1.2"] | None = Field(  # noqa: N815
+    defaultObjectIDVer: Literal["1.0", "1.1", "1.2"] | None = Field(
         None, description="Version of objects that its registration gives none for"
     )
 

@@ -165,19 +165,19 @@ def test_a_state_directory_that_cannot_be_used_costs_only_the_history(
 
 def completions(text: str) -> list[str]:
     completer = CommandCompleter(["/3", "/3/0", "/3303"])
-    return [
-        found.text for found in completer.get_completions(Document(text), CompleteEvent())
-    ]
+    return [found.text for found in completer.get_completions(Document(text), CompleteEvent())]
 
 
 def test_commands_are_completed_first_and_paths_after_them() -> None:
-    every = {row.name for row in COMMANDS}
+    every = set(COMMANDS)
     assert set(completions("")) == every | {"exit", "quit"}
     assert set(completions("ser")) == {"serialization"}
     assert completions("read /3/") == ["/3/0"]
     assert completions("cread /3 /33") == ["/3303"]
     assert completions("write /3/0/14 x") == []
     assert completions("read /3\nser") == ["serialization"]
+    assert completions("serialization SENML_C") == ["SENML_CBOR"]
+    assert completions("serialization TLV SENML_C") == []
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,13 @@ def test_a_list_can_be_narrowed_to_states(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("limit=1", 200), ("limit=1000", 200), ("limit=0", 400), ("limit=1001", 400), ("before=0", 400)],
+    [
+        ("limit=1", 200),
+        ("limit=1000", 200),
+        ("limit=0", 400),
+        ("limit=1001", 400),
+        ("before=0", 400),
+    ],
 )
 def test_the_limits_of_a_list(api: Api, query: str, status: int) -> None:
     assert api.get(f"{ALL}?{query}").status_code == status
@@ -237,5 +243,3 @@ def test_what_is_shown_of_an_operation_is_documented(api: Api) -> None:
     document = api.get("/openapi.json").json()
     known = document["components"]["schemas"]["Operation"]["properties"]
     assert set(submit(api, READ).json()) == set(known)
-
-
