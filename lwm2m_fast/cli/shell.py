@@ -20,6 +20,14 @@ from lwm2m_fast.logs import printable
 SLACK_S = 5.0  # the server speaks first when the device does not
 
 
+def _page(wanted: bool) -> None:
+    if wanted:
+        from lwm2m_fast.cli.shell_page import page
+
+        sys.stdout.write(page())
+        raise typer.Exit
+
+
 def shell(
     endpoint: Annotated[str, typer.Argument(help="Endpoint name of the device.")],
     command: Annotated[
@@ -30,6 +38,10 @@ def shell(
         float, typer.Option(help="Seconds to wait for the device.", min=0.0, max=600.0)
     ] = 60.0,
     as_json: AsJson = False,
+    page: Annotated[
+        bool,
+        typer.Option("--page", is_eager=True, callback=_page, help="Print docs/shell.md."),
+    ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
