@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,9 +61,9 @@ def batch(
         if not made:
             raise RequestError("there is no such device")
         found = _watched(server, made, wait)
-        results = [one for each in found for one in _results(server, each["id"])]
-    _tell(found, results, as_json)
-    raise typer.Exit(_code(found, results))
+        results = (one for each in found for one in _results(server, each["id"]))
+        _tell(found, results, as_json)
+    raise typer.Exit(_code(found))
 
 
 def registered(server: Client, contains: str) -> Iterator[str]:
@@ -106,36 +107,32 @@ def _results(server: Client, number: int) -> Iterator[dict[str, Any]]:
         after = page["next"]
 
 
-def _failures(results: list[dict[str, Any]]) -> list[str]:
-    found: list[str] = []
-    for one in results:
-        if one.get("error"):
-            found.append(f"{one['endpoint']}: {one['error']}")
-        failed = [each for each in one.get("operations") or () if each["state"] == "FAILED"]
-        found += (
-            f"{one['endpoint']}: operation {each['id']} failed"
-            + (f" ({each['reason']})" if each["reason"] else "")
-            for each in failed
-        )
-    return found
+def _failures(result: dict[str, Any]) -> Iterator[str]:
+    """What went wrong for one device, a line each."""
+    if result.get("error"):
+        yield f"{result['endpoint']}: {result['error']}"
+    for one in result.get("operations") or ():
+        if one["state"] == "FAILED":
+            because = f" ({one['reason']})" if one["reason"] else ""
+            yield f"{result['endpoint']}: operation {one['id']} failed{because}"
 
 
-def _tell(found: list[dict[str, Any]], results: list[dict[str, Any]], as_json: bool) -> None:
+def _tell(found: list[dict[str, Any]], results: Iterator[dict[str, Any]], as_json: bool) -> None:
     counts = {name: sum(one[name] for one in found) for name in ("done", "failed", "pending")}
     if as_json:
-        tell_json({"batches": [one["id"] for one in found], **counts, "results": results})
+        tell_json({"batches": [one["id"] for one in found], **counts, "results": list(results)})
         return
-    failures = _failures(results)
-    for line in failures[:MOST_TOLD]:
-        tell_error(line)
-    if len(failures) > MOST_TOLD:
-        tell_error(f"and {len(failures) - MOST_TOLD} more; --json has them all")
-    refused = sum(1 for one in results if one.get("error"))
+    if counts["failed"]:
+        failures = (line for one in results for line in _failures(one))
+        for line in islice(failures, MOST_TOLD):
+            tell_error(line)
+        if counts["failed"] > MOST_TOLD:
+            tell_error(f"{counts['failed']} operations failed; --json tells all")
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    tell(f"{len(results)} devices: {told}" + (f", {refused} devices refused" if refused else ""))
+    tell(f"{sum(one['devices'] for one in found)} devices: {told}")
 
 
-def _code(found: list[dict[str, Any]], results: list[dict[str, Any]]) -> int:
-    if any(one["failed"] for one in found) or any(one.get("error") for one in results):
+def _code(found: list[dict[str, Any]]) -> int:
+    if any(one["failed"] for one in found):
         return EXIT_FAILED
     return EXIT_WAITING if any(one["pending"] for one in found) else EXIT_DONE

@@ -74,12 +74,10 @@ def why(operation: Mapping[str, Any]) -> str:
 
 def tell_values(values: Sequence[Mapping[str, Any]]) -> None:
     """Values as a table; columns that nothing is in are left out."""
-    optional = [name for name in ("time", "origin") if any(one.get(name) for one in values)]
-    rows = (
-        (one["path"], value_text(one["value"]), *(_cell(one, name) for name in optional))
-        for one in values
-    )
-    tell_table(("path", "value", *optional), rows)
+    every = ("path", "name", "value", "units", "time", "origin")
+    needed = ("path", "value")
+    columns = [name for name in every if name in needed or any(one.get(name) for one in values)]
+    tell_table(columns, ([_cell(one, name) for name in columns] for one in values))
 
 
 def tell_links(links: Sequence[Mapping[str, Any]]) -> None:
@@ -93,6 +91,8 @@ def tell_links(links: Sequence[Mapping[str, Any]]) -> None:
 
 def _cell(value: Mapping[str, Any], name: str) -> str:
     found = value.get(name)
+    if name == "value":
+        return value_text(found)
     if found is None:
         return ""
     return moment(found) if name == "time" else str(found)

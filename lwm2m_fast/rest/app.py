@@ -99,9 +99,12 @@ def _add(app: FastAPI, row: Route, guard: Guard) -> None:
 
 
 def _extra(row: Route) -> dict[str, Any]:
-    security = {"security": [{"bearer": []}]}
-    body = {"requestBody": row.body}
-    return {**(security if row.role is not None else {}), **(body if row.body is not None else {})}
+    extra: dict[str, Any] = {}
+    if row.role is not None:
+        extra["security"] = [{"bearer": []}]
+    if row.body is not None:
+        extra["requestBody"] = row.body
+    return extra
 
 
 def _described(text: str, role: Role | None) -> str:

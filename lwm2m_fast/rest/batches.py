@@ -41,7 +41,7 @@ class Brief(BaseModel):
     """An operation of a batch; all of it is at its device's operations."""
 
     id: int
-    state: State
+    state: State | None = Field(description="null: it ended, and has left the history")
     reason: str | None
 
 
@@ -54,15 +54,15 @@ class BatchResult(BaseModel):
 
 
 class Batch(BaseModel):
-    """How far it is. Batches are forgotten in a restart; their operations are not."""
+    """How far it is."""
 
     id: int
     created_at: float
     origin: str
     devices: int
-    total: int = Field(description="Operations in it")
+    total: int = Field(description="Operations in it: devices times orders")
     done: int = Field(description="Of them, SUCCESSFUL")
-    failed: int
+    failed: int = Field(description="Of them, FAILED, or refused because a queue was full")
     pending: int
 
 

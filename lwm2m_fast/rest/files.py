@@ -19,15 +19,15 @@ from lwm2m_fast.rest.problem import JsonResponse, documented
 from lwm2m_fast.rest.routes import Ctx, Route, decoded
 
 MAX_NAME = 128
-_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}", re.ASCII)
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}", re.ASCII)
 
 Name = Annotated[str, Path(description=f"Letters, digits, `_.-`; at most {MAX_NAME}")]
 
 
 class File(BaseModel):
     name: str
-    bytes: int = Field(description="Its size")
-    created_at: float = Field(description="Unix seconds")
+    size: int = Field(description="Bytes")
+    changed_at: float | None = Field(description="Unix seconds")
 
 
 class FileList(BaseModel):
@@ -53,12 +53,15 @@ async def remove(ctx: Ctx, name: Name) -> Response:
 
 
 def checked(segment: str) -> str:
-    """The name in a path segment, if a file may have it: no dot first, no slash."""
+    """The name in a path segment, if a file may have it: no dot first, no slash.
+
+    The service looks again; here it is refused before anything of the body is read.
+    """
     name = decoded(segment)
     if not _NAME.fullmatch(name):
         raise RequestError(
-            f"a file's name has 1 to {MAX_NAME} of A-Z a-z 0-9 _ . - and begins with no dot "
-            f"or dash, not {name[:80]!a}"
+            f"a file's name has 1 to {MAX_NAME} letters, digits, `_`, `.`, `-` and begins with a "
+            f"letter or a digit, unlike {name[:80]!a}"
         )
     return name
 
@@ -76,7 +79,9 @@ ROUTES = (
         method="PUT", path=_ONE, role=Role.OPERATE, handler=upload, tag="files",
         responses={
             201: {"model": File},
-            **documented({400: "the name is none", 413: "too large", 503: "no room for it"}),
+            **documented(
+                {400: "the name is none, or a limit is reached (`files.`)", 503: "the disk refuses"}
+            ),
         },
         body=described({"type": "string", "format": "binary"}, OCTETS),
     ),

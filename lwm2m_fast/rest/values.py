@@ -25,9 +25,11 @@ class TypedValue(BaseModel):
 
 
 class LastValue(TypedValue):
-    origin: str = Field(
-        description="READ_RESPONSE, OBSERVATION_RESPONSE, NOTIFICATION or SEND, with its time"
-    )
+    origin: str = Field(description="READ_RESPONSE, OBSERVATION_RESPONSE, NOTIFICATION or SEND")
+    name: str | None = Field(None, description="Of the resource, from the object model, as below")
+    object: str | None = None
+    units: str | None = None
+    operations: str | None = Field(None, description="Of R, W, E")
 
 
 class ValueList(BaseModel):

@@ -104,10 +104,17 @@ def test_a_text_value_is_printed_as_it_is(admin: Run, api: Api) -> None:
     assert api.service.performed == [("urn:imei:1/2", order, 30.0)]
 
 
-def test_another_value_is_printed_with_its_content_format(admin: Run, api: Api) -> None:
-    api.service.answer = Answer(69, 11542, b"\xc1\x00\x05")
-    assert admin("read", "dev-1", "3/0").out == "content format 11542: c10005\n"
-    assert json.loads(admin("read", "dev-1", "3/0", "--json").out)["payload_hex"] == "c10005"
+def test_what_is_no_value_is_printed_with_its_content_format(admin: Run, api: Api) -> None:
+    api.service.answer = Answer(69, 11542, b"\xc8\x00\x05")  # five bytes are promised
+    assert admin("read", "dev-1", "3/0").out == "content format 11542: c80005\n"
+    assert json.loads(admin("read", "dev-1", "3/0", "--json").out)["payload_hex"] == "c80005"
+
+
+def test_several_values_are_printed_in_a_table(admin: Run, api: Api) -> None:
+    api.service.answer = Answer(69, 110, b'[{"bn":"/3/0/","n":"0","vs":"ACME"},{"n":"9","v":87}]')
+    out = admin("read", "dev-1", "/3/0").out
+    assert "/3/0/0  ACME" in out
+    assert "/3/0/9  87" in out
 
 
 def test_a_hostile_value_does_not_steer_the_terminal(admin: Run, api: Api) -> None:

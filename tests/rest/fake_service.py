@@ -212,7 +212,7 @@ class FakeService:
             made = await self.submit(endpoint, orders, **more)
             results.append({"endpoint": endpoint, "operations": made})
         number = len(self.made) + 1
-        self.made[number] = {"id": number, "results": results}
+        self.made[number] = {"orders": len(orders), "results": results}
         return await self.batch(number) or {}
 
     async def batch(
@@ -234,15 +234,16 @@ class FakeService:
             for one in every
         ]
         states = [each["state"] for one in results for each in one.get("operations", [])]
+        refused = self.made[batch_id]["orders"] * sum("error" in one for one in results)
         following = after + limit
         return {
             "id": batch_id,
             "created_at": 1700000000.0,
             "origin": "api",
             "devices": len(every),
-            "total": len(states),
+            "total": len(states) + refused,
             "done": states.count("SUCCESSFUL"),
-            "failed": states.count("FAILED"),
+            "failed": states.count("FAILED") + refused,
             "pending": states.count("PENDING"),
             "results": results[after:following],
             "next": following if following < len(every) else None,
@@ -283,7 +284,7 @@ class FakeService:
         return self._file(name)
 
     def _file(self, name: str) -> dict[str, Any]:
-        return {"name": name, "bytes": len(self.uploads[name]), "created_at": 1700000000.0}
+        return {"name": name, "size": len(self.uploads[name]), "changed_at": 1700000000.0}
 
     def files(self) -> list[dict[str, Any]]:
         return [self._file(name) for name in sorted(self.uploads)]

@@ -89,7 +89,8 @@ def test_a_batch_shows_its_progress_and_its_results_in_pages(api: Api) -> None:
     batch(api, endpoints=["dev-1", "a/b", "x"], orders=READ)
     api.ask("GET", "/api/v1/devices/a%2Fb/operations/1?wait=1")
     page = api.get(f"{BATCHES}/1?limit=2").json()
-    assert (page["total"], page["done"], page["pending"], page["next"]) == (2, 1, 1, 2)
+    assert (page["total"], page["done"], page["failed"], page["pending"]) == (3, 1, 1, 1)
+    assert page["next"] == 2
     assert page["results"][0] == {"endpoint": "dev-1", "error": "its queue is full"}
     assert page["results"][1]["operations"][0]["state"] == "SUCCESSFUL"
     rest = api.get(f"{BATCHES}/1?after=2").json()
@@ -123,7 +124,7 @@ def test_a_batch_that_is_none_is_refused(api: Api, body: dict[str, Any], said: s
 
 def test_a_file_is_kept_listed_and_removed(api: Api) -> None:
     answer = api.ask("PUT", f"{FILES}/image-1.2.bin", "operate", content=b"\x00\xff")
-    assert (answer.status_code, answer.json()["bytes"]) == (201, 2)
+    assert (answer.status_code, answer.json()["size"]) == (201, 2)
     assert api.service.uploads == {"image-1.2.bin": b"\x00\xff"}
     assert [one["name"] for one in api.get(FILES).json()["files"]] == ["image-1.2.bin"]
     assert api.ask("DELETE", f"{FILES}/image-1.2.bin", "operate").status_code == 204
