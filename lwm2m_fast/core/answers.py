@@ -188,7 +188,9 @@ def location(asked: Asked) -> Result:
     if answered.location is None:
         given = str(created) if created.depth > 1 else None
         return Result(True, code, location=given)
-    found = _below(target.root, "/" + answered.location.strip("/"))
+    text = "/" + answered.location.strip("/")
+    # Some devices leave the alternate root out where they say where something is.
+    found = _below(target.root, text) or _below("/", text)
     path = None if found is None else Path.parse(found)
     if path is None or path.depth != 2 or path.ids[0] != created.ids[0]:
         shown = answered.location[:MAX_TEXT]
