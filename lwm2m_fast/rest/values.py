@@ -19,7 +19,7 @@ class TypedValue(BaseModel):
     """One value, as JSON has it; `{"hex": "00ff"}` is opaque."""
 
     path: str
-    type: str | None = Field(description="string, integer, float, boolean, opaque, time …")
+    type: str | None = Field(description="STRING, INTEGER, FLOAT, BOOLEAN, OPAQUE, TIME ...")
     value: Any
     time: float | None = Field(description="Unix seconds that the device gave; null: none")
 
