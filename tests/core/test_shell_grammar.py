@@ -227,8 +227,10 @@ def test_help_lists_every_command_with_its_usage() -> None:
     assert line.order is None and line.setting is None
     for name, row in COMMANDS.items():
         assert f"{name} {row.usage}\n    {row.about}" in (line.help or "")
-    assert parse_shell("help read")[0].help == help_text("READ") == (
-        "read P\n    read a value, an instance or an object"
+    assert (
+        parse_shell("help read")[0].help
+        == help_text("READ")
+        == ("read P\n    read a value, an instance or an object")
     )
 
 
