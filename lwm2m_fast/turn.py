@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from lwm2m_fast.committer import Committer
+from lwm2m_fast.core.ask import AnsweredTuple, Contact, ReportTuple
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
@@ -32,19 +33,26 @@ PROBE_S = 1.0
 WALL_CLOCK_S = 60.0
 """How often the system's clock is looked at, for the times that are stored and shown."""
 
+TICK_S = 1.0
+"""How often the queue of operations looks at the clock."""
+
 FAULT_LOG_S = 10.0
 """At most one of our own faults is logged in this time."""
 
 # A change that changes nothing: deleting a row that never was (see store/base.py).
 PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
 
-Answers = Sequence[tuple[int, str, int, int | None, bytes, bytes | None]]
+DATA = ("notification", "send")
+"""Events that are true whatever the store says."""
+
+Answers = Sequence[AnsweredTuple]
 
 
 class Turns:
     """Drives `engine` from `udp`, the clock and our own side's calls.
 
-    `resolve` gets the answers of devices to our requests, once each.
+    `resolve` gets the answers of devices to our requests, once each. `report` gets what devices
+    sent by themselves before the next turn begins, and returns what is to be told of it.
     """
 
     def __init__(
@@ -55,9 +63,11 @@ class Turns:
         sinks: Sequence[Sink],
         resolve: Callable[[Answers], None],
         batches_per_wakeup: int,
+        report: Callable[[Sequence[ReportTuple]], list[Event]] | None = None,
     ) -> None:
-        self._engine, self._udp, self._store, self._sinks = engine, udp, store, sinks
-        self._resolve = resolve
+        self._engine, self._udp, self._sinks = engine, udp, sinks
+        self._resolve, self._report = resolve, report
+        engine.wants_reports = report is not None
         self._batches = batches_per_wakeup
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
@@ -67,27 +77,41 @@ class Turns:
         self._timer_at = float("inf")
         self._wall_clock: asyncio.TimerHandle | None = None
         self._next_probe: asyncio.TimerHandle | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_running = self._is_reading = self._is_blocked = False
         self.store_problem: str | None = None
         self.commits = self.commits_failed = self.faults = 0
         self._fault_logged_at = -FAULT_LOG_S
+        self.contacts: Callable[[Sequence[Contact]], None] = lambda contacts: None
+        """Gets the devices that were heard, once what they said is kept."""
+        self.work: Callable[[], None] = lambda: None
+        """Done soon after nudge(); what it asks of devices leaves then."""
+        self.tick: Callable[[], None] = lambda: None
+        """Called every TICK_S; as `work`."""
+        self._is_nudged = False
+        self._ticking: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to receive."""
         self._is_running = True
         self._watch_wall_clock()
+        self._on_tick()
         self._choose_reading()
         self._arm_timer()
 
-    async def stop(self) -> None:
-        """Stop receiving; keep and answer what was received."""
+    def pause(self) -> None:
+        """Receive no more; what was received goes on. start() and stop() come after it."""
         self._is_running = False
         self._choose_reading()
-        for handle in (self._timer, self._wall_clock, self._next_probe):
+
+    async def stop(self) -> None:
+        """Stop receiving; keep and answer what was received."""
+        self.pause()
+        for handle in (self._timer, self._wall_clock, self._next_probe, self._ticking):
             if handle is not None:
                 handle.cancel()
-        self._timer = self._wall_clock = self._next_probe = None
+        self._timer = self._wall_clock = self._next_probe = self._ticking = None
         await self._committer.stop()
         if self._is_blocked:
             self._loop.remove_writer(self._udp.fd)
@@ -138,14 +162,19 @@ class Turns:
     def _finish_output(self, output: Output) -> None:
         if output.answers:
             self._resolve(output.answers)
+        events = list(output.events)
+        if output.reports and self._report is not None:
+            events += self._report(output.reports)
         if output.turn:
-            self._pending.append((output, list(output.events)))
+            self._pending.append((output, events))
             self._committer.submit(output)
             self._choose_reading()
         elif self._pending:  # told in order: behind what is not yet kept
-            self._pending[-1][1].extend(output.events)
+            self._pending[-1][1].extend(events)
         else:
-            self._publish(output.events)
+            self._publish(events)
+        if output.contacts and not output.turn:
+            self.contacts(output.contacts)
 
     def _wait_writable(self) -> None:
         """Take nothing more in while answers cannot leave."""
@@ -173,6 +202,8 @@ class Turns:
             if not self._udp.send(turn.held):
                 self._wait_writable()
             self._publish(events)
+            if turn.contacts:
+                self.contacts(turn.contacts)
         while self._waiters and self._waiters[0][0] <= turns[-1].turn:
             self._end_wait(None)
         if not self._udp.send(self._engine.outbox):  # requests that waited for these turns
@@ -191,7 +222,9 @@ class Turns:
         for turn, _ in self._pending:
             if not self._udp.send(turn.refusals()):
                 self._wait_writable()
+        reported = [event for _, events in self._pending for event in events if event.kind in DATA]
         self._pending.clear()
+        self._publish(reported)  # it needed no store, and its device has been told
         while self._waiters:
             self._end_wait(error)
         self._choose_reading()
@@ -205,10 +238,10 @@ class Turns:
             self._next_probe = self._loop.call_later(PROBE_S, self._probe)
 
     def _probe(self) -> None:
-        asked = self._loop.run_in_executor(None, self._store.apply, PROBE)
-        asked.add_done_callback(self._probed)
+        self._probing = self._loop.create_task(self.keep(PROBE))
+        self._probing.add_done_callback(self._probed)
 
-    def _probed(self, asked: asyncio.Future[None]) -> None:
+    def _probed(self, asked: asyncio.Task[None]) -> None:
         if asked.cancelled():
             return
         if (error := asked.exception()) is not None:
@@ -220,6 +253,14 @@ class Turns:
         self._engine.store_works = True
         self._choose_reading()
         self._arm_timer()
+
+    async def keep(self, changes: bytes) -> None:
+        """Bring changes to the store that no turn decided; StoreError when they are not kept.
+
+        In the order of the calls, but not with or behind turns: nothing that devices are answered
+        for may depend on them. Some 128 KiB at a time, for a turn may have to wait for them.
+        """
+        await self._committer.keep(changes)
 
     async def kept(self) -> None:
         """Wait until the store has everything decided so far; StoreError when it has refused."""
@@ -243,6 +284,10 @@ class Turns:
             for sink in self._sinks:
                 sink.publish(events)
 
+    def publish(self, events: Sequence[Event]) -> None:
+        """Tell what happened beside the turns, and is kept."""
+        self._publish(events)
+
     def listen(self) -> None:
         """Make events exactly when a sink listens; call when that may have changed."""
         self._engine.tells = any(sink.listens for sink in self._sinks)
@@ -257,6 +302,26 @@ class Turns:
         """Finish what a call of our own side has left to do."""
         self._finish_turn()
         self._arm_timer()
+
+    def nudge(self) -> None:
+        """Have `work` done soon, once for all who ask, and then what is to leave sent.
+
+        For whoever asks something of a device in the middle of a turn, where act() must not be.
+        """
+        if not self._is_nudged:
+            self._is_nudged = True
+            self._loop.call_soon(self._on_nudge)
+
+    def _on_nudge(self) -> None:
+        self._is_nudged = False
+        if self._is_running:
+            self.work()
+            self.act()
+
+    def _on_tick(self) -> None:
+        self.tick()
+        self.nudge()
+        self._ticking = self._loop.call_later(TICK_S, self._on_tick)
 
     def _arm_timer(self) -> None:
         due = self._engine.next_timer()
