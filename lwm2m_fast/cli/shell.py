@@ -116,7 +116,8 @@ def _tell(command: dict[str, Any], is_one_of_many: bool) -> None:
     if "operation" in command:
         tell_operation(command["operation"])
     elif "settings" in command:
-        for name, value in command["settings"].items():
+        told = {name: one for name, one in command["settings"].items() if one is not None}
+        for name, value in told.items():
             tell(printable(f"{name} = {value_text(value)}"))
     else:
         tell(command["help"])

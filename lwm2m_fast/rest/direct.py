@@ -234,9 +234,10 @@ _PROBLEMS = documented(
         404: f"{_UNKNOWN} (`unknown-device`), or the device answered 4.04 (`device-refused`)",
         405: "the device answered 4.05",
         406: "the device answered 4.06: it cannot give the format asked for",
+        409: "the device sleeps; an operation would wait for it",
         429: "too many requests wait for this device, or for all; see Retry-After",
         502: "the device answered with another error code, or something that is no answer",
-        504: "the device sleeps or did not answer in time",
+        504: "the device did not answer in time",
     }
 )
 _READ_OK = {

@@ -47,6 +47,17 @@ def test_several_commands_are_told_apart(admin: Run, api: Api) -> None:
     assert "cread" in ran.out
 
 
+def test_settings_that_are_not_set_are_not_shown(admin: Run, api: Api) -> None:
+    api.service.set_for["dev-1"] = {"lwm2mRequestTimeout": 10000, "defaultObjectIDVer": None}
+
+    async def kept(endpoint: str, values: object) -> object:
+        return api.service.settings(endpoint)
+
+    api.service.set_settings = kept
+    ran = admin("shell", "dev-1", "-c", "serialization DEFAULT")
+    assert (ran.code, ran.out) == (0, "lwm2mRequestTimeout = 10000\n")
+
+
 def test_a_created_instance_and_found_links_are_shown(admin: Run, api: Api) -> None:
     done(api, location="/3303/5")
     assert admin("shell", "dev-1", "-c", "create /3303").out == "2.05, at /3303/5\n"
