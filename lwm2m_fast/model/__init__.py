@@ -14,11 +14,14 @@ from lwm2m_fast.model.definitions import (
     parse_version,
 )
 from lwm2m_fast.model.formats import (
+    HOLDS_ONE_ONLY,
     Formats,
     Operation,
     binary_format,
     forced_format,
     negotiate,
+    speaks,
+    spelling,
 )
 from lwm2m_fast.model.limits import Limits, parse_limits
 from lwm2m_fast.model.lookup import Definitions, Layer, Model, View
@@ -27,6 +30,7 @@ __all__ = [
     "BuiltIn",
     "Definitions",
     "Formats",
+    "HOLDS_ONE_ONLY",
     "Layer",
     "Limits",
     "Model",
@@ -41,4 +45,6 @@ __all__ = [
     "negotiate",
     "parse_limits",
     "parse_version",
+    "speaks",
+    "spelling",
 ]

@@ -107,7 +107,8 @@ _COMPOSITE = {
 _ETCH_ANSWER = {SENML_ETCH_CBOR: SENML_CBOR, SENML_ETCH_JSON: SENML_JSON}
 """A device that only offers an ETCH form answers in the pack form of the same encoding."""
 
-_HOLDS_ONE_ONLY = frozenset({TEXT, LINK, OPAQUE, CBOR})
+HOLDS_ONE_ONLY = frozenset({TEXT, LINK, OPAQUE, CBOR})
+"""Formats of exactly one value."""
 
 _NAMES = {
     "TLV": TLV,
@@ -156,6 +157,22 @@ def negotiate(
     return Formats(_choose(sent, operation, wish), _choose(answered, operation, wish))
 
 
+def speaks(number: int, offered: Collection[int], lwm2m_version: str) -> bool:
+    """Whether a device takes this format as far as is known; one that offers nothing may take any.
+    The numbers from before registration count as the registered ones."""
+    if not offered:
+        return True
+    mandatory = _MANDATORY.get(lwm2m_version, _MANDATORY["1.1"])
+    same = next((each for each in _SPELLINGS.values() if number in each), (number,))
+    return any(each in offered or each in mandatory for each in same)
+
+
+def spelling(number: int, offered: Collection[int]) -> int:
+    """The number under which a device that offers `offered` knows this format."""
+    same = next((each for each in _SPELLINGS.values() if number in each), (number,))
+    return number if number in offered else next((each for each in same if each in offered), number)
+
+
 class _Wish(NamedTuple):
     offered: frozenset[int]
     lwm2m_version: str
@@ -182,7 +199,7 @@ def _forced(part: _Part, wish: _Wish) -> int | None:
     is_binary_write = part is _Part.VALUES and wish.type is ResourceType.OPAQUE
     wishes = (wish.binary if is_binary_write else None, wish.forced)
     for wished in wishes:
-        if wished is not None and (wish.is_single or wished not in _HOLDS_ONE_ONLY):
+        if wished is not None and (wish.is_single or wished not in HOLDS_ONE_ONLY):
             return wished
     return OPAQUE if is_binary_write and wish.is_single else None
 
