@@ -223,8 +223,8 @@ class HttpConfig(_Section):
     )
     leshan_api: bool = _field(
         False,
-        "Also serve the HTTP interface of Leshan's demo server (docs/leshan.md), for tools that were "
-        "written for it. Off: it is for those who migrate.",
+        "Also serve the HTTP interface of Leshan's demo server (docs/leshan.md), for tools that "
+        "were written for it. Off: it is for those who migrate.",
     )
     leshan_open: bool = _field(
         False,

@@ -17,7 +17,7 @@ from lwm2m_fast.core.orders import Order
 from lwm2m_fast.model import View
 from lwm2m_fast.rest.leshan.nodes import parsed_path
 from lwm2m_fast.rest.leshan.shown import Leaf, moments, newest, node_at, nodes_at
-from lwm2m_fast.rest.leshan.types import status_text
+from lwm2m_fast.rest.leshan.types import code_words, status_text
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -77,7 +77,7 @@ def response_object(order: Order, outcome: Outcome, view: View | None) -> dict[s
     }
     if outcome.ok:
         found.update(_said(order, outcome, view))
-    elif outcome.error:
+    elif outcome.error and outcome.error != code_words(outcome.code):
         found["errormessage"] = outcome.error
     return {name: value for name, value in found.items() if value is not None}
 
@@ -88,7 +88,7 @@ def _said(order: Order, outcome: Outcome, view: View | None) -> dict[str, Any]:
     if order.op == "discover":
         return {"objectLinks": [link_object(link) for link in outcome.links or ()]}
     if order.op == "create":
-        return {"location": outcome.location}
+        return {"location": outcome.location and outcome.location.lstrip("/")}
     return {}
 
 

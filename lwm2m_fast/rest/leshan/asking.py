@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import PlainTextResponse, Response
 
+from lwm2m_fast.codec import Path
 from lwm2m_fast.core.orders import Order, parse_order
 from lwm2m_fast.errors import DeviceAsleep, RequestError, UnknownDevice
 from lwm2m_fast.model import View
@@ -23,10 +24,11 @@ from lwm2m_fast.rest.leshan.answers import (
     response_object,
     unusable,
 )
+from lwm2m_fast.rest.leshan.nodes import parsed_path
 from lwm2m_fast.rest.leshan.shown import leaves_of_pack
 from lwm2m_fast.rest.leshan.types import format_number
 from lwm2m_fast.rest.problem import JsonResponse
-from lwm2m_fast.rest.routes import Context, Ctx, Endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, decoded
 
 ORIGIN = "leshan"
 """Origin of the operations made here; their ends are told as REQUEST_RESPONSE."""
@@ -58,6 +60,14 @@ def timeout_s(request: Request) -> float:
 def wanted_format(request: Request, name: str = "format") -> int | None:
     """The content format in a parameter; None when it is not there or nobody knows it."""
     return format_number(request.query_params.get(name))
+
+
+def wanted_path(segments: str, least: int = 1, most: int = 4) -> Path:
+    """The path in a URL. RequestError when it has fewer or more ids than the operation takes."""
+    found = parsed_path(decoded(segments))
+    if not least <= found.depth <= most:
+        raise RequestError(f"the path {found} has {found.depth} ids, not {least} to {most}")
+    return found
 
 
 def media_type(request: Request) -> str:

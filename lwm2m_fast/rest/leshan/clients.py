@@ -29,19 +29,19 @@ from lwm2m_fast.rest.leshan.asking import (
     order_for,
     target_of,
     wanted_format,
+    wanted_path,
 )
 from lwm2m_fast.rest.leshan.nodes import (
     instance_of,
     is_map,
     node_value,
     parsed_json,
-    parsed_path,
     text_value,
 )
 from lwm2m_fast.rest.leshan.registrations import registration
 from lwm2m_fast.rest.leshan.rows import row
 from lwm2m_fast.rest.problem import JsonResponse
-from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, decoded
+from lwm2m_fast.rest.routes import Context, Ctx, Endpoint
 
 PAGE = 256
 """Registrations written before the loop gets its turn."""
@@ -66,14 +66,14 @@ async def show_client(ctx: Ctx, endpoint: Endpoint) -> Response:
 
 async def read(request: Request, ctx: Ctx, endpoint: Known, path: str) -> Response:
     """Read an object, an instance, a resource or a resource instance."""
-    at = _target(path, 1, 4)
+    at = wanted_path(path, 1, 4)
     order = order_for("read", path=str(at), format=wanted_format(request))
     return await asked(ctx, request, endpoint, order)
 
 
 async def discover(request: Request, ctx: Ctx, endpoint: Known, path: str) -> Response:
     """Discover: the links below a path, with the attributes that are set."""
-    order = order_for("discover", path=str(_target(path, 1, 3)))
+    order = order_for("discover", path=str(wanted_path(path, 1, 3)))
     return await asked(ctx, request, endpoint, order)
 
 
@@ -83,7 +83,7 @@ async def write(request: Request, ctx: Ctx, endpoint: Known, path: str) -> Respo
     The body is a node, or with `text/plain` the value of a String resource. `replace=false` leaves
     what is not in it as it is.
     """
-    at = _target(path, 2, 4)
+    at = wanted_path(path, 2, 4)
     types = target_of(ctx, endpoint).view.types
     value = await _written(request, at, types)
     mode = "replace" if request.query_params.get("replace", "true").lower() == "true" else "update"
@@ -96,20 +96,20 @@ async def write(request: Request, ctx: Ctx, endpoint: Known, path: str) -> Respo
 async def write_attributes(request: Request, ctx: Ctx, endpoint: Known, path: str) -> Response:
     """Write-Attributes: the query is the list of attributes; one without a value is unset."""
     attributes = parse_attributes(request.scope["query_string"])
-    order = order_for("write_attributes", path=str(_target(path, 1, 4)), attributes=attributes)
+    order = order_for("write_attributes", path=str(wanted_path(path, 1, 4)), attributes=attributes)
     return await asked(ctx, request, endpoint, order)
 
 
 async def execute_or_create(request: Request, ctx: Ctx, endpoint: Known, path: str) -> Response:
     """With three ids Execute, the body its arguments; with one or two Create, the body a node."""
-    at = _target(path, 1, 3)
+    at = wanted_path(path, 1, 3)
     make = _execution if at.depth == 3 else _creation
     return await asked(ctx, request, endpoint, await make(request, ctx, endpoint, at))
 
 
 async def delete(request: Request, ctx: Ctx, endpoint: Known, path: str) -> Response:
     """Delete an instance."""
-    order = order_for("delete", path=str(_target(path, 1, 4)))
+    order = order_for("delete", path=str(wanted_path(path, 1, 4)))
     return await asked(ctx, request, endpoint, order)
 
 
@@ -125,14 +125,6 @@ def parse_attributes(query: bytes) -> dict[str, int | float | None]:
         found[name] = (float(value) if "." in value else int(value)) if equals else None
     if not 0 < len(found) <= MAX_ATTRIBUTES:
         raise RequestError(f"{len(found)} attributes: 1 to {MAX_ATTRIBUTES} can be written at once")
-    return found
-
-
-def _target(path: str, least: int, most: int) -> Path:
-    """The path of a request. RequestError when it has fewer or more ids than the operation."""
-    found = parsed_path(decoded(path))
-    if not least <= found.depth <= most:
-        raise RequestError(f"the path {found} has {found.depth} ids, not {least} to {most}")
     return found
 
 

@@ -7,7 +7,7 @@ Leshan's members and events, never instead of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -53,6 +53,7 @@ class Told(NamedTuple):
 
 
 Tell = Callable[[Context, Event], Iterable[Told]]
+Val = Callable[[Sequence[Leaf]], Any]
 
 
 def told(ctx: Context, event: Event) -> Iterable[Told]:
@@ -88,52 +89,64 @@ def _awake(ctx: Context, event: Event) -> Iterator[Told]:
 
 def _notified(ctx: Context, event: Event) -> Iterator[Told]:
     """One NOTIFICATION with what is newest in `val`, and all moments in `timestamped`."""
-    view = view_of(ctx, event.endpoint)
-    paths = [parsed_path(path) for path in event.data.get("paths") or ()]
-    if not paths:
+    single, paths = event.data.get("path"), event.data.get("paths") or ()
+    if event.data.get("error") or not (single or paths):
+        yield Told("NOTIFICATION_ERROR", _failure(event))
         return
-    is_composite = bool(event.data.get("is_composite"))
+    view = view_of(ctx, event.endpoint)
+    leaves = leaves_of_values(event.data["values"])
 
-    def val(leaves: list[Leaf]) -> Any:
-        return nodes_at(paths, leaves, view) if is_composite else node_at(paths[0], leaves, view)
+    def val_single(leaves: Sequence[Leaf]) -> dict[str, Any] | None:
+        return node_at(parsed_path(str(single)), leaves, view)
 
-    leaves = leaves_of_values(event.data.get("values") or ())
-    if is_composite:
-        data = {"ep": event.endpoint, "kind": "composite", "val": val(newest(leaves))}
-        data["paths"] = [str(path) for path in paths]
+    def val_composite(leaves: Sequence[Leaf]) -> dict[str, Any]:
+        return nodes_at(map(parsed_path, paths), leaves, view)
+
+    data: dict[str, Any] = {"ep": event.endpoint}
+    val: Val
+    if single:
+        val = val_single
+        data |= {"kind": "single", "res": single, "val": val(newest(leaves))}
     else:
-        data = {"ep": event.endpoint, "kind": "single", "res": str(paths[0])}
-        data["val"] = val(newest(leaves))
-    yield Told("NOTIFICATION", {**data, **_timestamped(event, leaves, val)})
+        val = val_composite
+        data |= {"kind": "composite", "val": val(newest(leaves)), "paths": list(paths)}
+    yield Told("NOTIFICATION", {**data, **_moments(event, leaves, val)})
 
 
 def _sent(ctx: Context, event: Event) -> Iterator[Told]:
     """One SEND with the newest moment in `val`, and all moments in `timestamped`."""
-    leaves = leaves_of_values(event.data.get("values") or ())
+    if event.data.get("error"):
+        yield Told("SEND_ERROR", _failure(event))
+        return
+    leaves = leaves_of_values(event.data["values"])
     data = {"ep": event.endpoint, "val": leaf_nodes(newest(leaves))}
-    yield Told("SEND", {**data, **_timestamped(event, leaves, leaf_nodes)})
+    yield Told("SEND", {**data, **_moments(event, leaves, leaf_nodes)})
 
 
-def _timestamped(
-    event: Event, leaves: list[Leaf], val: Callable[[list[Leaf]], Any]
-) -> dict[str, Any]:
+def _moments(event: Event, leaves: Sequence[Leaf], val: Val) -> dict[str, Any]:
     found: dict[str, Any] = {"received": milliseconds(event.at)}
     if any(leaf.at_ms is not None for leaf in leaves):
-        groups = moments(leaves)
-        found["timestamped"] = [{"timestamp": at_ms, "val": val(group)} for at_ms, group in groups]
+        found["timestamped"] = [
+            {"timestamp": at_ms, "val": val(group)} for at_ms, group in moments(leaves)
+        ]
     return found
 
 
 def _ended(ctx: Context, event: Event) -> Iterator[Told]:
-    """An event that Leshan does not have: the device, or we, ended an observation."""
-    data: dict[str, Any] = {"ep": event.endpoint, "paths": event.data.get("paths") or []}
-    code = event.data.get("code")
-    if code:
-        data["status"] = status_text(code)
-    error = event.data.get("error") or event.data.get("reason")
-    if error:
-        data["errormessage"] = error
-    yield Told("OBSERVATION_ENDED", data)
+    """An error of the device ended an observation."""
+    yield Told("OBSERVATION_ENDED", _failure(event))
+
+
+def _failure(event: Event) -> dict[str, Any]:
+    """The data of the events that Leshan only writes to its log."""
+    about = event.data
+    paths = [about["path"]] if about.get("path") else list(about.get("paths") or ())
+    data = {"ep": event.endpoint, "received": milliseconds(event.at), "paths": paths}
+    if about.get("code"):
+        data["status"] = status_text(about["code"])
+    if about.get("error"):
+        data["errormessage"] = about["error"]
+    return data
 
 
 def _operation(ctx: Context, event: Event) -> Iterator[Told]:

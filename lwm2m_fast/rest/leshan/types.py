@@ -67,6 +67,11 @@ def status_text(code: str) -> str:
     return f"{STATUS.get(code, 'UNKNOWN')}({code.replace('.', '')})"
 
 
+def code_words(code: str) -> str:
+    """`4.04` in words, which stand where the device said nothing of its own: not found."""
+    return STATUS.get(code, "").lower().replace("_", " ")
+
+
 # From a request
 
 

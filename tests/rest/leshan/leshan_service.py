@@ -117,5 +117,5 @@ class Face(Api):
         self.service.result = FakeResult(**{"pack": pack_of(*nodes), **more})
 
 
-def event(kind: str, endpoint: str = "dev-1", at: float = 1700000000.5, **data: Any) -> FakeEvent:
-    return FakeEvent(kind, endpoint, at, data)
+def event(kind: str, data: dict[str, Any]) -> FakeEvent:
+    return FakeEvent(kind, "dev-1", 1700000000.5, data)
