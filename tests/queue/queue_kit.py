@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent / "scenario"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "scenario"))
 
 from scripted import Device, Heard, World
 
