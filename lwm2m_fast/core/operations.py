@@ -14,7 +14,7 @@ from lwm2m_fast.core import answers, asking, writing
 from lwm2m_fast.core.answers import Asked, Result, decode_report, result_json
 from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.choice import LEVELS, place_of
-from lwm2m_fast.core.contexts import ObservedContext, context_of, read_context
+from lwm2m_fast.core.contexts import ObservedContext, context_of, paths_of, read_context
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.raw_coap import build_raw
 from lwm2m_fast.core.target import Target, target_of
@@ -186,6 +186,7 @@ __all__ = [
     "context_of",
     "decode_report",
     "interpret",
+    "paths_of",
     "read_context",
     "result_json",
     "target_of",

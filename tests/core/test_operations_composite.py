@@ -14,6 +14,7 @@ from lwm2m_fast.core.operations import (
     MAX_READY,
     build,
     context_of,
+    paths_of,
     read_context,
 )
 from lwm2m_fast.core.orders import MAX_PATHS, Order, parse_order
@@ -182,6 +183,8 @@ def test_a_context_tells_what_is_observed() -> None:
     assert read_context(context) == (("/", "/1", "/3/0/9"), SENML_CBOR, True)
     turned = order("cancel_composite", paths=["/1", "/3/0/9", "/"])
     assert context_of(turned, build(turned, where)) == context
+    assert paths_of(turned) == read_context(context).paths
+    assert paths_of(single) == ("/3442/0/1120/1",)
 
 
 def test_paths_that_cannot_be_stored_are_not_observed() -> None:

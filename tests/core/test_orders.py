@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -184,3 +186,10 @@ def test_an_order_is_as_large_as_the_limit_and_no_larger(
     assert parse_order(fits).op == fits["op"]
     with pytest.raises(RequestError):
         parse_order(is_over)
+
+
+def test_every_operation_and_field_is_in_the_manual() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    known = {word for span in re.findall(r"`([^`\n]+)`", manual) for word in span.split()}
+    for op, shape in SHAPES.items():
+        assert {op, *shape.needs, *shape.may, *shape.modes} <= known
