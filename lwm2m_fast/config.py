@@ -335,6 +335,16 @@ class HttpConfig(_Section):
     metrics_open: bool = _field(
         False, "Serve /metrics without a token, for a scraper on a trusted network."
     )
+    leshan_api: bool = _field(
+        False,
+        "Also serve the HTTP interface of Leshan's demo server (docs/leshan.md), for tools that "
+        "were written for it. Off: it is for those who migrate.",
+    )
+    leshan_open: bool = _field(
+        False,
+        "Serve it without a token, as Leshan does, to programs of this machine: `http.host` has to "
+        "be a loopback address. For trials.",
+    )
     max_subscribers: int = _field(
         64, "Event streams open at once; more are refused with 429.", ge=1, le=10000
     )

@@ -39,10 +39,14 @@ class UnknownDevice(RequestError):
         self.name = name
 
 
-class UnknownOperation(RequestError):
-    """No such operation of this device is queued or in its history."""
+class NotFound(RequestError):
+    """Nothing has the name or number that is asked for; of everything but devices."""
 
     http_status = 404
+
+
+class UnknownOperation(NotFound):
+    """No such operation of this device is queued or in its history."""
 
     def __init__(self, endpoint: str, operation_id: int) -> None:
         super().__init__(f"{endpoint!r} has no operation {operation_id}")

@@ -68,7 +68,7 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         return self.ask("GET", path, params=params).json()
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:

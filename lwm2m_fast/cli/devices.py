@@ -111,7 +111,7 @@ def allow(
     token: Token = None,
 ) -> None:
     """Let devices register (policy `provisioned`)."""
-    wanted = [*(names or ()), *(_lines(file) if file else ())]
+    wanted = [*(names or ()), *(names_in(file) if file else ())]
     if not wanted:
         raise RequestError("no endpoint name was given; give some, or --file")
     added = 0
@@ -148,7 +148,7 @@ def allowed(url: Url = DEFAULT_URL, token: Token = None) -> None:
             after = {"after": page["next_after"]}
 
 
-def _lines(file: Path) -> Iterator[str]:
+def names_in(file: Path) -> Iterator[str]:
     """The names in `file`: one per line, blank lines left out."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")

@@ -9,6 +9,7 @@ import typer
 
 from lwm2m_fast.cli.client import DEFAULT_URL, AsJson, Client, Token, Url, segment
 from lwm2m_fast.cli.output import tell, tell_json
+from lwm2m_fast.cli.results import tell_values
 from lwm2m_fast.logs import printable
 
 SLACK_S = 5.0  # the server speaks first when the device does not
@@ -32,7 +33,8 @@ def read(
 ) -> None:
     """Read a value from a device.
 
-    Text is printed as it is; everything else as its content format and hexadecimal bytes.
+    Text is printed as it is, several values as a table; what is no value of the object model as
+    its content format and hexadecimal bytes.
     """
     params: dict[str, float | int] = {"timeout": timeout}
     if accept is not None:
@@ -50,6 +52,8 @@ def read(
         tell_json(result)
     elif result["value"] is not None:
         tell(printable(result["value"]))
+    elif result["values"]:
+        tell_values(result["values"])
     else:
         tell(f"content format {result['content_format']}: {result['payload_hex']}")
 

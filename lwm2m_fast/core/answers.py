@@ -65,6 +65,8 @@ class Result(NamedTuple):
     content_format: int | None = None
     payload: bytes | None = None
     """Of coap, and of an answer that could not be read: what came."""
+    answered: Answered | None = None
+    """What came, whatever came of it; never stored or shown as a whole."""
 
 
 class Asked(NamedTuple):

@@ -165,10 +165,12 @@ def interpret(order: Order, target: Target, answered: Answered, now_ns: int) -> 
     row = _row(order)
     asked = Asked(order, target, answered, now_ns)
     if answered.code in row.expected or not row.expected:
-        return row.read(asked)
-    if answered.code >> 5 in (4, 5):
-        return answers.refused(asked)
-    return answers.unexpected(asked, row.expected)
+        result = row.read(asked)
+    elif answered.code >> 5 in (4, 5):
+        result = answers.refused(asked)
+    else:
+        result = answers.unexpected(asked, row.expected)
+    return result._replace(answered=answered)
 
 
 unanswered = answers.unanswered

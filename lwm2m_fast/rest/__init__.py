@@ -1,17 +1,41 @@
 """The HTTP interface: one file per subject, their routes gathered here.
 
 `create_app` makes the application over a Service (base.py), `HttpServer` serves it in the
-running loop. Imports no other room but fleet/ (tokens); the server is given as a protocol.
+running loop. Imports no other room but fleet/ (tokens) and what an order means (core/orders,
+core/shell, core/operations); the server is given as a protocol.
 """
 
 from __future__ import annotations
 
-from lwm2m_fast.rest import devices, events, health, provisioned, tokens
+from lwm2m_fast.rest import (
+    batches,
+    devices,
+    direct,
+    events,
+    files,
+    health,
+    observations,
+    operations,
+    provisioned,
+    settings,
+    shell,
+    tokens,
+    values,
+)
 from lwm2m_fast.rest.routes import Route
 
 # A path that is a prefix of another's pattern comes first.
 ROUTES: tuple[Route, ...] = (
     *devices.ROUTES,
+    *operations.ROUTES,
+    *shell.ROUTES,
+    *values.ROUTES,
+    *observations.ROUTES,
+    *settings.ROUTES,
+    *direct.ROUTES,  # any path below a device that is none of the above
+    *batches.ROUTES,
+    *files.ROUTES,
+    *settings.FLEET_ROUTES,
     *events.ROUTES,
     *provisioned.ROUTES,
     *tokens.ROUTES,

@@ -20,13 +20,16 @@ from starlette.responses import Response
 
 from lwm2m_fast import __version__
 from lwm2m_fast.config import Config
-from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.errors import ConfigError, Error
 from lwm2m_fast.fleet.tokens import Role, Tokens
-from lwm2m_fast.rest import all_routes, docs_page, health, problem
+from lwm2m_fast.rest import all_routes, docs_page, files, health, leshan, problem
 from lwm2m_fast.rest.auth import Guard
 from lwm2m_fast.rest.base import Service
+from lwm2m_fast.rest.bodies import OrderBody
+from lwm2m_fast.rest.leshan.door import Door, check_open
 from lwm2m_fast.rest.limits import Gate
 from lwm2m_fast.rest.routes import Context, Route
+from lwm2m_fast.rest.settings import Settings
 from lwm2m_fast.rest.stall import LoopStall
 
 STOP_GRACE_S = 1  # what requests under way get before they are cancelled
@@ -42,7 +45,11 @@ Errors are `application/problem+json` (RFC 9457).
 
 
 def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
-    """The HTTP interface over `service`. `tokens` decide who may do what."""
+    """The HTTP interface over `service`. `tokens` decide who may do what.
+
+    ConfigError when it would be open to more than its configuration may mean.
+    """
+    check_open(config.http)
     app = FastAPI(
         title="lwm2m_fast",
         version=__version__,
@@ -58,11 +65,16 @@ def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
     problem.install(app)
     guard = Guard(tokens, context.counters, time.monotonic)
     rows = all_routes(config.http.metrics_open)
+    if config.http.leshan_api:
+        rows += leshan.routes(config.http.leshan_open)
     for row in rows:
         _add(app, row, guard)
     always = frozenset(row.path for row in rows if row.role is None)
     docs_page.install(app)
-    app.add_middleware(Gate, counters=context.counters, always=always)
+    if config.http.leshan_api:
+        app.add_middleware(Door, counters=context.counters, is_open=config.http.leshan_open)
+    # Added last, it is asked first.
+    app.add_middleware(Gate, counters=context.counters, always=always, uploads=files.UPLOADS)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -76,7 +88,12 @@ def _add(app: FastAPI, row: Route, guard: Guard) -> None:
 
             async def guarded(request: Request) -> Response:
                 guard.check(request, row.role)
-                return await handle(request)
+                try:
+                    return await handle(request)
+                except Error as error:
+                    if row.refusal is None:
+                        raise
+                    return row.refusal(error)
 
             return guarded
 
@@ -91,9 +108,18 @@ def _add(app: FastAPI, row: Route, guard: Guard) -> None:
         status_code=min(code for code in row.responses if isinstance(code, int)),
         responses={**_common(row.role), **row.responses},
         response_model=None,
-        openapi_extra={"security": [{"bearer": []}]} if row.role is not None else None,
+        openapi_extra=_extra(row),
         route_class_override=Guarded,
     )
+
+
+def _extra(row: Route) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    if row.role is not None:
+        extra["security"] = [{"bearer": []}]
+    if row.body is not None:
+        extra["requestBody"] = row.body
+    return extra
 
 
 def _described(text: str, role: Role | None) -> str:
@@ -114,7 +140,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        schema["components"]["schemas"]["Problem"] = problem.Problem.model_json_schema()
+        for model in (problem.Problem, OrderBody, Settings):
+            schema["components"]["schemas"][model.__name__] = model.model_json_schema()
         schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         app.openapi_schema = schema
     return app.openapi_schema

@@ -173,7 +173,7 @@ class Values(Protocol):
         """
 
     async def put_file(self, name: str, content: AsyncIterable[bytes]) -> dict[str, Any]:
-        """Keep an upload for {"file": name}, whole or not at all: `name`, `bytes`, `created_at`."""
+        """Keep an upload for {"file": name}, whole or not at all: `name`, `size`, `changed_at`."""
 
     def files(self) -> list[dict[str, Any]]: ...
 

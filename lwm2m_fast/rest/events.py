@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
 import orjson
@@ -20,7 +20,7 @@ from lwm2m_fast.errors import QueueFull
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Event, Service, Subscription
 from lwm2m_fast.rest.problem import documented
-from lwm2m_fast.rest.routes import Ctx, Route, checked_endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Route, checked_endpoint
 
 HEARTBEAT_S = 15.0
 STUCK_S = 60.0  # a client that takes nothing for so long is given up
@@ -52,6 +52,7 @@ class EventStream(Response):
         closing: asyncio.Event,
         heartbeat_s: float = HEARTBEAT_S,
         stuck_s: float = STUCK_S,
+        frames: Callable[[Event, int], Iterable[bytes]] | None = None,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -61,6 +62,7 @@ class EventStream(Response):
         self._closing = closing
         self._heartbeat_s = heartbeat_s
         self._stuck_s = stuck_s
+        self._frames = frames or own_frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._counters["http_subscribers_current"] += 1
@@ -91,7 +93,8 @@ class EventStream(Response):
             if subscription.dropped > told:
                 told = subscription.dropped
                 await _write(send, frame("dropped", {"dropped": told}))
-            await _write(send, event_frame(event, number))
+            for data in self._frames(event, number):
+                await _write(send, data)
             if number % EVENTS_PER_STEP == 0:
                 await asyncio.sleep(0)
 
@@ -138,22 +141,36 @@ def event_frame(event: Event, number: int) -> bytes:
     return frame(event.kind, data, number)
 
 
+def own_frames(event: Event, number: int) -> tuple[bytes, ...]:
+    """An event as this interface tells it; another face may tell none, or several."""
+    return (event_frame(event, number),)
+
+
+def check_room(ctx: Context) -> None:
+    """TooManySubscribers when as many streams as allowed are open."""
+    limit = ctx.config.http.max_subscribers
+    if ctx.counters["http_subscribers_current"] >= limit:
+        ctx.counters["http_refused_subscribers"] += 1
+        raise TooManySubscribers(limit)
+
+
 async def events(
     ctx: Ctx,
     endpoint: Annotated[
         str | None, Query(max_length=MAX_ENDPOINT_BYTES, description="Only this device")
     ] = None,
 ) -> Response:
-    """Events from now on: `registered`, `updated`, `deregistered`, `expired`.
+    """Events from now on.
+
+    Of the registration: `registered`, `updated`, `deregistered`, `expired`. Of its presence:
+    `awake`, `asleep`. Of what is asked of it: `operation`, at each change of state. Of what it
+    tells by itself: `notification`, `send`, `observe_ended`; their data has the decoded `values`.
 
     `data` is JSON: endpoint, at (unix seconds), data. `id` counts the events of this stream. An
     event `dropped` tells how many this stream has lost so far because its reader was too slow.
     A comment comes every 15 s.
     """
-    limit = ctx.config.http.max_subscribers
-    if ctx.counters["http_subscribers_current"] >= limit:
-        ctx.counters["http_refused_subscribers"] += 1
-        raise TooManySubscribers(limit)
+    check_room(ctx)
     wanted = checked_endpoint(endpoint) if endpoint is not None else None
     return EventStream(ctx.service, wanted, ctx.counters, ctx.closing)
 

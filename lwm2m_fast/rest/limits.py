@@ -15,14 +15,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lwm2m_fast.rest.problem import problem
 
 MAX_BODY_BYTES = 1 << 20
+MAX_UPLOAD_BYTES = 1 << 30  # the service has a bound of its own, and a smaller one
 MAX_REQUESTS = 1024  # under way at once; reads of slow devices make most of them
 
 
 class Gate:
     """Refuses what is too large or too much, and counts it in `counters`."""
 
-    def __init__(self, app: ASGIApp, counters: Counter[str], always: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, counters: Counter[str], always: frozenset[str], uploads: str
+    ) -> None:
         self._app = app
+        self._uploads = uploads  # what is PUT below this path is streamed, and may be large
         self._counters = counters
         self._always = always  # paths that are answered however busy we are: health checks
 
@@ -41,21 +45,26 @@ class Gate:
             )
             await answer(scope, receive, send)
             return
-        if _declared_length(scope) > MAX_BODY_BYTES:
-            await self._too_large()(scope, receive, send)
+        limit = self._limit(scope)
+        if _declared_length(scope) > limit:
+            await self._too_large(limit)(scope, receive, send)
             return
         count["http_requests_current"] += 1
         try:
-            await self._app(_raw(scope), self._bounded(receive), send)
+            await self._app(_raw(scope), self._bounded(receive, limit), send)
         finally:
             count["http_requests_current"] -= 1
 
-    def _too_large(self) -> ASGIApp:
+    def _limit(self, scope: Scope) -> int:
+        is_upload = scope["method"] == "PUT" and scope["path"].startswith(self._uploads)
+        return MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
+
+    def _too_large(self, limit: int) -> ASGIApp:
         self._counters["http_refused_body"] += 1
-        detail = f"a request body has at most {MAX_BODY_BYTES} bytes"
+        detail = f"a request body has at most {limit} bytes"
         return problem(413, detail, "body-too-large", {"Connection": "close"})
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive, limit: int) -> Receive:
         """`receive`, failing once a body of undeclared length is over the limit."""
         taken = 0
 
@@ -63,9 +72,9 @@ class Gate:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MAX_BODY_BYTES:
+            if taken > limit:
                 self._counters["http_refused_body"] += 1
-                raise HTTPException(413, f"a request body has at most {MAX_BODY_BYTES} bytes")
+                raise HTTPException(413, f"a request body has at most {limit} bytes")
             return message
 
         return bounded

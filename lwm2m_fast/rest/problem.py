@@ -29,9 +29,11 @@ TYPES: dict[type[errors.Error], tuple[str, int | None]] = {
     errors.FormatError: ("format", None),
     errors.RequestError: ("request", None),
     errors.UnknownDevice: ("unknown-device", None),
+    errors.NotFound: ("not-found", None),
     errors.QueueFull: ("queue-full", 1),
     errors.DeviceError: ("device", None),
     errors.DeviceTimeout: ("device-timeout", None),
+    errors.DeviceAsleep: ("device-asleep", None),
     errors.StoreError: ("store", 5),
 }
 

@@ -11,9 +11,10 @@ from urllib.parse import unquote
 
 from fastapi import Depends, Path, Request
 from prometheus_client import CollectorRegistry
+from starlette.responses import Response
 
 from lwm2m_fast.config import Config
-from lwm2m_fast.errors import RequestError
+from lwm2m_fast.errors import Error, RequestError
 from lwm2m_fast.fleet.tokens import Role, Tokens
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Service
 from lwm2m_fast.rest.stall import LoopStall
@@ -29,6 +30,10 @@ class Route:
     handler: Callable[..., Any]
     tag: str
     responses: dict[int | str, dict[str, Any]] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    """OpenAPI's description of a body that the handler reads itself (bodies.py)."""
+    refusal: Callable[[Error], Response] | None = None
+    """How an error of ours is answered; None: as a problem."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import pytest
 from outcome import Run
 
 from lwm2m_fast import __version__
-from lwm2m_fast.cli import COMMANDS, config_page
+from lwm2m_fast.cli import COMMANDS, config_page, shell_page
 from lwm2m_fast.config import Config
+from lwm2m_fast.core import shell
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -46,6 +47,14 @@ def test_config_docs_prints_the_explained_default_file(run: Run) -> None:
 
 def test_config_page_prints_the_configuration_page(run: Run) -> None:
     assert run("config", "--page").out == config_page.page()
+
+
+def test_the_shell_page_is_printed_from_its_table_and_current(run: Run) -> None:
+    printed = run("shell", "--page").out
+    assert printed == shell_page.page()
+    assert all(f"| `{name} " in printed for name in shell.COMMANDS)
+    page = Path(__file__).parents[2] / "docs" / "shell.md"
+    assert page.read_text("utf-8") == printed, "run: lwm2m-fast shell --page > docs/shell.md"
 
 
 def test_a_bad_configuration_is_a_line_for_each_problem_and_exit_code_2(

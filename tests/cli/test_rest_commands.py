@@ -11,6 +11,7 @@ from fake_service import Api
 from outcome import Run
 
 from lwm2m_fast.cli.devices import BULK_BYTES, BULK_NAMES, batches
+from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import QueueFull
 from lwm2m_fast.rest.base import Answer
 from lwm2m_fast.rest.limits import MAX_BODY_BYTES
@@ -99,13 +100,21 @@ def test_nothing_to_allow_is_one_clear_line(admin: Run, arguments: tuple[str, ..
 
 def test_a_text_value_is_printed_as_it_is(admin: Run, api: Api) -> None:
     assert admin("read", "urn:imei:1/2", "/3/0/0").out == "Open Mobile Alliance\n"
-    assert api.service.reads == [("urn:imei:1/2", "/3/0/0", None, 30.0)]
+    order = Order("read", path="/3/0/0")
+    assert api.service.performed == [("urn:imei:1/2", order, 30.0)]
 
 
-def test_another_value_is_printed_with_its_content_format(admin: Run, api: Api) -> None:
-    api.service.answer = Answer(69, 11542, b"\xc1\x00\x05")
-    assert admin("read", "dev-1", "3/0").out == "content format 11542: c10005\n"
-    assert json.loads(admin("read", "dev-1", "3/0", "--json").out)["payload_hex"] == "c10005"
+def test_what_is_no_value_is_printed_with_its_content_format(admin: Run, api: Api) -> None:
+    api.service.answer = Answer(69, 11542, b"\xc8\x00\x05")  # five bytes are promised
+    assert admin("read", "dev-1", "3/0").out == "content format 11542: c80005\n"
+    assert json.loads(admin("read", "dev-1", "3/0", "--json").out)["payload_hex"] == "c80005"
+
+
+def test_several_values_are_printed_in_a_table(admin: Run, api: Api) -> None:
+    api.service.answer = Answer(69, 110, b'[{"bn":"/3/0/","n":"0","vs":"ACME"},{"n":"9","v":87}]')
+    out = admin("read", "dev-1", "/3/0").out
+    assert "/3/0/0  ACME" in out
+    assert "/3/0/9  87" in out
 
 
 def test_a_hostile_value_does_not_steer_the_terminal(admin: Run, api: Api) -> None:
@@ -120,7 +129,7 @@ def test_raw_bytes_are_written_as_they_are(admin: Run, api: Api) -> None:
 
 def test_timeout_and_accept_are_passed_on(admin: Run, api: Api) -> None:
     admin("read", "dev-1", "/3", "--accept", "110", "--timeout", "2.5")
-    assert api.service.reads == [("dev-1", "/3", 110, 2.5)]
+    assert api.service.performed == [("dev-1", Order("read", path="/3", format=110), 2.5)]
 
 
 @pytest.mark.parametrize(

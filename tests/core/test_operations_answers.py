@@ -259,14 +259,17 @@ def test_an_unexpected_code_is_an_error(op: str, code: int) -> None:
 )
 def test_what_answers_with_a_code_is_done(op: str) -> None:
     what, code = ORDERS[op]
-    made = result(target("1.1"), what, answer(code))
-    assert made == Result(True, f"2.{code & 31:02d}")
+    came = answer(code)
+    made = result(target("1.1"), what, came)
+    assert made == Result(True, f"2.{code & 31:02d}", answered=came)
     assert result_json(made) == {"code": made.code}
 
 
 @pytest.mark.parametrize("op", ["cancel_observe", "cancel_composite"])
 def test_a_cancel_need_not_bring_values(op: str) -> None:
-    assert result(target("1.1"), ORDERS[op][0], answer(CONTENT)) == Result(True, "2.05")
+    came = answer(CONTENT)
+    made = result(target("1.1"), ORDERS[op][0], came)
+    assert made == Result(True, "2.05", answered=came)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from lwm2m_fast.config import Config
-from lwm2m_fast.errors import UnknownDevice
+from lwm2m_fast.core.ask import Answered
+from lwm2m_fast.core.operations import Result, Target, interpret, target_of
+from lwm2m_fast.core.orders import Order, order_json
+from lwm2m_fast.errors import UnknownDevice, UnknownOperation
 from lwm2m_fast.fleet.tokens import KEY_BYTES, Role, Tokens
+from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.rest.app import create_app
-from lwm2m_fast.rest.base import Answer
+from lwm2m_fast.rest.base import MAX_BULK, Answer
 from lwm2m_fast.store.memory import MemoryFleet
+
+NOW_NS = 1_700_000_000 * 10**9
+MODEL = Model(built_in())
+# What a device answers that a test says nothing about.
+ANSWERS = {
+    "read": Answer(69, 0, b"Open Mobile Alliance"),
+    "write": Answer(68, None, b""),
+    "execute": Answer(68, None, b""),
+    "create": Answer(65, None, b""),
+    "delete": Answer(66, None, b""),
+}
+BRIEF = ("id", "state", "reason")
 
 SECRETS = {"read": "secret-of-read", "operate": "secret-of-operate", "admin": "secret-of-admin"}
 
@@ -38,6 +54,23 @@ def device(endpoint: str) -> dict[str, Any]:
         "objects": {"3": {"version": None, "instances": [0]}},
         "links": "</3/0>",
         "attributes": {},
+    }
+
+
+def operation(endpoint: str, number: int, order: Order) -> dict[str, Any]:
+    return {
+        "id": number,
+        "endpoint": endpoint,
+        "order": order_json(order),
+        "state": "PENDING",
+        "created_at": 1700000000.0,
+        "updated_at": 1700000000.0,
+        "attempts": 0,
+        "valid_until": None,
+        "timeout_s": None,
+        "origin": "api",
+        "result": None,
+        "reason": None,
     }
 
 
@@ -69,11 +102,24 @@ class FakeService:
     def __init__(self, *endpoints: str) -> None:
         self.registered = {name: device(name) for name in endpoints}
         self.on_list: set[str] = set()
-        self.answer: Answer | Exception = Answer(69, 0, b"Open Mobile Alliance", None)
-        self.reads: list[tuple[str, str, int | None, float]] = []
+        self.answer: Answer | Exception | None = None
+        self.location: str | None = None
+        self.performed: list[tuple[str, Order, float]] = []
+        self.queued: dict[str, list[dict[str, Any]]] = {}
+        self.submitted: list[tuple[str, list[Order], dict[str, Any]]] = []
+        self.refusal: Exception | None = None
+        self.end: dict[str, Any] | None = {"state": "SUCCESSFUL", "result": {"code": "2.04"}}
+        self.waits: list[tuple[str, int, float]] = []
+        self.made: dict[int, dict[str, Any]] = {}
+        self.full: set[str] = set()
+        self.known_values: dict[str, list[dict[str, Any]]] = {}
+        self.relations: dict[str, list[dict[str, Any]]] = {}
+        self.set_for: dict[str, dict[str, Any]] = {}
+        self.commands: list[str] = []
+        self.uploads: dict[str, bytes] = {}
         self.subscriptions: list[FakeSubscription] = []
         self.subscribed: list[str | None] = []
-        self.values = {"coap_received": 7, "registrations_current": 2}
+        self.counted = {"coap_received": 7, "registrations_current": 2}
         self.reasons: list[str] = []
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
@@ -91,13 +137,160 @@ class FakeService:
     def device_count(self) -> int:
         return len(self.registered)
 
-    async def read(self, endpoint: str, path: str, accept: int | None, timeout_s: float) -> Answer:
-        if endpoint not in self.registered:
+    async def perform(self, endpoint: str, order: Order, timeout_s: float) -> Result:
+        target = self.target(endpoint)
+        if target is None:
             raise UnknownDevice(endpoint)
-        self.reads.append((endpoint, path, accept, timeout_s))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        self.performed.append((endpoint, order, timeout_s))
+        answer = ANSWERS[order.op] if self.answer is None else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        told = (answer.code, answer.content_format, answer.payload, answer.etag)
+        answered = Answered(1, "answered", *told, self.location, 0)
+        return interpret(order, target, answered, NOW_NS)
+
+    def target(self, endpoint: str) -> Target | None:
+        found = self.registered.get(endpoint)
+        return None if found is None else target_of(found, MODEL)
+
+    async def submit(
+        self, endpoint: str, orders: Sequence[Order], **more: Any
+    ) -> list[dict[str, Any]]:
+        if self.refusal is not None:
+            raise self.refusal
+        self.submitted.append((endpoint, list(orders), more))
+        queue = self.queued.setdefault(endpoint, [])
+        made = [operation(endpoint, len(queue) + n, one) for n, one in enumerate(orders, 1)]
+        queue += made
+        return [dict(one) for one in made]
+
+    def operation(self, endpoint: str, operation_id: int) -> dict[str, Any] | None:
+        found = [one for one in self.queued.get(endpoint, []) if one["id"] == operation_id]
+        return dict(found[0]) if found else None
+
+    def operations(
+        self,
+        endpoint: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        states: frozenset[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        return [
+            dict(one)
+            for one in reversed(self.queued.get(endpoint, []))
+            if (before is None or one["id"] < before) and (not states or one["state"] in states)
+        ][:limit]
+
+    def _kept(self, endpoint: str, operation_id: int) -> dict[str, Any]:
+        for one in self.queued.get(endpoint, []):
+            if one["id"] == operation_id:
+                return one
+        raise UnknownOperation(endpoint, operation_id)
+
+    async def wait(self, endpoint: str, operation_id: int, seconds: float) -> dict[str, Any]:
+        self.waits.append((endpoint, operation_id, seconds))
+        found = self._kept(endpoint, operation_id)
+        if self.end is not None:
+            found.update(self.end)
+        return dict(found)
+
+    async def cancel(self, endpoint: str, operation_id: int) -> dict[str, Any]:
+        found = self._kept(endpoint, operation_id)
+        found.update(state="FAILED", reason="cancelled")
+        return dict(found)
+
+    async def submit_many(
+        self, endpoints: Sequence[str], orders: Sequence[Order], **more: Any
+    ) -> dict[str, Any]:
+        assert len(endpoints) <= MAX_BULK
+        results: list[dict[str, Any]] = []
+        for endpoint in endpoints:
+            if endpoint in self.full:
+                results.append({"endpoint": endpoint, "error": "its queue is full"})
+                continue
+            made = await self.submit(endpoint, orders, **more)
+            results.append({"endpoint": endpoint, "operations": made})
+        number = len(self.made) + 1
+        self.made[number] = {"orders": len(orders), "results": results}
+        return await self.batch(number) or {}
+
+    async def batch(
+        self, batch_id: int, *, after: int = 0, limit: int = 100
+    ) -> dict[str, Any] | None:
+        if batch_id not in self.made:
+            return None
+        every = self.made[batch_id]["results"]
+        results = [
+            {
+                "endpoint": one["endpoint"],
+                "operations": [
+                    {name: self._kept(one["endpoint"], each["id"])[name] for name in BRIEF}
+                    for each in one["operations"]
+                ],
+            }
+            if "operations" in one
+            else one
+            for one in every
+        ]
+        states = [each["state"] for one in results for each in one.get("operations", [])]
+        refused = self.made[batch_id]["orders"] * sum("error" in one for one in results)
+        following = after + limit
+        return {
+            "id": batch_id,
+            "created_at": 1700000000.0,
+            "origin": "api",
+            "devices": len(every),
+            "total": len(states) + refused,
+            "done": states.count("SUCCESSFUL"),
+            "failed": states.count("FAILED") + refused,
+            "pending": states.count("PENDING"),
+            "results": results[after:following],
+            "next": following if following < len(every) else None,
+        }
+
+    def batches(self) -> list[dict[str, Any]]:
+        return [{"id": number} for number in sorted(self.made, reverse=True)]
+
+    def presence(self, endpoint: str) -> dict[str, Any] | None:
+        if endpoint not in self.registered:
+            return None
+        return {"awake": True, "awake_time_ms": 0, "awake_until": None, "source": "default"}
+
+    def post_registration(self) -> list[str]:
+        return self.commands
+
+    async def set_post_registration(self, commands: Sequence[str]) -> list[str]:
+        self.commands = list(commands)
+        return self.commands
+
+    def values(self, endpoint: str, prefix: str = "") -> list[dict[str, Any]]:
+        every = self.known_values.get(endpoint, [])
+        return [one for one in every if f"{one['path']}/".startswith(f"{prefix}/")]
+
+    def observations(self, endpoint: str) -> list[dict[str, Any]]:
+        return self.relations.get(endpoint, [])
+
+    def settings(self, endpoint: str) -> dict[str, Any]:
+        return self.set_for.get(endpoint, {})
+
+    async def set_settings(self, endpoint: str, values: dict[str, Any]) -> dict[str, Any]:
+        kept = {**self.settings(endpoint), **values}
+        self.set_for[endpoint] = {name: one for name, one in kept.items() if one is not None}
+        return self.set_for[endpoint]
+
+    async def put_file(self, name: str, content: AsyncIterable[bytes]) -> dict[str, Any]:
+        self.uploads[name] = b"".join([part async for part in content])
+        return self._file(name)
+
+    def _file(self, name: str) -> dict[str, Any]:
+        return {"name": name, "size": len(self.uploads[name]), "changed_at": 1700000000.0}
+
+    def files(self) -> list[dict[str, Any]]:
+        return [self._file(name) for name in sorted(self.uploads)]
+
+    async def delete_file(self, name: str) -> bool:
+        return self.uploads.pop(name, None) is not None
 
     async def deregister(self, endpoint: str) -> bool:
         return self.registered.pop(endpoint, None) is not None
@@ -121,7 +314,7 @@ class FakeService:
         return [name for name in sorted(self.on_list) if after is None or name > after][:limit]
 
     def counters(self) -> dict[str, int]:
-        return self.values
+        return self.counted
 
     def problems(self) -> list[str]:
         return self.reasons

@@ -25,6 +25,7 @@ def filled(route: Route) -> str:
         route.path.replace("{endpoint}", "dev-1")
         .replace("{path:path}", "3")
         .replace("{name}", "nobody")
+        .replace("{id}", "1")
     )
 
 
@@ -32,8 +33,10 @@ def body(route: Route) -> dict[str, object]:
     bodies = {
         "/api/v1/provisioned": {"endpoints": ["x"]},
         "/api/v1/tokens": {"name": "x"},
+        "/api/v1/batches": {"endpoints": ["x"], "orders": {"op": "read", "path": "/3"}},
+        "/api/v1/post-registration": {"commands": []},
     }
-    return {"json": bodies[route.path]} if route.method == "POST" else {}
+    return {"json": bodies.get(route.path, {})} if route.method in ("POST", "PUT") else {}
 
 
 def asked(api: Api, route: Route, role: str | None) -> int:

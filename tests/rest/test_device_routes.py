@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 from fake_service import Api, FakeService
 
-from lwm2m_fast.errors import DeviceError, DeviceTimeout, QueueFull, RequestError, StoreError
+from lwm2m_fast.core.orders import Order
+from lwm2m_fast.errors import (
+    DeviceAsleep,
+    DeviceError,
+    DeviceTimeout,
+    QueueFull,
+    RequestError,
+    StoreError,
+)
 from lwm2m_fast.rest.base import Answer
-from lwm2m_fast.rest.devices import code_text, wants_octets
+from lwm2m_fast.rest.direct import wants_octets
+from lwm2m_fast.rest.paths import code_text
 
 
 @pytest.mark.parametrize(
@@ -25,12 +34,12 @@ from lwm2m_fast.rest.devices import code_text, wants_octets
 def test_an_endpoint_is_one_percent_encoded_segment(api: Api, raw: str, endpoint: str) -> None:
     assert api.get(f"/api/v1/devices/{raw}").json()["endpoint"] == endpoint
     assert api.get(f"/api/v1/devices/{raw}/3/0/0").json()["endpoint"] == endpoint
-    assert api.service.reads == [(endpoint, "/3/0/0", None, 30.0)]
+    assert api.service.performed == [(endpoint, Order("read", path="/3/0/0"), 30.0)]
 
 
 def test_a_plain_slash_ends_the_endpoint(api: Api) -> None:
     assert api.get("/api/v1/devices/a/b").status_code == 400
-    assert api.service.reads == []
+    assert api.service.performed == []
 
 
 def test_an_endpoint_of_255_bytes_is_taken_and_one_of_256_refused() -> None:
@@ -112,7 +121,7 @@ def test_a_registration_can_be_removed_once(api: Api) -> None:
 @pytest.mark.parametrize("path", ["3", "3/0", "3/0/7", "3/0/7/1", "65534", "0/0/0/65534"])
 def test_every_depth_of_path_can_be_read(api: Api, path: str) -> None:
     assert api.get(f"/api/v1/devices/dev-1/{path}").status_code == 200
-    assert api.service.reads[0][1] == f"/{path}"
+    assert api.service.performed[0][1].path == f"/{path}"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +131,7 @@ def test_every_depth_of_path_can_be_read(api: Api, path: str) -> None:
 def test_a_path_that_is_none_is_refused(api: Api, path: str) -> None:
     answer = api.get(f"/api/v1/devices/dev-1/{path}")
     assert answer.status_code == 400
-    assert api.service.reads == []
+    assert api.service.performed == []
 
 
 @pytest.mark.parametrize(
@@ -146,7 +155,8 @@ def test_the_limits_of_a_read(api: Api, query: str, status: int) -> None:
 
 def test_timeout_and_accept_reach_the_device(api: Api) -> None:
     api.get("/api/v1/devices/dev-1/3/0?timeout=2.5&accept=110")
-    assert api.service.reads == [("dev-1", "/3/0", 110, 2.5)]
+    order = Order("read", path="/3/0", format=110)
+    assert api.service.performed == [("dev-1", order, 2.5)]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +175,8 @@ def test_text_and_opaque_have_a_value_and_everything_else_its_bytes(
     api: Api, answer: Answer, value: str | None, payload_hex: str
 ) -> None:
     api.service.answer = answer
-    assert api.get("/api/v1/devices/dev-1/3/0/0").json() == {
+    body = api.get("/api/v1/devices/dev-1/3/0/0").json()
+    assert {name: one for name, one in body.items() if name not in ("values", "error")} == {
         "endpoint": "dev-1",
         "path": "/3/0/0",
         "code": "2.05",
@@ -217,7 +228,6 @@ def test_raw_bytes_are_sent_only_when_asked_for_without_json(accept: str, octets
         (0x86, 406),  # 4.06
         (0xA0, 502),  # 5.00
         (0xA3, 502),  # 5.03
-        (0x00, 502),  # an empty message is no answer
     ],
 )
 def test_a_refusal_of_the_device_tells_its_coap_code(api: Api, code: int, status: int) -> None:
@@ -229,6 +239,14 @@ def test_a_refusal_of_the_device_tells_its_coap_code(api: Api, code: int, status
     assert body["type"] == "urn:lwm2m-fast:problem:device-refused"
     assert "no such thing" in body["detail"]
     assert "\x1b" not in body["detail"]
+
+
+def test_a_code_that_is_no_answer_is_a_bad_gateway(api: Api) -> None:
+    api.service.answer = Answer(0, None, b"")  # an empty message
+    answer = api.get("/api/v1/devices/dev-1/3/0/0")
+    assert answer.status_code == 502
+    assert answer.json()["coap_code"] == "0.00"
+    assert "no answer to read" in answer.json()["detail"]
 
 
 def test_the_diagnostic_of_a_refusal_is_cut_at_200_bytes(api: Api) -> None:
@@ -243,6 +261,7 @@ def test_the_diagnostic_of_a_refusal_is_cut_at_200_bytes(api: Api) -> None:
         (QueueFull("'dev-1'", 16), 429, "queue-full", "1"),
         (DeviceTimeout("'dev-1' did not answer within 30 s"), 504, "device-timeout", None),
         (DeviceError("'dev-1' answered with a reset"), 502, "device", None),
+        (DeviceAsleep("dev-1"), 409, "device-asleep", None),
         (RequestError("the server is stopping"), 400, "request", None),
         (StoreError("disk full"), 503, "store", "5"),
     ],

@@ -49,7 +49,7 @@ def test_the_metrics_of_http_the_loop_and_the_process_are_there(api: Api) -> Non
 
 def test_a_stall_that_the_service_measures_itself_wins() -> None:
     service = FakeService()
-    service.values = {"loop_stall_max_ms": 12}
+    service.counted = {"loop_stall_max_ms": 12}
     assert lines(Api(service))["lwm2m_fast_loop_stall_max_seconds"] == pytest.approx(0.012)
 
 

@@ -1,0 +1,182 @@
+"""/api/v1/devices/{endpoint}/observations and /attributes: what a device reports by itself.
+
+Beginning and ending an observation are operations like any other: kept, and done in turn.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from lwm2m_fast.core.orders import Order, parse_order
+from lwm2m_fast.errors import NotFound, RequestError
+from lwm2m_fast.fleet.tokens import Role
+from lwm2m_fast.rest.bodies import (
+    MAX_ORDERS,
+    Timeout,
+    ValidUntil,
+    Wait,
+    described,
+    object_body,
+)
+from lwm2m_fast.rest.operations import (
+    LIST_OK,
+    SUBMIT_OK,
+    SUBMIT_PROBLEMS,
+    must_be_known,
+)
+from lwm2m_fast.rest.paths import lwm2m_path
+from lwm2m_fast.rest.problem import JsonResponse, documented
+from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, decoded
+from lwm2m_fast.rest.waiting import status_of, submitted
+
+MAX_PATHS = 64  # in one composite observation, asked for here
+Mode = Literal["passive", "active"]
+
+
+class Observation(BaseModel):
+    """One relation. Moments are unix seconds."""
+
+    number: int
+    paths: list[str]
+    is_composite: bool
+    state: str = Field(
+        description="pending (asked for), active, lapsed (the device registered anew; it will be "
+        "asked again)"
+    )
+    since: float
+    notified: int = Field(description="How many notifications came")
+    last_at: float | None
+
+
+class ObservationList(BaseModel):
+    endpoint: str
+    observations: list[Observation]
+
+
+async def list_observations(ctx: Ctx, endpoint: Endpoint) -> Response:
+    """What the device is observed for."""
+    found = ctx.service.observations(endpoint)
+    if not found:
+        must_be_known(ctx, endpoint)
+    return JsonResponse({"endpoint": endpoint, "observations": found})
+
+
+async def observe(
+    request: Request,
+    ctx: Ctx,
+    endpoint: Endpoint,
+    wait: Wait = 0.0,
+    timeout: Timeout = None,  # noqa: ASYNC109 - a query parameter
+    valid_until: ValidUntil = None,
+) -> Response:
+    """Observe one path, or several as one composite observation (LwM2M 1.1).
+
+    `{"path": "/3303/0/5700"}` or `{"paths": ["/3/0/9", "/3303"]}`, and `format` if it matters.
+    """
+    body = await object_body(request)
+    op = "observe_composite" if "paths" in body else "observe"
+    order = parse_order({**body, "op": op})
+    made = await submitted(
+        request, ctx, endpoint, [order], wait, timeout_s=timeout, valid_until=valid_until
+    )
+    return JsonResponse(made[0], status_of(made))
+
+
+async def cancel(
+    request: Request,
+    ctx: Ctx,
+    endpoint: Endpoint,
+    path: Annotated[
+        list[str] | None,
+        Query(description="Several: the composite observation of just these; none: all there are"),
+    ] = None,
+    mode: Annotated[
+        Mode,
+        Query(description="passive: the next notification is rejected; active: the device is told"),
+    ] = "passive",
+    wait: Wait = 0.0,
+) -> Response:
+    """End one observation, or all of a device."""
+    there = ctx.service.observations(endpoint)
+    if path:
+        if len(path) > MAX_PATHS:
+            raise RequestError(f"path: is given {len(path)} times, at most {MAX_PATHS}")
+        wanted = {lwm2m_path(one.strip("/")) for one in path}
+        ending = [one for one in there if set(one["paths"]) == wanted]
+    else:
+        ending = there[:MAX_ORDERS]
+    if not ending:
+        must_be_known(ctx, endpoint)
+        raise NotFound(f"{endpoint!r} is not observed for {', '.join(path or ['anything'])}"[:300])
+    orders = [_ending(one, mode) for one in ending]
+    made = await submitted(request, ctx, endpoint, orders, wait)
+    return JsonResponse({"operations": made}, status_of(made))
+
+
+def _ending(observation: dict[str, Any], mode: str) -> Order:
+    paths = tuple(observation["paths"])
+    if observation["is_composite"]:
+        return Order("cancel_composite", paths=paths, mode=mode)
+    return Order("cancel_observe", path=paths[0], mode=mode)
+
+
+async def write_attributes(
+    request: Request,
+    ctx: Ctx,
+    endpoint: Endpoint,
+    path: str,
+    wait: Wait = 0.0,
+    timeout: Timeout = None,  # noqa: ASYNC109 - a query parameter
+) -> Response:
+    """Set when a device reports a path: `{"pmin": 10, "pmax": 60, "gt": null}`; null unsets.
+
+    pmin, pmax (seconds), gt, lt, st; from LwM2M 1.1 on epmin, epmax, from 1.2 on edge, con, hqmax.
+    """
+    target = lwm2m_path(decoded(path))
+    attributes: dict[str, Any] = await object_body(request)
+    order = parse_order({"op": "write_attributes", "path": target, "attributes": attributes})
+    made = await submitted(request, ctx, endpoint, [order], wait, timeout_s=timeout)
+    return JsonResponse(made[0], status_of(made))
+
+
+_ALL = "/api/v1/devices/{endpoint}/observations"
+_PATHS = {
+    "type": "object",
+    "properties": {
+        "path": {"type": "string"},
+        "paths": {"type": "array", "items": {"type": "string"}},
+        "format": {"type": "integer"},
+    },
+    "example": {"path": "/3303/0/5700"},
+}
+_ATTRIBUTES = {
+    "type": "object",
+    "additionalProperties": {"type": ["number", "null"]},
+    "example": {"pmin": 10, "pmax": 60},
+}
+
+ROUTES = (
+    Route(
+        method="GET", path=_ALL, role=Role.READ, handler=list_observations, tag="observations",
+        responses={200: {"model": ObservationList}, **documented({404: "no such device"})},
+    ),
+    Route(
+        method="POST", path=_ALL, role=Role.OPERATE, handler=observe, tag="observations",
+        responses={**SUBMIT_OK, **SUBMIT_PROBLEMS}, body=described(_PATHS),
+    ),
+    Route(
+        method="DELETE", path=_ALL, role=Role.OPERATE, handler=cancel, tag="observations",
+        responses={
+            **LIST_OK, **SUBMIT_PROBLEMS, **documented({404: "there is no such observation"}),
+        },
+    ),
+    Route(
+        method="PUT", path="/api/v1/devices/{endpoint}/attributes/{path:path}",
+        role=Role.OPERATE, handler=write_attributes, tag="observations",
+        responses={**SUBMIT_OK, **SUBMIT_PROBLEMS}, body=described(_ATTRIBUTES),
+    ),
+)  # fmt: skip
