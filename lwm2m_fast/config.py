@@ -173,6 +173,61 @@ class RegistrationConfig(_Section):
     )
 
 
+class QueueConfig(_Section):
+    """Operations kept for devices until they can be reached."""
+
+    awake_time_ms: int = _field(
+        0,
+        "How long a device listens after it was heard, unless its settings or its `at` attribute "
+        "say otherwise. 0: always.",
+        ge=0,
+        le=86_400_000,
+    )
+    max_operations_per_device: int = _field(
+        1000,
+        "Operations that may wait for one device; more are refused with 429.",
+        ge=1,
+        le=100_000,
+    )
+    max_operations: int = _field(
+        10_000_000,
+        "Operations that may wait in all (some 200 bytes of memory for a device that has any).",
+        ge=1,
+        le=1_000_000_000,
+    )
+    request_timeout_s: float = _field(
+        120.0,
+        "An operation that is not answered in this time waits for the device's next contact.",
+        ge=1.0,
+        le=3600.0,
+    )
+    max_request_timeout_s: float = _field(
+        600.0, "Longest timeout that an operation may ask for.", ge=1.0, le=3600.0
+    )
+    stale_after_s: float = _field(
+        172_800.0,
+        "An operation that has been executing for so long fails as stale.",
+        ge=1.0,
+        le=31_536_000.0,
+    )
+    history_per_device: int = _field(
+        100, "Ended operations kept per device; the oldest go first.", ge=1, le=10_000
+    )
+    post_registration_pending: int = _field(
+        10,
+        "Operations already pending that a device gets before its post-registration list; the "
+        "rest come after it.",
+        ge=0,
+        le=1000,
+    )
+    max_batches: int = _field(
+        100, "Batches remembered; the oldest one that has ended makes room.", ge=1, le=10_000
+    )
+    max_waiters: int = _field(
+        10_000, "Callers that wait for the end of an operation at once.", ge=1, le=1_000_000
+    )
+
+
 class StoreConfig(_Section):
     """Where registrations and fleet configuration are kept."""
 
@@ -199,6 +254,64 @@ class StoreConfig(_Section):
         ge=1 << 20,
         le=1 << 34,
     )
+
+
+class ReportingConfig(_Section):
+    """What devices report by themselves (LwM2M, section 6.4), and the last values kept of it."""
+
+    reestablish: bool = _field(
+        True,
+        "Keep what a device was asked to report when it registers anew without leaving, and ask "
+        "for it again. Off: it ends with the registration, as in the standard.",
+    )
+    max_observations_per_device: int = _field(
+        64, "Observations of one device; more are refused with 429.", ge=1, le=4096
+    )
+    max_observations: int = _field(
+        1_000_000,
+        "Observations of all devices together (about 200 bytes of memory each).",
+        ge=1,
+        le=16777216,
+    )
+    values_flush_s: float = _field(
+        1.0,
+        "Last values are written to the store within this time. A killed process loses those of "
+        "the last interval, and nothing else; a stopped one loses none.",
+        ge=0.05,
+        le=60.0,
+    )
+    max_values_per_device: int = _field(
+        1000,
+        "Last values kept of one device; beyond, those that are oldest by their time go.",
+        ge=1,
+        le=65536,
+    )
+    max_value_bytes: int = _field(
+        65536, "A longer text or opaque value is not kept, and counted.", ge=64, le=1 << 19
+    )
+    max_valued_devices: int = _field(
+        4_000_000,
+        "Devices whose last values are kept, registered or not; of further ones nothing is kept "
+        "until some are forgotten.",
+        ge=1,
+        le=1 << 26,
+    )
+    max_unflushed_reports: int = _field(
+        65536,
+        "Reports waiting in memory to be written. At half of it they are written at once; at all "
+        "of it, as the store does not follow, the oldest go, and are counted.",
+        ge=64,
+        le=1 << 24,
+    )
+
+
+class FilesConfig(_Section):
+    """Uploaded files, for operations that write one to a device; below the data directory."""
+
+    max_file_bytes: int = _field(256 << 20, "Longest file taken.", ge=1, le=(1 << 32) - 1)
+    max_files: int = _field(256, "Files kept at once.", ge=1, le=65536)
+    max_total_bytes: int = _field(4 << 30, "All files together; more is refused.", ge=1, le=1 << 44)
+    max_uploads: int = _field(8, "Files being uploaded at the same time.", ge=1, le=1024)
 
 
 class HttpConfig(_Section):
@@ -271,7 +384,10 @@ class Config(BaseSettings):
 
     coap: CoapConfig = CoapConfig()
     registration: RegistrationConfig = RegistrationConfig()
+    queue: QueueConfig = QueueConfig()
     store: StoreConfig = StoreConfig()
+    reporting: ReportingConfig = ReportingConfig()
+    files: FilesConfig = FilesConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
     shard: int = _field(

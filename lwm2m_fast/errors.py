@@ -50,12 +50,12 @@ class UnknownOperation(RequestError):
 
 
 class QueueFull(RequestError):
-    """The device, or the server, already has its limit of waiting requests."""
+    """The device, or the server, already has its limit of what it may have at once."""
 
     http_status = 429
 
-    def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"{what} already has {limit} requests waiting")
+    def __init__(self, what: str, limit: int, things: str = "requests waiting") -> None:
+        super().__init__(f"{what} already has {limit} {things}")
         self.what, self.limit = what, limit
 
 

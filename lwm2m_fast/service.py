@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.errors import DeviceError, DeviceTimeout, RequestError, UnknownDevice
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Answer
 from lwm2m_fast.sink.stream import StreamSink, Subscription
 from lwm2m_fast.store.base import Store
 from lwm2m_fast.turn import Answers, Turns
+from lwm2m_fast.wire.numbers import Code
 
 PROVISIONED = "provisioned"
 """Namespace of the fleet store: a key is an endpoint name that may register."""
@@ -22,6 +24,10 @@ MAX_ID = 65534  # 65535 is reserved (LwM2M TS 1.2 Core, section 6.3)
 # How a request can end without an answer, and what its caller is told.
 FAILURES: dict[str, tuple[type[DeviceError], str]] = {
     "timeout": (DeviceTimeout, "{endpoint!r} did not answer a Read of {path}"),
+    "no_response": (
+        DeviceTimeout,
+        "{endpoint!r} acknowledged a Read of {path}, and then did not answer it",
+    ),
     "reset": (DeviceError, "{endpoint!r} rejected the Read of {path} (reset)"),
     "cancelled": (
         DeviceError,
@@ -87,7 +93,9 @@ class RunningServer:
 
     async def read(self, endpoint: str, path: str, accept: int | None, timeout_s: float) -> Answer:
         turns = self._running()
-        call = self._engine.read(endpoint, parse_path(path), accept, timeout_s, turns.now())
+        segments = tuple(b"%d" % number for number in parse_path(path))
+        request = CoapRequest(Code.GET, segments, accept=accept)
+        call = self._engine.start(endpoint, request, timeout_s, turns.now())
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._calls[call] = answer
         self._asked[call] = (endpoint, path)
@@ -105,7 +113,7 @@ class RunningServer:
 
     def resolve(self, answers: Answers) -> None:
         """Hand the answers of devices to those who wait for them."""
-        for call, outcome, code, content_format, payload, etag in answers:
+        for call, outcome, code, content_format, payload, etag, _, _ in answers:
             waiting = self._calls.pop(call, None)
             if waiting is None or waiting.done():
                 continue

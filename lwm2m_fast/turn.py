@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from lwm2m_fast.committer import Committer
+from lwm2m_fast.core.ask import AnsweredTuple
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
@@ -38,7 +39,7 @@ FAULT_LOG_S = 10.0
 # A change that changes nothing: deleting a row that never was (see store/base.py).
 PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
 
-Answers = Sequence[tuple[int, str, int, int | None, bytes, bytes | None]]
+Answers = Sequence[AnsweredTuple]
 
 
 class Turns:
@@ -56,7 +57,7 @@ class Turns:
         resolve: Callable[[Answers], None],
         batches_per_wakeup: int,
     ) -> None:
-        self._engine, self._udp, self._store, self._sinks = engine, udp, store, sinks
+        self._engine, self._udp, self._sinks = engine, udp, sinks
         self._resolve = resolve
         self._batches = batches_per_wakeup
         self._inbox = Inbox()
@@ -67,6 +68,7 @@ class Turns:
         self._timer_at = float("inf")
         self._wall_clock: asyncio.TimerHandle | None = None
         self._next_probe: asyncio.TimerHandle | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_running = self._is_reading = self._is_blocked = False
         self.store_problem: str | None = None
@@ -80,10 +82,14 @@ class Turns:
         self._choose_reading()
         self._arm_timer()
 
-    async def stop(self) -> None:
-        """Stop receiving; keep and answer what was received."""
+    def pause(self) -> None:
+        """Receive no more; what was received goes on. start() and stop() come after it."""
         self._is_running = False
         self._choose_reading()
+
+    async def stop(self) -> None:
+        """Stop receiving; keep and answer what was received."""
+        self.pause()
         for handle in (self._timer, self._wall_clock, self._next_probe):
             if handle is not None:
                 handle.cancel()
@@ -205,10 +211,10 @@ class Turns:
             self._next_probe = self._loop.call_later(PROBE_S, self._probe)
 
     def _probe(self) -> None:
-        asked = self._loop.run_in_executor(None, self._store.apply, PROBE)
-        asked.add_done_callback(self._probed)
+        self._probing = self._loop.create_task(self.keep(PROBE))
+        self._probing.add_done_callback(self._probed)
 
-    def _probed(self, asked: asyncio.Future[None]) -> None:
+    def _probed(self, asked: asyncio.Task[None]) -> None:
         if asked.cancelled():
             return
         if (error := asked.exception()) is not None:
@@ -220,6 +226,14 @@ class Turns:
         self._engine.store_works = True
         self._choose_reading()
         self._arm_timer()
+
+    async def keep(self, changes: bytes) -> None:
+        """Bring changes to the store that no turn decided; StoreError when they are not kept.
+
+        In the order of the calls, but not with or behind turns: nothing that devices are answered
+        for may depend on them. Some 128 KiB at a time, for a turn may have to wait for them.
+        """
+        await self._committer.keep(changes)
 
     async def kept(self) -> None:
         """Wait until the store has everything decided so far; StoreError when it has refused."""

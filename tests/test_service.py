@@ -210,10 +210,12 @@ def test_too_many_reads_of_one_device_are_refused():
     play(act, max_waiting_per_device=2)
 
 
-@pytest.mark.parametrize("outcome", ["timeout", "reset", "cancelled", "malformed", "too_large"])
+@pytest.mark.parametrize(
+    "outcome", ["timeout", "no_response", "reset", "cancelled", "malformed", "too_large"]
+)
 def test_every_way_to_end_has_its_error(outcome):
     assert outcome in FAILURES
-    assert len(FAILURES) == 5
+    assert len(FAILURES) == 6
 
 
 # Removing

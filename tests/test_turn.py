@@ -22,11 +22,14 @@ from scripted import (
 
 from lwm2m_fast import turn as turn_module
 from lwm2m_fast.config import StoreConfig
+from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.service import RunningServer
 from lwm2m_fast.sink.stream import StreamSink
 from lwm2m_fast.store import open_store
 from tests.turn_kit import DEVICE, Scene, play
+
+DEVICE_OBJECT = CoapRequest(1, (b"3", b"0"))
 
 
 @pytest.fixture(autouse=True)
@@ -243,12 +246,12 @@ def test_after_the_end_nobody_probes_the_store() -> None:
 def test_answers_of_devices_reach_those_who_asked() -> None:
     async def act(scene: Scene) -> None:
         await scene.register()
-        call = scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        call = scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         (asked,) = await scene.hear()
         scene.udp.arrive((DEVICE, write(2, code_byte("2.05"), asked.mid, asked.token, (), b"x")))
         await scene.until(lambda: scene.answers)
-        assert scene.answers == [(call, "answered", 69, None, b"x", None)]
+        assert scene.answers == [(call, "answered", 69, None, b"x", None, None, 0)]
 
     play(act)
 
@@ -258,7 +261,7 @@ def test_a_request_that_waited_for_a_register_leaves_right_behind_its_answer() -
         scene.store.may.clear()
         scene.udp.arrive((DEVICE, register()))
         await scene.until(lambda: scene.engine.device_count())
-        scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         await scene.rest()
         assert scene.udp.sent == []
@@ -274,7 +277,7 @@ def test_a_read_of_a_refused_register_is_cancelled_at_once() -> None:
         scene.store.error = StoreError("no space")
         scene.udp.arrive((DEVICE, register()))
         await scene.until(lambda: scene.engine.device_count())
-        call = scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        call = scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         scene.store.may.set()
         await scene.until(lambda: scene.answers)
@@ -286,7 +289,7 @@ def test_a_read_of_a_refused_register_is_cancelled_at_once() -> None:
 def test_a_request_is_sent_again_by_the_loops_clock() -> None:
     async def act(scene: Scene) -> None:
         await scene.register()
-        scene.engine.read("dev-1", [3, 0], None, 60.0, scene.turns.now())
+        scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
         scene.turns.act()
         first, second = await scene.hear(2)
         assert first.data == second.data
@@ -372,5 +375,53 @@ def test_a_batch_that_cannot_be_worked_off_does_not_stop_the_next() -> None:
         scene.udp.arrive((DEVICE, register()))
         await scene.until(lambda: scene.turns.counters()["internal_faults"])
         assert (await scene.register()).code == "2.01"
+
+    play(act)
+
+
+def test_changes_that_are_no_turn_are_kept_between_turns() -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.may.clear()
+        scene.store.entered.clear()
+        scene.udp.arrive((DEVICE, register("dev-0", mid=0)))
+        await scene.until(scene.store.entered.is_set)
+        kept = [asyncio.ensure_future(scene.turns.keep(b"%d" % n)) for n in range(2)]
+        await scene.rest()
+        scene.udp.arrive((DEVICE, register("dev-1", mid=1)))
+        await scene.until(lambda: scene.turns.counters()["commits_waiting"] == 2)
+        assert not any(future.done() for future in kept)
+        scene.store.may.set()
+        await asyncio.gather(*kept)
+        await scene.hear(2)
+        _, second, third, last = scene.store.applied
+        assert b"dev-1" in second, "a turn waits for no more than one of them"
+        assert (third, last) == (b"0", b"1")
+
+    play(act)
+
+
+def test_changes_that_are_no_turn_fail_alone() -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.error = StoreError("no space")
+        with pytest.raises(StoreError, match="no space"):
+            await scene.turns.keep(b"values")
+        assert scene.turns.store_problem is None, "the next turn finds out for itself"
+        scene.store.error = None
+        assert (await scene.register()).code == "2.01"
+        await scene.turns.keep(b"values")
+        assert scene.store.applied[-1] == b"values"
+
+    play(act)
+
+
+def test_a_stop_keeps_what_was_handed_over_and_takes_nothing_new() -> None:
+    async def act(scene: Scene) -> None:
+        kept = asyncio.ensure_future(scene.turns.keep(b"values"))
+        await asyncio.sleep(0)
+        await scene.turns.stop()
+        await kept
+        assert scene.store.applied == [b"values"]
+        with pytest.raises(StoreError, match="stopping"):
+            await scene.turns.keep(b"more")
 
     play(act)

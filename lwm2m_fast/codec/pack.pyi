@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import overload
 
 from lwm2m_fast.codec.kinds import Value
@@ -30,6 +30,12 @@ class Pack:
 
     def outside(self, paths: Iterable[Path | str]) -> Node | None:
         """The first Node that is at or below none of `paths`, None when all of them are."""
+
+    def unregistered(self, instances: Container[int]) -> Node | None:
+        """The first Node at or below an object instance that is not in `instances`, or None.
+
+        `instances` holds object id << 16 | instance id; paths shorter than that are passed over.
+        """
 
 def pack_nodes(payload: bytes, content_format: int, nodes: Sequence[Node]) -> Pack:
     """A Pack of Nodes that a Python decoder has made; FormatError past MAX_RECORDS."""

@@ -247,6 +247,22 @@ cdef class Pack:
                 return self.node_at(i)
         return None
 
+    def unregistered(self, instances):
+        """The first Node at or below an object instance that is not in `instances`, or None.
+
+        `instances` holds object id << 16 | instance id; paths shorter than that are passed over.
+        """
+        cdef uint64_t instance, known = ~<uint64_t>0
+        cdef size_t i
+        for i in range(self.count):
+            instance = self.records[i].ids >> 32
+            if instance == known or self.records[i].depth < 2:
+                continue
+            if instance not in instances:
+                return self.node_at(i)
+            known = instance
+        return None
+
     def __repr__(self):
         return f"<Pack of {self.count} records, format {self.content_format}>"
 

@@ -48,6 +48,10 @@ class Answered(NamedTuple):
     """The observation that this answer began, 0 for none."""
 
 
+AnsweredTuple = tuple[int, str, int, int | None, bytes, bytes | None, str | None, int]
+"""An Answered as the compiled core makes it; Answered._make() gives it names."""
+
+
 class Report(NamedTuple):
     """Values that a device sent by itself (Output.reports)."""
 
@@ -64,6 +68,10 @@ class Report(NamedTuple):
     """Unix time of its arrival in seconds."""
     sequence: int
     """The Observe number (24 bits), -1 without one."""
+
+
+ReportTuple = tuple[int, int, int, int, bytes, float, int]
+"""A Report as the compiled core makes it; Report._make() gives it names."""
 
 
 class Contact(NamedTuple):

@@ -1,4 +1,4 @@
-# Changes of the device table, written down for the store and for undoing. Decides nothing.
+# Changes of both tables, written down for the store and for undoing. Decides nothing.
 #
 # A change in the blob (see store/base.py), all integers big-endian:
 #
@@ -8,7 +8,11 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp
 
 from lwm2m_fast.core.devices cimport Device
-from lwm2m_fast.core.records cimport ID_RANDOM, NONE, record_endpoint, record_store, record_stored_size
+from lwm2m_fast.core.observe cimport (RELATION_AGAIN, RELATION_NEW, Observation, relation_key,
+                                      relation_store, relation_stored_size)
+from lwm2m_fast.core.records cimport (ID_RANDOM, MAX_ENDPOINT, NONE, record_endpoint, record_store,
+                                      record_stored_size)
+from lwm2m_fast.core.state cimport COUNT_OBSERVATIONS_ENDED
 from lwm2m_fast.cursor cimport Writer, write_bytes, write_u8, write_u16, write_uint, writer_init
 
 cdef enum:
@@ -18,9 +22,11 @@ cdef enum:
 
 
 cdef class Changes:
-    def __cinit__(self, State state, Requests requests):
+    def __cinit__(self, State state, Requests requests, reporting):
         self.state = state
         self.requests = requests
+        self.reestablishes = reporting.reestablish
+        self.unsaved = []
 
     def __dealloc__(self):
         free(self.blob)
@@ -68,18 +74,22 @@ cdef class Changes:
     cdef inline Step *step(self, size_t position) noexcept:
         return &self.steps[(self.steps_first + position) % self.steps_size]
 
-    cdef inline void note_step(self, uint32_t slot, Record *before, Record *after) noexcept:
+    cdef inline Step *note_step(self, StepKind kind, uint32_t slot, void *before,
+                                void *after) noexcept:
         cdef Step *step
         self.steps_count += 1
         step = self.step(self.steps_count - 1)
         step.turn = self.state.turn
+        step.kind = kind
         step.slot = slot
         step.before = before
         step.after = after
         step.peer = NONE
-        if before != NULL or after != NULL:
+        step.state = step.is_final = step.was_watched = False
+        if kind == STEP_RECORD:
             self.state.devices.at(slot).is_changing = True
             self.state.devices.at(slot).changed_turn = self.state.turn
+        return step
 
     cdef int put_record(self, Writer *w, Record *record) except -1:
         self.open_change(w, OP_PUT, TABLE_REGISTRATION, record_endpoint(record),
@@ -92,49 +102,146 @@ cdef class Changes:
         self.reserve_step()
         self.put_record(&w, record)
         self.state.devices.put(record, self.state.now)
+        self.state.devices.at(record.slot).is_watched = False
         self.close_change(&w)
-        self.note_step(record.slot, NULL, record)
+        self.note_step(STEP_RECORD, record.slot, NULL, record)
 
     cdef void replace(self, uint32_t slot, Record *record) except *:
         cdef Writer w
         cdef Record *before = self.state.devices.at(slot).record
+        self.end_requests(slot, record)
+        if self.is_replaced(slot, record) and not self.reestablishes:
+            self.drop_observations(slot)
         self.reserve_step()
         self.put_record(&w, record)
-        self.end_requests(slot, record)
         self.state.devices.swap(slot, record, self.state.now)
         self.close_change(&w)
-        self.note_step(slot, before, record)
+        self.note_step(STEP_RECORD, slot, before, record)
 
     cdef void remove(self, uint32_t slot) except *:
         cdef Writer w
         cdef Record *before = self.state.devices.at(slot).record
+        self.requests.cancel_all(slot)
+        self.drop_observations(slot)
         self.reserve_step()
         self.open_change(&w, OP_DELETE, TABLE_REGISTRATION, record_endpoint(before),
                          before.endpoint_size, 0)
-        self.requests.cancel_all(slot)
         self.state.devices.take(slot, self.state.now)
         self.close_change(&w)
-        self.note_step(slot, before, NULL)
+        self.note_step(STEP_RECORD, slot, before, NULL).was_watched = (
+            self.state.devices.at(slot).is_watched)
+
+    cdef bint is_replaced(self, uint32_t slot, const Record *after) noexcept:
+        """Whether this is another registration of the same device."""
+        return memcmp(self.state.devices.at(slot).record.random, after.random, ID_RANDOM) != 0
 
     cdef void end_requests(self, uint32_t slot, const Record *after) except *:
         """Requests end with the registration they were for, and when its address is another."""
         cdef const Record *before = self.state.devices.at(slot).record
-        if (memcmp(before.random, after.random, ID_RANDOM)
+        if (self.is_replaced(slot, after)
                 or memcmp(&before.address, &after.address, sizeof(after.address))):
             self.requests.cancel_all(slot)
 
     cdef void note_contact(self, uint32_t slot) except *:
         cdef Writer w
         cdef uint8_t key[4]
+        cdef Device *device = self.state.devices.at(slot)
         cdef int i
         self.reserve_step()
         for i in range(4):
             key[i] = <uint8_t>(slot >> 8 * (3 - i))
-        self.open_change(&w, OP_PUT, TABLE_CONTACT, key, 4, 8)
-        write_uint(&w, <unsigned long long>(self.state.devices.at(slot).seen_at
-                                            + self.state.wall_offset), 8)
+        self.open_change(&w, OP_PUT, TABLE_CONTACT, key, 4, 16 if device.heard else 8)
+        write_uint(&w, <unsigned long long>(device.seen_at + self.state.wall_offset), 8)
+        if device.heard:
+            write_uint(&w, <unsigned long long>(self.state.devices.heard_at(device)
+                                                + self.state.wall_offset), 8)
         self.close_change(&w)
-        self.note_step(slot, NULL, NULL)
+        self.note_step(STEP_CONTACT, slot, NULL, NULL)
+
+    # Observations
+
+    cdef int put_relation(self, Writer *w, uint32_t index, const Relation *relation,
+                          int state) except -1:
+        cdef uint8_t key[MAX_ENDPOINT + 4]
+        cdef size_t size = relation_key(
+            index, self.state.devices.at(relation.slot).record, key)
+        self.open_change(w, OP_PUT, TABLE_OBSERVATION, key, size, relation_stored_size(relation))
+        relation_store(relation, state, w)
+        return 0
+
+    cdef int set_relation(self, uint32_t index, Relation *after, bint is_final) except -1:
+        cdef Writer w
+        cdef uint8_t key[MAX_ENDPOINT + 4]
+        cdef Observation *observation = self.state.observations.at(index)
+        cdef Relation *before = observation.relation
+        cdef uint8_t state = observation.state
+        cdef Step *step
+        self.reserve_step()
+        if after == NULL:
+            self.open_change(
+                &w, OP_DELETE, TABLE_OBSERVATION, key,
+                relation_key(index, self.state.devices.at(before.slot).record, key), 0)
+            self.state.observations.take(index)
+        elif before == NULL:
+            self.put_relation(&w, index, after, RELATION_NEW)
+            self.state.observations.put(index, after)
+        else:
+            self.put_relation(&w, index, after, RELATION_AGAIN)
+            self.state.observations.swap(index, after)
+            observation.state = RELATION_AGAIN
+            is_final, observation.is_over = observation.is_over, False
+        self.close_change(&w)
+        step = self.note_step(STEP_RELATION, index, before, after)
+        step.state = state
+        step.is_final = is_final
+        observation.changed_turn = self.state.turn
+        return 0
+
+    cdef int write_relation(self, uint32_t index) except -1:
+        cdef Writer w
+        cdef Observation *observation = self.state.observations.at(index)
+        if not self.state.store_works:
+            self.mark_unsaved(index)
+            return 0
+        self.reserve_step()
+        self.put_relation(&w, index, observation.relation, observation.state)
+        self.close_change(&w)
+        self.note_step(STEP_ROW, index, NULL, NULL)
+        return 0
+
+    cdef int drop_observations(self, uint32_t slot) except -1:
+        while self.state.devices.at(slot).observations != NONE:
+            self.state.counts[COUNT_OBSERVATIONS_ENDED] += 1
+            self.set_relation(self.state.devices.at(slot).observations, NULL, False)
+        return 0
+
+    cdef void mark_unsaved(self, uint32_t index) except *:
+        cdef Observation *observation = self.state.observations.at(index)
+        if not observation.is_unsaved:
+            observation.is_unsaved = True
+            self.unsaved.append(index)
+
+    cdef int write_unsaved(self, int limit) except -1:
+        cdef Observation *observation
+        cdef uint32_t index
+        while self.unsaved and limit > 0:
+            limit -= 1
+            index = self.unsaved.pop()
+            observation = self.state.observations.at(index)
+            if not observation.is_unsaved:      # forgotten meanwhile, and perhaps another one
+                continue
+            observation.is_unsaved = False
+            if observation.relation != NULL and observation.is_over:
+                self.set_relation(index, NULL, True)
+            elif observation.relation != NULL:
+                self.write_relation(index)
+        return 0
+
+    cdef int delete_row(self, int table, bytes key) except -1:
+        cdef Writer w
+        self.open_change(&w, OP_DELETE, table, <const uint8_t *><const char *>key, len(key), 0)
+        self.close_change(&w)
+        return 0
 
     cdef void note_peer(self, uint32_t peer) noexcept:
         self.step(self.steps_count - 1).peer = peer
@@ -145,48 +252,78 @@ cdef class Changes:
         return blob
 
     cdef void committed(self, uint32_t turn) except *:
-        cdef Step *step
+        cdef Step step
         cdef Device *device
-        cdef uint32_t slot, step_turn
         while self.steps_count:
-            step = self.step(0)
+            step = self.step(0)[0]
             if <int>(step.turn - turn) > 0:
                 return
-            slot = step.slot
-            step_turn = step.turn
-            self.state.devices.free_record(step.before)
             self.steps_first = (self.steps_first + 1) % self.steps_size
             self.steps_count -= 1
-            device = self.state.devices.at(slot)
-            if device.changed_turn == step_turn:
+            if step.kind == STEP_RELATION:
+                free(step.before)
+            if step.kind == STEP_RELATION or step.kind == STEP_ROW:
+                continue
+            self.state.devices.free_record(<Record *>step.before)
+            device = self.state.devices.at(step.slot)
+            if device.changed_turn == step.turn:
                 device.is_changing = False
             if device.record != NULL and device.requests != NONE:
                 self.requests.send_next(device)     # they waited for this
 
     cdef void roll_back(self, uint32_t turn) except *:
         cdef Step step
+        self.is_undoing = True
         while self.steps_count:
             step = self.step(self.steps_count - 1)[0]
             if <int>(step.turn - turn) < 0:
-                return
+                break
             self.steps_count -= 1
             self.undo(&step, turn)
+        self.is_undoing = False
 
     cdef void undo(self, Step *step, uint32_t turn) except *:
         cdef State state = self.state
-        cdef Device *device = state.devices.at(step.slot)
         if step.peer != NONE:
             state.peers.forget_held(state.peers.at(step.peer), turn)
-        if step.before == NULL and step.after == NULL:
-            if device.record != NULL:
-                state.devices.note_touched(device, step.slot)
-        elif step.before == NULL:
+        if step.kind == STEP_RECORD:
+            self.undo_record(step)
+        elif step.kind == STEP_RELATION:
+            self.undo_relation(step)
+        elif step.kind == STEP_ROW:
+            self.mark_unsaved(step.slot)
+        elif state.devices.at(step.slot).record != NULL:
+            state.devices.note_touched(state.devices.at(step.slot), step.slot)
+
+    cdef void undo_record(self, const Step *step) except *:
+        cdef State state = self.state
+        cdef Device *device = state.devices.at(step.slot)
+        if step.before == NULL:
             self.requests.cancel_all(step.slot)
             state.devices.take(step.slot, state.now)
         elif step.after == NULL:
-            state.devices.put(step.before, state.now)
+            state.devices.put(<Record *>step.before, state.now)
+            device.is_watched = step.was_watched
         else:
-            self.end_requests(step.slot, step.before)
-            state.devices.swap(step.slot, step.before, state.now)
+            self.end_requests(step.slot, <Record *>step.before)
+            state.devices.swap(step.slot, <Record *>step.before, state.now)
         device.is_changing = False
-        state.devices.free_record(step.after)
+        state.devices.free_record(<Record *>step.after)
+
+    cdef void undo_relation(self, const Step *step) except *:
+        cdef Observation *observation = self.state.observations.at(step.slot)
+        if step.before == NULL:
+            self.state.observations.take(step.slot)
+        elif step.after == NULL:
+            self.state.observations.put(step.slot, <Relation *>step.before)
+            observation.state = step.state
+            # The device has ended it, or was not heard in time: it stays so, and is written later.
+            observation.is_over = step.is_final or step.state == RELATION_NEW
+            if observation.is_over:
+                self.mark_unsaved(step.slot)
+        else:
+            self.state.observations.swap(step.slot, <Relation *>step.before)
+            observation.state = step.state
+            observation.is_over = step.is_final
+        observation.request = 0
+        free(step.after)

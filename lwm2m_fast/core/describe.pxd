@@ -7,4 +7,3 @@ from lwm2m_fast.core.records cimport Record
 
 cdef dict describe(const Record *record, const Device *device, int64_t wall_offset, uint32_t shard)
 cdef str id_text(const Record *record, uint32_t shard)
-cdef list root_segments(const Record *record)     # of the path under which the objects are

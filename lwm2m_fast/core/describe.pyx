@@ -43,14 +43,6 @@ cdef dict objects_of(LinkWalk *walk):
     return objects
 
 
-cdef list root_segments(const Record *record):
-    cdef LinkWalk walk
-    if links_begin(&walk, links_packed(record.links), record.links.packed_size) < 0:
-        raise AssertionError("a link set of our own making cannot be walked")
-    root = (<const char *>walk.root)[:walk.root_size]
-    return [segment for segment in root.split(b"/") if segment]
-
-
 cdef dict describe(const Record *record, const Device *device, int64_t wall_offset, uint32_t shard):
     cdef LinkWalk walk
     cdef Links *links = record.links

@@ -15,6 +15,7 @@ from lwm2m_fast.core.timers cimport TimerWheel
 
 cdef enum:
     FOREVER = 0x7FFFFFFFFFFFFFFF
+    HEARD_MS = 10                 # reaches 497 days after an Update
 
 # Times are milliseconds of the monotonic clock.
 cdef struct Device:
@@ -30,7 +31,10 @@ cdef struct Device:
     uint8_t is_changing           # its newest change is on the way to the store ...
     uint32_t changed_turn         # ... with this turn
     uint8_t has_moved             # its address is not (for sure) where its id was sent
-    uint8_t padding[11]           # one slot, one cache line
+    uint8_t is_watched            # whoever waits for it wants to know when it is heard
+    uint32_t observations         # head of the list of what it reports (core/observe), or NONE
+    uint32_t heard                # after `seen_at`, in HEARD_MS: anything else that it sent
+    # One slot, one cache line.
 
 
 cdef class Devices:
@@ -63,6 +67,9 @@ cdef class Devices:
 
     # The device was heard: its lifetime starts again.
     cdef void touch(self, Device *device, uint32_t slot, int64_t now) noexcept nogil
+    # The device was heard; its lifetime goes on as before.
+    cdef void hear(self, Device *device, uint32_t slot, int64_t now) noexcept nogil
+    cdef int64_t heard_at(self, const Device *device) noexcept nogil
     # The next slot touched since its contact was last stored, or NONE.
     cdef uint32_t next_touched(self) noexcept nogil
     cdef void note_touched(self, Device *device, uint32_t slot) noexcept nogil

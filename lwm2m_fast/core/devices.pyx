@@ -111,7 +111,8 @@ cdef class Devices:
             self.take_slot(record.slot)
         device = self.at(record.slot)
         device.record = record
-        device.requests = NONE
+        device.requests = device.observations = NONE
+        device.heard = 0
         device.has_moved = self.loading
         memcpy(device.random, record.random, ID_RANDOM)
         device.peer = peer
@@ -157,6 +158,7 @@ cdef class Devices:
         device.record = record
         memcpy(device.random, record.random, ID_RANDOM)
         device.seen_at = now
+        device.heard = 0
         self.set_lifetime(device, slot, now)
 
     cdef void free_record(self, Record *record) noexcept:
@@ -167,9 +169,18 @@ cdef class Devices:
 
     cdef void touch(self, Device *device, uint32_t slot, int64_t now) noexcept nogil:
         device.seen_at = now
+        device.heard = 0
         if device.record.lifetime_s:
             device.expires_at = now + <int64_t>device.record.lifetime_s * 1000 + self.grace_ms
         self.note_touched(device, slot)
+
+    cdef void hear(self, Device *device, uint32_t slot, int64_t now) noexcept nogil:
+        device.heard = <uint32_t>min(max((now - device.seen_at) // HEARD_MS, 0),
+                                     <int64_t>0xFFFFFFFF)
+        self.note_touched(device, slot)
+
+    cdef int64_t heard_at(self, const Device *device) noexcept nogil:
+        return device.seen_at + <int64_t>device.heard * HEARD_MS
 
     cdef void note_touched(self, Device *device, uint32_t slot) noexcept nogil:
         if device.touched:

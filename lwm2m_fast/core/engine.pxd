@@ -7,6 +7,7 @@ from lwm2m_fast.core.changes cimport Changes
 from lwm2m_fast.core.exchange cimport Exchange, Reply, Request
 from lwm2m_fast.core.loader cimport Loader
 from lwm2m_fast.core.registration cimport Registration
+from lwm2m_fast.core.reporting cimport Reporting
 from lwm2m_fast.core.requests cimport Requests
 from lwm2m_fast.core.resource cimport Resource
 from lwm2m_fast.core.state cimport State
@@ -20,6 +21,8 @@ cdef class Output:
     cdef readonly Outbox held
     cdef readonly list events
     cdef readonly list answers
+    cdef readonly list reports
+    cdef readonly list contacts
 
 
 cdef class Engine:
@@ -29,6 +32,7 @@ cdef class Engine:
     cdef Requests requests
     cdef Blocks blocks
     cdef Registration registration
+    cdef Reporting reporting
     cdef Loader loader
     cdef list resources
     cdef unsigned long long rejects[12]
@@ -47,3 +51,4 @@ cdef class Engine:
     cdef void serve(self, Resource resource, Request *request, Reply *reply) except *
     cdef uint32_t find(self, str endpoint) except? 0xFFFFFFFE
     cdef dict describe_slot(self, uint32_t slot)
+    cdef int check_store(self) except -1

@@ -1,7 +1,7 @@
 # The whole of core/ as one object: datagrams and the time in; datagrams, changes, events out.
 #
 # No socket, clock, loop or file. Three things move it: receive(), handle_timer(), and what our own
-# side asks for (read, deregister). After each, the caller does, in this order, which is law:
+# side asks for (start, observe, deregister). After each, the caller does, in this order, which is law:
 #
 #   send `outbox`; take_output(); if it has a turn: bring its changes to the store, and then either
 #   committed(turn), send its held datagrams, tell its events; or failed(turn), send what that gives.
@@ -9,9 +9,10 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from lwm2m_fast.core.describe cimport describe, root_segments
+from lwm2m_fast.core.describe cimport describe
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.exchange cimport Reply, reply_init
+from lwm2m_fast.core.observe cimport Relation
 from lwm2m_fast.core.records cimport NONE, Record, record_endpoint
 from lwm2m_fast.core.resource cimport Resource
 from lwm2m_fast.core.state cimport (COUNT_BAD_OPTIONS, COUNT_NOT_ALLOWED, COUNT_NOT_FOUND,
@@ -19,13 +20,14 @@ from lwm2m_fast.core.state cimport (COUNT_BAD_OPTIONS, COUNT_NOT_ALLOWED, COUNT_
 from lwm2m_fast.datagram cimport Inbox
 from lwm2m_fast.wire.coap cimport (ACK, CON, HAS_BLOCK1, NON, REJECT_SHORT, REJECT_VERSION, RST,
                                    is_request, parse_message, path_is)
-from lwm2m_fast.wire.numbers cimport (BAD_OPTION, GET, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
+from lwm2m_fast.wire.numbers cimport (BAD_OPTION, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
                                       NOT_FOUND, OPTION_PROXY_SCHEME, OPTION_PROXY_URI,
                                       PROXYING_NOT_SUPPORTED, SERVICE_UNAVAILABLE)
 
 from lwm2m_fast.core.resource import WellKnown
+from lwm2m_fast.core.send import Send
 from lwm2m_fast.core.state import COUNTER_NAMES
-from lwm2m_fast.errors import StoreError, UnknownDevice
+from lwm2m_fast.errors import RequestError, StoreError, UnknownDevice
 from lwm2m_fast.wire.coap import REASONS
 
 cdef enum:
@@ -71,18 +73,21 @@ cdef class Engine:
 
         `now` is monotonic, `wall` unix time, both in seconds.
         """
-        cdef State state = State(seed, random, config.coap, config.registration, config.shard)
+        cdef State state = State(seed, random, config.coap, config.registration, config.reporting,
+                                 config.shard)
         self.state = state
         self.exchange = Exchange(state, config.coap)
         self.requests = Requests(state, self.exchange, config.coap)
-        self.changes = Changes(state, self.requests)
+        self.changes = Changes(state, self.requests, config.reporting)
+        self.reporting = Reporting(state, self.exchange, self.requests, self.changes, config.coap)
+        self.requests.owner = self.reporting
         self.blocks = Blocks(state, config.coap)
         self.registration = Registration(state, self.changes, config.registration)
-        self.resources = [self.registration, WellKnown(LINKS)]
+        self.resources = [self.registration, Send(state), WellKnown(LINKS)]
         self.flush_interval = <int64_t>(config.registration.contact_flush_s * 1000)
         self.set_wall_clock(now, wall)
         self.flush_at = state.now + self.flush_interval
-        self.loader = Loader(state, 2 * self.flush_interval)
+        self.loader = Loader(state, self.changes, 2 * self.flush_interval)
         state.random(<uint8_t *>&self.exchange.next_mid, sizeof(self.exchange.next_mid))
 
     cdef inline void set_time(self, double now) noexcept:
@@ -115,6 +120,36 @@ cdef class Engine:
     @store_works.setter
     def store_works(self, bint value):
         self.state.store_works = value
+
+    @property
+    def wants_reports(self):
+        """Whether notifications and Sends are listed in Output.reports; else only counted."""
+        return self.state.wants_reports
+
+    @wants_reports.setter
+    def wants_reports(self, bint value):
+        self.state.wants_reports = value
+
+    @property
+    def hears_registers(self):
+        """Whether every full Register is in Output.contacts, watched or not."""
+        return self.state.hears_registers
+
+    @hears_registers.setter
+    def hears_registers(self, bint value):
+        self.state.hears_registers = value
+
+    @property
+    def judge_send(self):
+        """Called as (slot, content format, payload) for each Send before it is answered.
+
+        Returns 0, or the code to refuse with (0x80 to 0xBF). None: every Send is taken.
+        """
+        return self.state.judge_send
+
+    @judge_send.setter
+    def judge_send(self, value):
+        self.state.judge_send = value
 
     # Receiving
 
@@ -152,7 +187,7 @@ cdef class Engine:
             return
         if is_request(m.code):
             self.receive_request(&request)
-        else:
+        elif not self.reporting.receive(&request):
             self.requests.receive_response(&m, &slot.from_, request.peer, request.print_)
 
     cdef void reject(self, const lf_slot *slot, const Message *m, int reason) noexcept:
@@ -215,6 +250,7 @@ cdef class Engine:
         self.blocks.handle_timer(TIMER_BATCH)
         self.state.peers.handle_timer(<uint32_t>(self.state.now // 1000), TIMER_BATCH)
         if self.state.now >= self.flush_at and self.state.store_works:
+            self.changes.write_unsaved(FLUSH_BATCH)
             self.flush_contacts()
 
     cdef void flush_contacts(self) except *:
@@ -258,12 +294,15 @@ cdef class Engine:
     def take_output(self):
         """The turn's Output, or None when there is nothing for the store, and nothing to tell."""
         cdef Output output
-        if not (self.changes.blob_used or self.state.events or self.requests.answers):
+        if not (self.changes.blob_used or self.state.events or self.requests.answers
+                or self.state.reports or self.state.contacts):
             return None
         output = Output()
         output.changes = b""
         output.events, self.state.events = self.state.events, []
         output.answers, self.requests.answers = self.requests.answers, []
+        output.reports, self.state.reports = self.state.reports, []
+        output.contacts, self.state.contacts = self.state.contacts, []
         if self.changes.blob_used:
             output.turn = self.state.turn
             output.changes = self.changes.take()
@@ -275,24 +314,27 @@ cdef class Engine:
         """The store has all turns up to `turn`: their held answers may leave now."""
         self.state.committed = turn
         self.changes.committed(turn)
+        self.requests.committed(turn)
 
     def failed(self, uint32_t turn):
         """The store has refused `turn` and every later one: as if they had never come."""
+        self.requests.failed(turn)
         self.state.committed = self.state.turn - 1      # nothing is on its way any more
         self.changes.roll_back(turn)
 
     # What our own side asks for
 
-    def read(self, str endpoint, list path, accept, double timeout_s, double now):
-        """Order a GET of `path` (ids); returns the call number that its answer will carry.
+    def start(self, str endpoint, request, double timeout_s, double now):
+        """Order a CoapRequest; returns the call number that its answer will carry.
 
-        Raises UnknownDevice, QueueFull.
+        `timeout_s` is the time for the answer from when the request leaves; while a payload goes
+        in blocks, each block that the device takes starts it again. The payload's buffer is held
+        until the answer. Raises UnknownDevice, QueueFull; RequestError names what cannot be sent.
         """
         self.set_time(now)
-        cdef uint32_t slot = self.find(endpoint)
-        segments = root_segments(self.state.devices.at(slot).record) + [b"%d" % number for number in path]
-        return self.requests.start(slot, GET, segments, -1 if accept is None else accept,
-                                   <int64_t>(timeout_s * 1000))
+        if request.observe is not None:
+            raise RequestError("an Observe is ordered with observe() and ended with unobserve()")
+        return self.requests.start(self.find(endpoint), request, <int64_t>(timeout_s * 1000), NULL)
 
     def cancel(self, uint64_t call, double now):
         """Nobody waits for this call any more."""
@@ -302,11 +344,91 @@ cdef class Engine:
     def deregister(self, str endpoint, double now):
         """Remove a registration; the device finds out at its next Update (4.04)."""
         self.set_time(now)
+        self.check_store()
+        self.registration.remove(self.find(endpoint))
+
+    cdef int check_store(self) except -1:
         if not self.state.store_works:
             raise StoreError("the store cannot keep a change now")
         if self.state.turn - 1 - self.state.committed > WAITING_MOST:
             raise StoreError("the store is behind; try again in a moment")
-        self.registration.remove(self.find(endpoint))
+        return 0
+
+    # What devices report
+
+    def observe(self, str endpoint, request, bytes context, double timeout_s, double now):
+        """Order an Observe (RFC 7641; LwM2M Core, section 6.4.1); the call that answers it.
+
+        As start(), with Observe 0, and it leaves once the observation is in the store. If the
+        device agrees, Answered.observation is the observation's number. `context` (0 to 1,024
+        bytes) comes back with observation(); an observation of this device with the same context
+        is asked for anew and keeps its number. Raises UnknownDevice, QueueFull, StoreError,
+        RequestError; nothing has changed then.
+        """
+        self.set_time(now)
+        self.check_store()
+        return self.reporting.observe(self.find(endpoint), request, context,
+                                      <int64_t>(timeout_s * 1000))
+
+    def unobserve(self, uint64_t number, bint active, double timeout_s, double now):
+        """End an observation: passively (None), a notification that comes then gets a RST;
+        or actively, by a request with Observe 1 (its call), and it is forgotten once answered.
+
+        One that does not stand is forgotten at once. RequestError: there is none of this number.
+        Raises QueueFull, StoreError.
+        """
+        cdef uint32_t index
+        cdef uint64_t call
+        self.set_time(now)
+        self.check_store()
+        index = self.state.observations.find_number(number)
+        if index == NONE:
+            raise RequestError(f"there is no observation {number}")
+        call = self.reporting.unobserve(index, active, <int64_t>(timeout_s * 1000))
+        return call if call else None
+
+    def observations(self, str endpoint):
+        """What a device reports, oldest first, as dicts: number, context, state (pending, active,
+        lapsed), since (unix seconds), notified (count), last_at (unix seconds or None).
+
+        Raises UnknownDevice.
+        """
+        return self.reporting.describe(self.find(endpoint))
+
+    def observation(self, uint64_t number):
+        """(endpoint, context), or None."""
+        cdef uint32_t index = self.state.observations.find_number(number)
+        cdef const Relation *relation
+        if index == NONE:
+            return None
+        relation = self.state.observations.at(index).relation
+        return (self.endpoint_of(relation.slot),
+                (<const char *>relation.data)[:relation.context_size])
+
+    def watch(self, str endpoint, bint on):
+        """Whether Output.contacts tells each time that this device is heard.
+
+        Lasts as long as the device is registered. Raises UnknownDevice.
+        """
+        self.state.devices.at(self.find(endpoint)).is_watched = on
+
+    def heard_at(self, str endpoint):
+        """The moment (monotonic seconds) of the device's last Register, Update, notification, Send
+        or response, to within 10 ms; None: it is not registered."""
+        try:
+            return self.state.devices.heard_at(
+                self.state.devices.at(self.find(endpoint))) / 1000.0
+        except UnknownDevice:
+            return None
+
+    def endpoint_of(self, uint32_t slot):
+        """The name of the device in a slot of the table; UnknownDevice when it is free."""
+        cdef Record *record = NULL
+        if slot < self.state.devices.next_new:
+            record = self.state.devices.at(slot).record
+        if record == NULL:
+            raise UnknownDevice(f"slot {slot}")
+        return (<const char *>record_endpoint(record))[:record.endpoint_size].decode()
 
     cdef uint32_t find(self, str endpoint) except? 0xFFFFFFFE:
         cdef bytes name = endpoint.encode()
@@ -326,6 +448,20 @@ cdef class Engine:
             return self.describe_slot(self.find(endpoint))
         except UnknownDevice:
             return None
+
+    def shape(self, str endpoint):
+        """(LwM2M version in one byte, the object list as it came), or None.
+
+        What devices of one firmware have in common: cheaper than device(), and a key to what was
+        worked out from it.
+        """
+        cdef bytes name = endpoint.encode("utf-8", "replace")
+        cdef uint32_t slot = self.state.devices.find(
+            <const uint8_t *><const char *>name, len(name))
+        if slot == NONE:
+            return None
+        cdef Record *record = self.state.devices.at(slot).record
+        return record.version, (<const char *>record.links.data)[:record.links.raw_size]
 
     def devices(self, uint32_t cursor, int limit, str contains=""):
         """Registrations from slot `cursor` on, and the next cursor or None.
@@ -365,9 +501,10 @@ cdef class Engine:
     def begin_load(self):
         """Before the rows of the store come in."""
         self.state.devices.begin_load()
+        self.state.observations.begin_load()
 
     def load(self, int table, bytes key, bytes value, double now):
-        """One row of the store; registrations first. False: it is not usable and was passed over."""
+        """One row of the store, tables in ascending order. False: it is not usable and was passed over."""
         self.set_time(now)
         return self.loader.load(table, key, value)
 
@@ -383,6 +520,7 @@ cdef class Engine:
     def finish_load(self):
         """After the last row."""
         self.state.devices.finish_load()
+        self.state.observations.finish_load()
 
     # For the operator
 
@@ -402,6 +540,7 @@ cdef class Engine:
             link_sets_current=self.state.links.count,
             link_sets_bytes=self.state.links.bytes,
             requests_current=self.requests.count,
+            observations_current=self.state.observations.count,
             block_transfers_current=self.blocks.count,
             outbox_waiting=len(self.exchange.now),
         )

@@ -1,18 +1,19 @@
-# Stored rows back into the device table, at start-up. Trusts no row: a disk may give back anything.
+# Stored rows back into the tables, at start-up. Trusts no row: a disk may give back anything.
 
 from libc.stdint cimport uint8_t
 
-from lwm2m_fast.core.changes cimport TABLE_CONTACT, TABLE_REGISTRATION
+from lwm2m_fast.core.changes cimport TABLE_CONTACT, TABLE_OBSERVATION, TABLE_REGISTRATION
 from lwm2m_fast.core.devices cimport FOREVER, Device
 from lwm2m_fast.core.links cimport INTERNED
 from lwm2m_fast.core.records cimport Links, Record, record_load
-from lwm2m_fast.cursor cimport read_uint, reader_init
+from lwm2m_fast.cursor cimport read_uint, reader_init, reader_left
 from lwm2m_fast.wire.link cimport LinkError
 
 
 cdef class Loader:
-    def __cinit__(self, State state, int64_t slack_ms):
+    def __cinit__(self, State state, Changes changes, int64_t slack_ms):
         self.state = state
+        self.changes = changes
         self.slack_ms = slack_ms
 
     cdef bint load(self, int table, bytes key, bytes value) except -1:
@@ -20,6 +21,8 @@ cdef class Loader:
         reader_init(&r, <const uint8_t *><const char *>value, len(value))
         if table == TABLE_REGISTRATION:
             return self.load_registration(key, &r)
+        if table == TABLE_OBSERVATION:
+            return self.load_observation(key, &r)
         return table == TABLE_CONTACT and self.load_contact(key, &r)
 
     cdef bint load_registration(self, bytes key, Reader *r) except -1:
@@ -47,17 +50,35 @@ cdef class Loader:
 
     cdef bint load_contact(self, bytes key, Reader *r) except -1:
         cdef Reader k
-        cdef int64_t high, seen
+        cdef int64_t seen, heard
         cdef uint32_t slot
-        if len(key) != 4 or r.end - r.pos != 8:
+        cdef Device *device
+        if len(key) != 4 or reader_left(r) not in (8, 16):
             return False
         reader_init(&k, <const uint8_t *><const char *>key, 4)
         slot = <uint32_t>read_uint(&k, 4)
-        high = read_uint(r, 4)
-        seen = (high << 32 | read_uint(r, 4)) - self.state.wall_offset
-        if self.is_taken(slot) and seen > self.state.devices.at(slot).seen_at:
+        seen = heard = self.read_moment(r)
+        if reader_left(r):
+            heard = self.read_moment(r)
+        if not self.is_taken(slot):
+            return True
+        device = self.state.devices.at(slot)
+        if seen > device.seen_at:
             self.set_seen(slot, seen)
+        if heard > self.state.devices.heard_at(device):
+            self.state.devices.hear(device, slot, min(heard, self.state.now))
         return True
+
+    cdef int64_t read_moment(self, Reader *r) noexcept:
+        cdef int64_t high = read_uint(r, 4)
+        return (high << 32 | read_uint(r, 4)) - self.state.wall_offset
+
+    cdef bint load_observation(self, bytes key, Reader *r) except -1:
+        cdef int taken = self.state.observations.load(
+            <const uint8_t *><const char *>key, len(key), r, self.changes.reestablishes)
+        if taken < 0:
+            self.changes.delete_row(TABLE_OBSERVATION, key)
+        return taken > 0
 
     cdef void set_seen(self, uint32_t slot, int64_t seen) except *:
         """The deadline as before the restart, and later by what may not have been stored yet.

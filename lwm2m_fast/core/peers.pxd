@@ -61,9 +61,13 @@ cdef class Peers:
     cdef readonly uint32_t count, lingering
     cdef readonly uint64_t evicted
     cdef uint32_t max_lingering, exchange_lifetime_s, non_lifetime_s
+    cdef uint16_t ports[4]        # of the server, that peers have come in by
+    cdef int port_count
 
     cdef Peer *at(self, uint32_t number) noexcept nogil
     cdef uint32_t find(self, const lf_addr *addr) noexcept nogil
+    # A device of this address that came in by another port of the server, or NONE.
+    cdef uint32_t device_by_other_port(self, const lf_addr *addr) noexcept nogil
     cdef uint32_t obtain(self, const lf_addr *addr) except? 0xFFFFFFFE    # NONE: out of memory
     # A device has (or no longer has) this address; the newest one to bind owns it.
     cdef void bind(self, uint32_t number, uint32_t device) noexcept nogil
@@ -85,6 +89,7 @@ cdef class Peers:
 
     # Private.
     cdef void push_lingering(self, uint32_t number) noexcept nogil
+    cdef void note_port(self, uint16_t local) noexcept nogil
     cdef uint32_t turn_of(self, const Peer *peer, int position) noexcept nogil
 
     # Private.

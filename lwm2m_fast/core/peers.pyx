@@ -6,6 +6,10 @@ from libc.string cimport memcmp, memcpy, memset
 from lwm2m_fast.core.index cimport Index, Probe, hash_addr
 from lwm2m_fast.core.records cimport NONE
 from lwm2m_fast.core.slab cimport slab_at, slab_capacity, slab_free, slab_init, slab_reserve
+from lwm2m_fast.datagram cimport lf_addr
+
+cdef enum:
+    PORTS = 4                     # of the server, as many as its transports; see peers.pxd
 
 
 cdef class Peers:
@@ -42,6 +46,28 @@ cdef class Peers:
             number = self.index.next(&probe)
         return NONE
 
+    cdef void note_port(self, uint16_t local) noexcept nogil:
+        cdef int i
+        for i in range(self.port_count):
+            if self.ports[i] == local:
+                return
+        if self.port_count < PORTS:
+            self.ports[self.port_count] = local
+            self.port_count += 1
+
+    cdef uint32_t device_by_other_port(self, const lf_addr *addr) noexcept nogil:
+        cdef lf_addr other = addr[0]
+        cdef uint32_t number
+        cdef int i
+        for i in range(self.port_count):
+            other.local = self.ports[i]
+            if other.local == addr.local:
+                continue
+            number = self.find(&other)
+            if number != NONE and self.at(number).device != NONE:
+                return self.at(number).device
+        return NONE
+
     cdef uint32_t obtain(self, const lf_addr *addr) except? 0xFFFFFFFE:
         cdef uint32_t number = self.find(addr)
         cdef Peer *peer
@@ -61,6 +87,7 @@ cdef class Peers:
         memset(peer, 0, sizeof(Peer))
         peer.addr = addr[0]
         peer.device = NONE
+        self.note_port(addr.local)
         # Two servers, or two lives of one, should not start alike (RFC 7252, section 4.4).
         peer.out_mid = <uint16_t>(hash_addr(addr, self.seed) >> 40)
         self.count += 1

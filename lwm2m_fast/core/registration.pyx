@@ -150,6 +150,7 @@ cdef class Registration(Resource):
     cdef void install(self, Record *record, uint32_t slot) except *:
         cdef State state = self.state
         cdef str replaced
+        cdef uint32_t lapsed = 0
         try:
             if slot == NONE:
                 self.changes.add(record)
@@ -162,7 +163,11 @@ cdef class Registration(Resource):
         if slot == NONE:
             state.tell(COUNT_REGISTERED, "registered", record)
         else:
-            state.tell(COUNT_REREGISTERED, "registered", record, {"replaces": replaced})
+            lapsed = state.observations.count_of(slot)
+            state.tell(COUNT_REREGISTERED, "registered", record,
+                       {"replaces": replaced, "lapsed_observations": lapsed})
+        if lapsed or state.hears_registers or state.devices.at(record.slot).is_watched:
+            state.note_contact(record, "registered")
 
     cdef void accept(self, Request *request, Reply *reply, Record *record) noexcept:
         request.peer = self.state.devices.at(record.slot).peer
@@ -217,6 +222,8 @@ cdef class Registration(Resource):
             self.changes.note_peer(request.peer)
         reply.code = CHANGED
         reply.remembers = True
+        if device.is_watched:
+            self.state.note_contact(device.record, "updated")
         if not reply.holds:
             self.state.tell(COUNT_UPDATED, "updated", device.record)
 

@@ -1,32 +1,56 @@
-# Requests of the server to devices (RFC 7252, sections 4.2, 4.7 and 5.2; RFC 7959, section 2.4).
+# Requests of the server to devices (RFC 7252, sections 4.2, 4.7 and 5.2): whose turn it is, when
+# they are sent again, whose answer this is.
 #
-# Knows messages, devices and time; nothing of what is asked for, nor of who asked.
+# Knows messages, devices and time; nothing of what is asked for, nor of who asked. How a request is
+# written is in core/outgoing, what an answer means for its next block in core/downlink.
 
-from libc.stdlib cimport free, malloc, realloc
+from collections import deque
+
 from libc.string cimport memcmp, memcpy, memset
 
 from lwm2m_fast.core.devices cimport Device
-from lwm2m_fast.core.index cimport Probe
+from lwm2m_fast.core.downlink cimport (VERDICT_ANSWERED, VERDICT_LATE, VERDICT_MALFORMED,
+                                       VERDICT_NEXT, VERDICT_TOO_LARGE, Verdict, downlink_receive)
+from lwm2m_fast.core.index cimport Probe, hash_bytes
+from lwm2m_fast.core.outgoing cimport (PHASE_ACKNOWLEDGED, PHASE_FREE, PHASE_SENT, PHASE_WAITING,
+                                       STAGE_FETCH, STAGE_UPLOAD, TOKEN_SIZE, outgoing_clear,
+                                       outgoing_copy, outgoing_drop_observe, outgoing_options,
+                                       outgoing_order, outgoing_write)
 from lwm2m_fast.core.peers cimport PEER_VERIFIED, Peer
 from lwm2m_fast.core.records cimport NONE, record_endpoint
 from lwm2m_fast.core.slab cimport slab_at, slab_free, slab_init, slab_reserve
-from lwm2m_fast.core.state cimport (COUNT_REQUESTS_ANSWERED, COUNT_REQUESTS_CANCELLED,
-                                    COUNT_REQUESTS_REFUSED, COUNT_REQUESTS_SENT,
-                                    COUNT_REQUESTS_TIMED_OUT, COUNT_RESETS_RECEIVED,
+from lwm2m_fast.core.state cimport (COUNT_REQUEST_BLOCKS_SENT, COUNT_REQUESTS_ANSWERED,
+                                    COUNT_REQUESTS_CANCELLED, COUNT_REQUESTS_LATE,
+                                    COUNT_REQUESTS_REFUSED, COUNT_REQUESTS_RESTARTED,
+                                    COUNT_REQUESTS_SENT, COUNT_REQUESTS_TIMED_OUT,
+                                    COUNT_REQUESTS_UNANSWERED, COUNT_RESETS_RECEIVED,
                                     COUNT_RETRANSMITTED, COUNT_UNMATCHED)
-from lwm2m_fast.cursor cimport Writer, writer_init, writer_size
-from lwm2m_fast.wire.coap cimport (ACK, CON, HAS_BLOCK2, HAS_CONTENT_FORMAT, RST, Block,
-                                   block_bytes, block_value, build_header, build_option,
-                                   build_option_uint)
-from lwm2m_fast.wire.numbers cimport OPTION_ACCEPT, OPTION_BLOCK2, OPTION_URI_PATH
+from lwm2m_fast.wire.coap cimport ACK, CON, HAS_BLOCK2, HAS_CONTENT_FORMAT, RST
 
-from lwm2m_fast.errors import QueueFull, RequestError
+from lwm2m_fast.errors import QueueFull
 
 cdef enum:
     WHEEL_TICK_MS = 32
-    REQUEST_MOST = 1152           # RFC 7252, section 4.6: what fits any path
-    TOKEN_SIZE = 8                # shard 1, number 3, random 4
     TIMER_BATCH = 256
+
+# Counters of the outcomes without an answer.
+cdef dict ENDS = {
+    "timeout": COUNT_REQUESTS_TIMED_OUT,
+    "no_response": COUNT_REQUESTS_UNANSWERED,
+    "cancelled": COUNT_REQUESTS_CANCELLED,
+    "store": COUNT_REQUESTS_CANCELLED,
+}
+# What the other verdicts end a request with.
+cdef dict OUTCOMES = {
+    VERDICT_ANSWERED: "answered",
+    VERDICT_MALFORMED: "malformed",
+    VERDICT_TOO_LARGE: "too_large",
+}
+
+
+cdef class RequestOwner:
+    cdef int64_t ended(self, const Outgoing *out, str outcome, const Message *m) except? -2:
+        return 0
 
 
 cdef class Requests:
@@ -36,12 +60,17 @@ cdef class Requests:
         slab_init(&self.slab, sizeof(Outgoing))
         self.wheel = TimerWheel(WHEEL_TICK_MS)
         self.by_mid = Index()
+        self.by_token = Index()
+        self.held = deque()
+        self.owner = RequestOwner()
         self.free_head = NONE
         self.max_count = coap.max_exchanges
         self.max_waiting = coap.max_waiting_per_device
         self.nstart = coap.nstart
         self.max_retransmit = coap.max_retransmit
         self.max_body = coap.max_body_bytes
+        self.block_szx = <int>coap.block_size.bit_length() - 5
+        self.response_timeout_ms = <int64_t>(coap.response_timeout_s * 1000)
         self.ack_timeout_ms = coap.ack_timeout_s * 1000
         self.ack_random_factor = coap.ack_random_factor
         self.answers = []
@@ -49,8 +78,7 @@ cdef class Requests:
     def __dealloc__(self):
         cdef uint32_t i
         for i in range(self.next_new):
-            free(self.at(i).datagram)
-            free(self.at(i).body)
+            outgoing_clear(self.at(i))
         slab_free(&self.slab)
 
     cdef inline Outgoing *at(self, uint32_t number) noexcept nogil:
@@ -64,22 +92,39 @@ cdef class Requests:
 
     # Ordering
 
-    cdef uint64_t start(self, uint32_t slot, int method, list path, int accept,
-                        int64_t timeout_ms) except 0:
-        cdef Device *device = self.state.devices.at(slot)
-        cdef uint32_t number
-        cdef Outgoing *out
-        self.check_bounds(device)
-        number = self.reserve()
-        out = self.at(number)
-        out.slot = slot
-        out.answer_timeout_ms = <uint32_t>timeout_ms
-        self.write_head(out, number, method, path, accept)
-        out.phase = PHASE_WAITING
-        self.count += 1
-        self.append(device, number)
-        self.send_next(device)
-        return self.at(number).call
+    cdef uint64_t start(self, uint32_t slot, object request, int64_t timeout_ms,
+                        const Terms *terms) except 0:
+        cdef uint32_t number = self.reserve(slot, timeout_ms, terms)
+        cdef uint8_t own_token[TOKEN_SIZE]
+        try:
+            self.write_token(own_token, number)
+            outgoing_order(self.at(number), self.state.devices.at(slot).record, request,
+                           self.block_szx, own_token)
+            self.index_token(number)
+        except BaseException:
+            self.release(number)
+            raise
+        return self.enqueue(number)
+
+    cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, const Message *m,
+                              int64_t timeout_ms, const Terms *terms) except 0:
+        cdef uint32_t number = self.reserve(slot, timeout_ms, terms)
+        cdef Verdict verdict
+        try:
+            outgoing_copy(self.at(number), method, options)
+            verdict = downlink_receive(self.at(number), m, self.max_body)
+            if verdict != VERDICT_NEXT:
+                raise ValueError("not the first of several blocks")
+            outgoing_write(self.at(number))
+            self.index_token(number)
+        except BaseException:
+            self.release(number)
+            raise
+        return self.enqueue(number)
+
+    cdef bytes options_of(self, uint64_t call):
+        cdef uint32_t number = self.find_call(call)
+        return None if number == NONE else outgoing_options(self.at(number))
 
     cdef int check_bounds(self, Device *device) except -1:
         cdef uint32_t waiting = 0
@@ -96,9 +141,12 @@ cdef class Requests:
             raise QueueFull("this server", self.max_count)
         return 0
 
-    cdef uint32_t reserve(self) except? 0xFFFFFFFE:
+    cdef uint32_t reserve(self, uint32_t slot, int64_t timeout_ms,
+                          const Terms *terms) except? 0xFFFFFFFE:
+        """A request without a datagram yet, in no list; either bound may refuse it."""
         cdef uint32_t number = self.free_head
         cdef Outgoing *out
+        self.check_bounds(self.state.devices.at(slot))
         if number == NONE:
             number = self.next_new
             if number > 0xFFFFFF or slab_reserve(&self.slab, number) < 0:
@@ -111,47 +159,46 @@ cdef class Requests:
         self.generation += 1
         out.call = <uint64_t>self.generation << 32 | number
         out.next = NONE
+        out.slot = slot
+        out.observe = out.content_format = -1
+        out.answer_timeout_ms = <uint32_t>max(0, min(timeout_ms, <int64_t>0xFFFFFFFF))
+        if terms != NULL:
+            out.owner = terms.owner
+            out.after_turn = terms.after_turn
+        if terms != NULL and terms.token != NULL:
+            memcpy(out.token, terms.token, TOKEN_SIZE)
+        else:
+            out.has_own_token = True
+            self.write_token(out.token, number)
         return number
 
-    cdef int write_head(self, Outgoing *out, uint32_t number, int method, list path,
-                        int accept) except -1:
-        """The datagram up to where Block2 would stand; the message id comes when it leaves."""
-        cdef uint8_t head[REQUEST_MOST]
-        cdef Writer w
-        cdef int last = 0
-        cdef bytes segment
-        out.token_size = TOKEN_SIZE
-        out.token[0] = <uint8_t>self.state.shard
-        out.token[1], out.token[2], out.token[3] = (
+    cdef int write_token(self, uint8_t *token, uint32_t number) except -1:
+        token[0] = <uint8_t>self.state.shard
+        token[1], token[2], token[3] = (
             <uint8_t>(number >> 16), <uint8_t>(number >> 8), <uint8_t>number)
-        writer_init(&w, head, REQUEST_MOST - 8)
-        try:
-            self.state.random(out.token + 4, 4)
-            build_header(&w, CON, method, 0, out.token, out.token_size)
-            for segment in path:
-                build_option(&w, &last, OPTION_URI_PATH,
-                             <const uint8_t *><const char *>segment, len(segment))
-            if accept >= 0:
-                build_option_uint(&w, &last, OPTION_ACCEPT, <uint32_t>accept)
-            if w.overflow:
-                raise RequestError(f"the path does not fit a datagram of {REQUEST_MOST} bytes")
-            out.datagram = <uint8_t *>malloc(writer_size(&w) + 8)
-            if out.datagram == NULL:
-                raise MemoryError
-        except BaseException:
-            self.release(number)
-            raise
-        memcpy(out.datagram, head, writer_size(&w))
-        out.head_size = out.datagram_size = <uint32_t>writer_size(&w)
-        out.last_option = <uint16_t>last
+        self.state.random(token + 4, 4)
         return 0
 
-    cdef void release(self, uint32_t number) noexcept:
+    cdef int index_token(self, uint32_t number) except -1:
         cdef Outgoing *out = self.at(number)
-        free(out.datagram)
-        free(out.body)
-        memset(out, 0, sizeof(Outgoing))
-        out.next = self.free_head
+        if not out.has_own_token:
+            self.by_token.insert(self.token_tag(out.token), number)
+        return 0
+
+    cdef uint64_t enqueue(self, uint32_t number) except 0:
+        cdef Outgoing *out = self.at(number)
+        cdef Device *device = self.state.devices.at(out.slot)
+        if out.after_turn:
+            self.held.append((out.after_turn, out.call))
+        out.phase = PHASE_WAITING
+        self.count += 1
+        self.append(device, number)
+        self.send_next(device)
+        return self.at(number).call
+
+    cdef void release(self, uint32_t number) noexcept:
+        outgoing_clear(self.at(number))
+        self.at(number).next = self.free_head
         self.free_head = number
 
     cdef void append(self, Device *device, uint32_t number) noexcept:
@@ -171,11 +218,35 @@ cdef class Requests:
         while number != NONE and in_flight < self.nstart:
             out = self.at(number)
             if out.phase == PHASE_WAITING:
+                if self.is_held(out):
+                    return              # and those behind it: they leave in the order they came
                 # The time for the answer starts when the request leaves, not when it was ordered.
                 out.give_up_at = self.state.now + out.answer_timeout_ms
                 self.send_first(device, number)
             in_flight += 1
             number = out.next
+
+    cdef inline bint is_held(self, const Outgoing *out) noexcept nogil:
+        return out.after_turn and <int>(self.state.committed - out.after_turn) < 0
+
+    cdef void committed(self, uint32_t turn) except *:
+        cdef uint32_t number
+        while self.held and <int>(<uint32_t>self.held[0][0] - turn) <= 0:
+            number = self.find_call(self.held.popleft()[1])
+            if number != NONE:
+                self.send_next(self.state.devices.at(self.at(number).slot))
+
+    cdef void failed(self, uint32_t turn) except *:
+        """Called before anything is taken to be committed, so that no held request leaves."""
+        cdef uint32_t number
+        while self.held:
+            entry = self.held.pop()
+            if <int>(<uint32_t>entry[0] - turn) < 0:
+                self.held.append(entry)
+                return
+            number = self.find_call(entry[1])
+            if number != NONE:
+                self.end(number, "store", 0, NULL)
 
     cdef void send_first(self, Device *device, uint32_t number) except *:
         cdef Outgoing *out = self.at(number)
@@ -195,10 +266,14 @@ cdef class Requests:
         out.ack_timeout_ms = <uint32_t>(self.ack_timeout_ms * (
             1 + (self.ack_random_factor - 1) * chance / 4294967296.0))
         self.state.counts[COUNT_REQUESTS_SENT] += 1
+        self.state.counts[COUNT_REQUEST_BLOCKS_SENT] += out.stage == STAGE_UPLOAD
         self.transmit(device, number)
 
     cdef uint32_t mid_tag(self, const Outgoing *out) noexcept nogil:
         return (out.peer << 16 | out.mid) * 0x9E3779B1U ^ out.peer
+
+    cdef inline uint32_t token_tag(self, const uint8_t *token) noexcept nogil:
+        return <uint32_t>hash_bytes(token, TOKEN_SIZE, self.state.peers.seed)
 
     cdef void transmit(self, Device *device, uint32_t number) except *:
         cdef Outgoing *out = self.at(number)
@@ -220,10 +295,10 @@ cdef class Requests:
 
     cdef void ring(self, uint32_t number) except *:
         cdef Outgoing *out = self.at(number)
-        if self.state.now >= out.give_up_at:
-            self.end(number, "timeout", 0, NULL)
-        elif out.phase == PHASE_ACKNOWLEDGED:
-            self.wheel.schedule(number, out.give_up_at)
+        cdef bint is_acknowledged = out.phase == PHASE_ACKNOWLEDGED
+        if self.state.now >= out.give_up_at or (
+                is_acknowledged and self.state.now >= out.retransmit_at):
+            self.end(number, "no_response" if is_acknowledged else "timeout", 0, NULL)
         elif self.state.now < out.retransmit_at:
             self.wheel.schedule(number, min(out.retransmit_at, out.give_up_at))
         elif out.retransmitted >= self.max_retransmit:
@@ -240,24 +315,14 @@ cdef class Requests:
         """Take the request off its device's list, say how it ended, and let the next one leave."""
         cdef Outgoing *out = self.at(number)
         cdef Device *device = self.state.devices.at(out.slot)
-        content_format = None
-        payload = b""
-        etag = None
-        if m != NULL:
-            if m.options & HAS_CONTENT_FORMAT:
-                content_format = m.content_format
-            if m.options & HAS_BLOCK2 and out.body_size:
-                payload = (<const char *>out.body)[:out.body_size]
-            elif m.payload_size:
-                payload = (<const char *>m.payload)[:m.payload_size]
-            etag = (<const char *>m.etag)[:m.etag_size] if m.etag_size else None
-        self.answers.append((out.call, outcome, code, content_format, payload, etag))
-        if outcome == "timeout":
-            self.state.counts[COUNT_REQUESTS_TIMED_OUT] += 1
-        elif outcome == "cancelled":
-            self.state.counts[COUNT_REQUESTS_CANCELLED] += 1
-        else:
-            self.state.counts[COUNT_REQUESTS_ANSWERED] += 1
+        cdef int64_t observation = 0
+        if out.owner:
+            observation = self.owner.ended(out, outcome, m)
+        if observation >= 0:
+            self.note_answer(out, outcome, code, m, observation)
+        self.state.counts[<int>ENDS.get(outcome, COUNT_REQUESTS_ANSWERED)] += 1
+        if not out.has_own_token:
+            self.by_token.remove(self.token_tag(out.token), number)
         self.wheel.cancel(number)
         if out.phase >= PHASE_SENT:
             self.by_mid.remove(self.mid_tag(out), number)
@@ -266,6 +331,26 @@ cdef class Requests:
         self.count -= 1
         if outcome != "cancelled":
             self.send_next(device)
+
+    cdef void note_answer(self, const Outgoing *out, str outcome, int code, const Message *m,
+                          int64_t observation) except *:
+        content_format = etag = location = None
+        payload = b""
+        if m != NULL:
+            if m.options & HAS_BLOCK2 and out.body_size:
+                payload = (<const char *>out.body)[:out.body_size]
+                content_format = out.content_format if out.content_format >= 0 else None
+            else:
+                if m.payload_size:
+                    payload = (<const char *>m.payload)[:m.payload_size]
+                if m.options & HAS_CONTENT_FORMAT:
+                    content_format = m.content_format
+            if m.etag_size:
+                etag = (<const char *>m.etag)[:m.etag_size]
+            if m.path_count:
+                location = location_of(m)
+        self.answers.append(
+            (out.call, outcome, code, content_format, payload, etag, location, observation))
 
     cdef void remove(self, Device *device, uint32_t number) noexcept:
         cdef uint32_t *link = &device.requests
@@ -318,7 +403,8 @@ cdef class Requests:
             self.end(number, "reset", 0, NULL)
         elif out.phase == PHASE_SENT:
             out.phase = PHASE_ACKNOWLEDGED
-            self.wheel.schedule(number, out.give_up_at)
+            out.retransmit_at = self.state.now + self.response_timeout_ms
+            self.wheel.schedule(number, min(out.retransmit_at, out.give_up_at))
 
     cdef uint32_t find_token(self, const Message *m, uint32_t peer) noexcept:
         cdef uint32_t number
@@ -326,21 +412,30 @@ cdef class Requests:
         if m.token_size != TOKEN_SIZE:
             return NONE
         number = <uint32_t>m.token[1] << 16 | <uint32_t>m.token[2] << 8 | m.token[3]
-        if number >= self.next_new:
-            return NONE
+        if number >= self.next_new or memcmp(self.at(number).token, m.token, TOKEN_SIZE):
+            number = self.find_owned(m)
+            if number == NONE:
+                return NONE
         out = self.at(number)
-        if out.phase < PHASE_SENT or memcmp(out.token, m.token, TOKEN_SIZE):
-            return NONE
-        if out.peer != peer:
+        if out.phase < PHASE_SENT or out.peer != peer:
             return NONE
         if m.type == ACK and out.mid != m.mid:
             return NONE
         return number
 
+    cdef uint32_t find_owned(self, const Message *m) noexcept:
+        """The request with this token of its owner's."""
+        cdef Probe probe
+        cdef uint32_t number = self.by_token.first(self.token_tag(m.token), &probe)
+        while number != NONE and memcmp(self.at(number).token, m.token, TOKEN_SIZE):
+            number = self.by_token.next(&probe)
+        return number
+
     cdef void receive_response(self, const Message *m, const lf_addr *source,
                                uint32_t peer, uint32_t print_) except *:
         cdef uint32_t number = NONE if peer == NONE else self.find_token(m, peer)
-        cdef Outgoing *out
+        cdef Verdict verdict
+        cdef uint8_t restarted
         if number == NONE or m.bad_option:
             self.state.counts[COUNT_UNMATCHED] += number == NONE
             if m.type == CON:           # RFC 7252, section 4.2: reject what cannot be processed
@@ -349,61 +444,35 @@ cdef class Requests:
                 self.end(number, "malformed", m.code, NULL)
             return
         self.state.peers.at(peer).flags |= PEER_VERIFIED
+        self.state.hear(self.at(number).slot)
         if m.type == CON:
             self.exchange.send_empty(source, ACK, m.mid)
         if m.type != ACK:
             self.exchange.remember_empty(peer, m, print_, ACK)
-        out = self.at(number)
-        if m.options & HAS_BLOCK2 and (m.block2.more or m.block2.number or out.body_size):
-            self.receive_block(number, m)
+        restarted = self.at(number).restarted
+        verdict = downlink_receive(self.at(number), m, self.max_body)
+        self.state.counts[COUNT_REQUESTS_RESTARTED] += self.at(number).restarted != restarted
+        if verdict == VERDICT_NEXT:
+            self.send_step(number)
+        elif verdict == VERDICT_LATE:
+            self.state.counts[COUNT_REQUESTS_LATE] += 1
         else:
-            self.end(number, "answered", m.code, m)
+            self.end(number, OUTCOMES[verdict], m.code, m if verdict == VERDICT_ANSWERED else NULL)
 
-    cdef void receive_block(self, uint32_t number, const Message *m) except *:
-        """One block of an answer: keep it, ask for the next (RFC 7959, section 2.4)."""
+    cdef void send_step(self, uint32_t number) except *:
+        """The next datagram of a request that goes on."""
         cdef Outgoing *out = self.at(number)
-        cdef size_t offset = <size_t>m.block2.number << (m.block2.szx + 4)
-        cdef bint first = out.body_size == 0
-        if first:
-            out.etag_size = m.etag_size
-            memcpy(out.etag, m.etag, m.etag_size)
-        if out.body_size + m.payload_size > self.max_body:
-            self.end(number, "too_large", m.code, NULL)
-        elif (m.block2.szx == 7 or offset != out.body_size
-              or (m.block2.more and m.payload_size != block_bytes(m.block2.szx))
-              or m.etag_size != out.etag_size or memcmp(m.etag, out.etag, m.etag_size)):
-            self.end(number, "malformed", m.code, NULL)
-        elif not self.keep(out, m.payload, m.payload_size):
-            self.end(number, "too_large", m.code, NULL)
-        elif m.block2.more:
-            self.ask_next(number, m)
-        else:
-            self.end(number, "answered", m.code, m)
-
-    cdef bint keep(self, Outgoing *out, const uint8_t *payload, uint32_t size) noexcept:
-        cdef uint32_t room
-        cdef void *grown
-        if out.body_size + size > out.body_room:
-            room = max(2 * out.body_room, out.body_size + size)
-            grown = realloc(out.body, room)
-            if grown == NULL:
-                return False
-            out.body = <uint8_t *>grown
-            out.body_room = room
-        if size:
-            memcpy(out.body + out.body_size, payload, size)
-        out.body_size += size
-        return True
-
-    cdef void ask_next(self, uint32_t number, const Message *m) except *:
-        cdef Outgoing *out = self.at(number)
-        cdef Block block
-        cdef Writer w
-        cdef int last = out.last_option
-        block.szx = m.block2.szx
-        block.number = m.block2.number + 1
-        block.more = False
-        writer_init(&w, out.datagram + out.head_size, 8)
-        build_option_uint(&w, &last, OPTION_BLOCK2, block_value(&block))
-        out.datagram_size = out.head_size + <uint32_t>writer_size(&w)
+        if out.stage == STAGE_FETCH and out.follow != NULL:
+            if not out.has_own_token:
+                self.by_token.remove(self.token_tag(out.token), number)
+            outgoing_drop_observe(out)
+        if out.stage == STAGE_UPLOAD and out.sent:
+            # As long as the device takes blocks, each has the caller's whole time.
+            out.give_up_at = self.state.now + out.answer_timeout_ms
+        outgoing_write(out)
         self.send_first(self.state.devices.at(out.slot), number)
+
+
+cdef str location_of(const Message *m):
+    return "/".join([(<const char *>m.path[i].data)[:m.path[i].size].decode("utf-8", "replace")
+                     for i in range(m.path_count)])

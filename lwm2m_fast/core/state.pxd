@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from lwm2m_fast.core.devices cimport Devices
 from lwm2m_fast.core.links cimport LinkTable
 from lwm2m_fast.core.names cimport NameSet
+from lwm2m_fast.core.observe cimport Observations
 from lwm2m_fast.core.peers cimport Peers
 from lwm2m_fast.core.records cimport Record
 
@@ -47,6 +48,24 @@ cdef enum:
     COUNT_REQUESTS_TIMED_OUT
     COUNT_REQUESTS_CANCELLED
     COUNT_REQUESTS_REFUSED
+    COUNT_REQUESTS_UNANSWERED
+    COUNT_REQUESTS_LATE
+    COUNT_REQUESTS_RESTARTED
+    COUNT_REQUEST_BLOCKS_SENT
+    COUNT_OBSERVATIONS_BEGUN
+    COUNT_OBSERVATIONS_ENDED
+    COUNT_OBSERVATIONS_REFUSED
+    COUNT_NOTIFICATIONS
+    COUNT_NOTIFICATIONS_STALE
+    COUNT_NOTIFICATIONS_UNKNOWN
+    COUNT_NOTIFICATIONS_ASTRAY
+    COUNT_NOTIFICATIONS_MALFORMED
+    COUNT_NOTIFICATIONS_ERRORS
+    COUNT_NOTIFICATIONS_FETCHED
+    COUNT_NOTIFICATIONS_INCOMPLETE
+    COUNT_SENDS
+    COUNT_SENDS_UNKNOWN
+    COUNT_SENDS_REFUSED
     COUNT_TOTAL
 
 
@@ -54,13 +73,20 @@ cdef class State:
     cdef Devices devices
     cdef Peers peers
     cdef LinkTable links
-    cdef uint64_t counts[36]      # COUNT_TOTAL
+    cdef Observations observations
+    cdef uint64_t counts[54]      # COUNT_TOTAL
     cdef int64_t now              # ms, monotonic: the moment of the call into core/
     cdef int64_t wall_offset      # unix ms = now + wall_offset
     cdef readonly uint32_t shard
     cdef public bint store_works  # False: nothing that needs the store is accepted
     cdef public bint tells        # whether anybody wants to hear events
     cdef list events
+    cdef public bint wants_reports      # whether anybody wants what devices send by themselves
+    cdef public bint hears_registers    # every Register is a contact, watched or not
+    cdef public object judge_send # (slot, content format, payload) -> 0 or a code; None: all is well
+    cdef list reports, contacts   # of this turn, in the order of core/ask.py
+    cdef int64_t unix_of          # the moment that `unix_s` says
+    cdef object unix_s
     cdef NameSet allowed          # None: every endpoint may register
     cdef uint32_t turn            # the number of the turn being worked at; from 1
     cdef uint32_t committed       # the last turn that is in the store
@@ -72,4 +98,9 @@ cdef class State:
     cdef bint is_behind(self) noexcept nogil
     cdef bint is_allowed(self, const uint8_t *endpoint, size_t size) noexcept nogil
     cdef void random(self, uint8_t *data, size_t size) except *
+    # The present moment as unix seconds: one object however often it is asked for.
+    cdef object unix_now(self)
+    # A device has sent something that is no Register or Update.
+    cdef int hear(self, uint32_t slot) except -1
+    cdef int note_contact(self, const Record *record, str kind) except -1
     cdef void tell(self, int count, str kind, const Record *record, object more=*) except *

@@ -4,9 +4,12 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from lwm2m_fast.core.describe cimport describe
+from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.names cimport NameSet
+from lwm2m_fast.core.observe cimport Observations
 from lwm2m_fast.core.records cimport record_endpoint
 
+from lwm2m_fast.core.ask import Contact
 from lwm2m_fast.core.events import Event
 
 cdef enum:
@@ -24,24 +27,34 @@ COUNTER_NAMES = (
     "blocks_received", "blocks_incomplete", "blocks_too_large", "blocks_timed_out",
     "blocks_refused",
     "requests_sent", "requests_retransmitted", "requests_answered", "requests_timed_out",
-    "requests_cancelled", "requests_refused",
+    "requests_cancelled", "requests_refused", "requests_unanswered", "requests_late",
+    "requests_restarted", "request_blocks_sent",
+    "observations_begun", "observations_ended", "observations_refused",
+    "notifications_received", "notifications_stale", "notifications_unknown",
+    "notifications_astray", "notifications_malformed", "notifications_errors",
+    "notifications_fetched", "notifications_incomplete",
+    "sends_received", "sends_unknown", "sends_refused",
 )
-assert len(COUNTER_NAMES) == COUNT_TOTAL == 36
+assert len(COUNTER_NAMES) == COUNT_TOTAL == 54
 
 
 cdef class State:
-    def __cinit__(self, seed, random_source, coap, registration, uint32_t shard):
+    def __cinit__(self, seed, random_source, coap, registration, reporting, uint32_t shard):
         self.links = LinkTable(seed, registration.max_link_bytes)
         self.peers = Peers(seed, <uint32_t>coap.exchange_lifetime_s, <uint32_t>coap.non_lifetime_s,
                            65536)
         self.devices = Devices(seed, self.peers, self.links, registration.max_devices,
                                registration.grace_s)
+        self.observations = Observations(self.devices, shard, reporting)
         self.allowed = None if registration.policy == "open" else NameSet(seed)
         self.random_source = random_source
         self.pool = b""
         self.shard = shard
         self.store_works = True
         self.events = []
+        self.reports = []
+        self.contacts = []
+        self.unix_of = -1
         self.turn = 1
 
     cdef bint is_behind(self) noexcept nogil:
@@ -56,6 +69,24 @@ cdef class State:
             self.pool_used = 0
         memcpy(data, <const uint8_t *><const char *>self.pool + self.pool_used, size)
         self.pool_used += size
+
+    cdef object unix_now(self):
+        if self.unix_of != self.now or self.unix_s is None:
+            self.unix_of = self.now
+            self.unix_s = (self.now + self.wall_offset) / 1000.0
+        return self.unix_s
+
+    cdef int hear(self, uint32_t slot) except -1:
+        cdef Device *device = self.devices.at(slot)
+        self.devices.hear(device, slot, self.now)
+        if device.is_watched:
+            self.note_contact(device.record, "uplink")
+        return 0
+
+    cdef int note_contact(self, const Record *record, str kind) except -1:
+        endpoint = (<const char *>record_endpoint(record))[:record.endpoint_size].decode()
+        self.contacts.append(Contact(endpoint, kind))
+        return 0
 
     cdef void tell(self, int count, str kind, const Record *record, object more=None) except *:
         """Count what happened and, if anybody wants to hear it, say it."""

@@ -206,6 +206,11 @@ class Model:
         multiple = frozenset(each.id for each in objects.values() if each.multiple)
         return View(objects, types, multiple)
 
+    @property
+    def revision(self) -> int:
+        """Changes whenever a definition does: what was derived from a View is then out of date."""
+        return self._layer_revisions()
+
     def _layer_revisions(self) -> int:
         return sum(layer.revision for layer in self._layers)
 

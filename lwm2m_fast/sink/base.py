@@ -19,6 +19,11 @@ class Sink(Protocol):
         """Whether publish() would do anything now; when nobody listens no event is made."""
         ...
 
+    def hears(self, endpoint: str) -> bool:
+        """Whether it wants what this device reports, notifications and Sends; asked only while it
+        listens, so that for the others of a large fleet no event is made."""
+        ...
+
     def publish(self, events: Sequence[Event]) -> None:
         """These happened, in this order."""
         ...

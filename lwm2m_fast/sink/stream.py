@@ -18,7 +18,7 @@ class Subscription:
     def __init__(self, sink: StreamSink, endpoint: str | None, limit: int) -> None:
         self.dropped = 0
         self._sink = sink
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._limit = limit
         self._waiting: deque[Event] = deque()
         self._arrived = asyncio.Event()
@@ -26,7 +26,7 @@ class Subscription:
 
     def offer(self, event: Event) -> None:
         """Queue `event` if it is wanted and there is room."""
-        if self._endpoint is not None and event.endpoint != self._endpoint:
+        if self.endpoint is not None and event.endpoint != self.endpoint:
             return
         if len(self._waiting) >= self._limit:
             self.dropped += 1
@@ -60,19 +60,27 @@ class StreamSink:
         self._limit = limit
         self.changed = changed
         self._open: set[Subscription] = set()
+        self._wanted: frozenset[str | None] = frozenset()
 
     @property
     def listens(self) -> bool:
         return bool(self._open)
 
+    def hears(self, endpoint: str) -> bool:
+        return None in self._wanted or endpoint in self._wanted
+
     def subscribe(self, endpoint: str | None = None) -> Subscription:
         subscription = Subscription(self, endpoint, self._limit)
         self._open.add(subscription)
-        self.changed()
+        self._count()
         return subscription
 
     def forget(self, subscription: Subscription) -> None:
         self._open.discard(subscription)
+        self._count()
+
+    def _count(self) -> None:
+        self._wanted = frozenset(each.endpoint for each in self._open)
         self.changed()
 
     def publish(self, events: Sequence[Event]) -> None:

@@ -7,7 +7,7 @@ no back end, and no back end knows what a row means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from lwm2m_fast.errors import StoreError
@@ -15,6 +15,10 @@ from lwm2m_fast.store.changes import MAX_KEY_BYTES, MAX_VALUE_BYTES
 
 MAX_NAMESPACE_BYTES = 63
 MAX_FLEET_KEY_BYTES = MAX_KEY_BYTES - MAX_NAMESPACE_BYTES - 1
+
+
+FleetChange = tuple[str, bytes, bytes | None]
+"""Namespace, key, and the value to put; None deletes the row, if there is one."""
 
 
 class StoreConfig(Protocol):
@@ -83,6 +87,10 @@ class FleetStore(Protocol):
 
     def delete(self, namespace: str, keys: Iterable[bytes]) -> int:
         """Remove rows, and return how many of them existed."""
+        ...
+
+    def apply(self, changes: Sequence[FleetChange]) -> None:
+        """Rows of any namespaces, put and deleted in order: one transaction, all or nothing."""
         ...
 
     def get(self, namespace: str, key: bytes) -> bytes | None:

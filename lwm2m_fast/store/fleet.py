@@ -6,10 +6,10 @@ Every commit is on disk before it returns: the environment given must be a durab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, takewhile
 
-from lwm2m_fast.store.base import check_fleet_key, check_fleet_value, check_namespace
+from lwm2m_fast.store.base import FleetChange, check_fleet_key, check_fleet_value, check_namespace
 from lwm2m_fast.store.environment import Environment, Transaction, page_of
 
 ITEMS = b"items"
@@ -39,6 +39,29 @@ class LmdbFleet:
             return sum(txn.delete(row, db=self._env.table(ITEMS)) for row in rows)
 
         return self._env.write(delete) if rows else 0
+
+    def apply(self, changes: Sequence[FleetChange]) -> None:
+        prefixes = {name: _prefix(name) for name in {name for name, _, _ in changes}}
+        rows = [
+            (
+                prefixes[name] + check_fleet_key(key),
+                value if value is None else check_fleet_value(value),
+            )
+            for name, key, value in changes
+        ]
+
+        def write(txn: Transaction) -> None:
+            cursor = txn.cursor(self._env.table(ITEMS))
+            for is_put, group in groupby(rows, key=lambda row: row[1] is not None):
+                if is_put:
+                    cursor.putmulti([(key, value) for key, value in group if value is not None])
+                    continue
+                for key, _ in group:
+                    if cursor.set_key(key):
+                        cursor.delete()
+
+        if rows:
+            self._env.write(write)
 
     def get(self, namespace: str, key: bytes) -> bytes | None:
         row = _prefix(namespace) + check_fleet_key(key)

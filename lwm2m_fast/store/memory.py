@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.store.base import (
+    FleetChange,
     StoreConfig,
     check_fleet_key,
     check_fleet_value,
@@ -77,6 +78,26 @@ class MemoryFleet:
             space = self._spaces.get(name, {})
             self._ordered.pop(name, None)
             return sum(space.pop(key, None) is not None for key in checked)
+
+    def apply(self, changes: Sequence[FleetChange]) -> None:
+        self._check_open()
+        checked = [
+            (
+                check_namespace(name),
+                check_fleet_key(key),
+                value if value is None else check_fleet_value(value),
+            )
+            for name, key, value in changes
+        ]
+        with self._lock:
+            for name, key, value in checked:
+                space = self._spaces.setdefault(name, {})
+                if (key in space) != (value is not None):
+                    self._ordered.pop(name, None)
+                if value is None:
+                    space.pop(key, None)
+                else:
+                    space[key] = value
 
     def get(self, namespace: str, key: bytes) -> bytes | None:
         self._check_open()

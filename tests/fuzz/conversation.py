@@ -19,6 +19,8 @@ from tests.fuzz.plain_coap import ACK, CON, NON, Plain
 CREATED, DELETED, CHANGED = 65, 66, 68
 SMALL_BYTES = 84
 """What any request may be answered with, however short: header, token, every option, 16 bytes."""
+LARGEST_REQUEST = 1152
+"""What fits any path (RFC 7252, section 4.6)."""
 AMPLIFICATION = engine_kit.CONFIG.coap.amplification_limit
 SETTLED = ("registrations_current", "link_sets_current", "requests_current",
            "block_transfers_current", "peers_current")  # fmt: skip
@@ -47,6 +49,8 @@ class Conversation:
         self.requests: dict[str, deque[Plain]] = defaultdict(deque)
         self.calls: set[int] = set()
         self.ended: list[int] = []
+        self.refused = 0
+        self.payload = bytearray(self.random.randbytes(3000))
         self.strangers: dict[str, int] = defaultdict(int)  # bytes that may still be sent there
         self.known: set[str] = set()
 
@@ -77,12 +81,22 @@ class Conversation:
             message = plain_coap.read(data)
             assert parse(data)["bad_option"] == 0, data
             if 0 < message.code < 32:
+                self.note_own(message, len(data))
                 self.requests[address].append(message)
                 continue
             self.strangers[address] -= len(data)
             if message.code:
                 self.note_answer(address, message)
             assert address in self.known or self.strangers[address] >= 0, (address, data)
+
+    def note_own(self, message: Plain, size: int) -> None:
+        """A request of ours is small enough, and its payload is what was given, at its offset."""
+        assert size <= LARGEST_REQUEST
+        value = int.from_bytes(b"".join(message.texts(27)), "big")
+        offset = (value >> 4) << ((value & 7) + 4)
+        assert message.payload == self.payload[offset : offset + len(message.payload)]
+        if value & 8:
+            assert len(message.payload) == 16 << (value & 7)
 
     def note_answer(self, address: str, message: Plain) -> None:
         key = key_of(address, message)
@@ -226,5 +240,6 @@ class Conversation:
         counted = self.engine.counters()
         assert not any(counted[name] for name in SETTLED), counted
         assert not self.calls
+        self.payload.append(0)  # BufferError: somebody still holds it
         assert not self.registered or not self.is_exact
         assert not any(table == 1 for table, _ in self.stored)

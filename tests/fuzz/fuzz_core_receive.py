@@ -1,9 +1,10 @@
 # Invariant: whatever arrives, in whatever order and time, the engine raises nothing and has no
 # fault; every answer parses and answers a request that was made; a stranger gets no more than the
 # amplification limit allows; who is registered is what the answers said, in the table as in the
-# stored rows, also after a refused commit and after a restart; every read is answered once; bounds
-# hold; and when all have left and time has passed, nothing is left.
-"""The whole receive path: a script of datagrams, time, reads and a store that may refuse.
+# stored rows, also after a refused commit and after a restart; every request of ours is answered
+# once, and its payload leaves as it is, block by block; bounds hold; and when all have left and
+# time has passed, nothing is left, and no payload is held.
+"""The whole receive path: a script of datagrams, time, requests and a store that may refuse.
 
 The input is a sequence of steps: step 1, size 1, arguments. Missing arguments are 0.
 """
@@ -15,7 +16,8 @@ from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
-from lwm2m_fast.errors import QueueFull, StoreError, UnknownDevice
+from lwm2m_fast.core.ask import CoapRequest
+from lwm2m_fast.errors import QueueFull, RequestError, StoreError, UnknownDevice
 from tests.fuzz import mutate as plain_mutate
 from tests.fuzz import plain_coap
 from tests.fuzz.conversation import Conversation
@@ -35,6 +37,9 @@ EXTRAS = [
     [(15, b"sms=123"), (15, b"k=v")], [(12, b"\x28")], [(15, b"lt=x")], [(2049, b"")],
     [(60, b"\xff\xff")],
 ]  # fmt: skip
+PAYLOADS = (0, 5, 64, 65, 1000, 3000)
+QUERIES: tuple[tuple[bytes, ...], ...] = ((), (b"pmin=1", b""), (b"q" * 255, b"r" * 255))
+TAKEN = (95, 95, 95, 95, 68, 69, 0x88, 0x8D, 0x84)
 DURATIONS = (0.0, 0.05, 2.1, 3.0, 31.0, 94.0, 146.0, 248.0, 394.0, 4000.0)
 
 Choice = TypeVar("Choice")
@@ -162,7 +167,12 @@ def _read(s: Script, a: Arguments) -> None:
     path, accept = a.choice(([3, 0, 1], [3], [65535] * 4, [])), a.choice((None, 0, 110))
     with suppress(UnknownDevice, QueueFull):
         s.world.calls.add(
-            s.world.engine.read(name, path, accept, a.choice((1.0, 90.0)), s.world.now)
+            s.world.engine.start(
+                name,
+                CoapRequest(1, tuple(b"%d" % n for n in path), accept=accept),
+                a.choice((1.0, 90.0)),
+                s.world.now,
+            )
         )
     s.world.finish()
 
@@ -207,6 +217,47 @@ def _respond(s: Script, a: Arguments) -> None:
     s.send(a.choice([address] * 7 + [ADDRESSES[0]]), plain_coap.write(m))
 
 
+def _start(s: Script, a: Arguments) -> None:
+    """Any request with any payload: (name, method, size of the payload, time, options)."""
+    s.flush()
+    name, method, size = a.choice(NAMES).decode(), a.number() % 9, a.choice(PAYLOADS)
+    seconds, query = a.choice((90.0, 1.0)), a.choice(QUERIES)
+    path = (b"x" * (a.number() * 4), b"0")
+    payload = memoryview(s.world.payload)[:size]
+    request = CoapRequest(method, path, query, 42, None, payload, is_absolute=bool(size & 1))  # type: ignore[arg-type]
+    try:
+        s.world.calls.add(s.world.engine.start(name, request, seconds, s.world.now))
+    except RequestError:  # which UnknownDevice and QueueFull are, too
+        s.world.refused += 1
+    s.world.finish()
+
+
+def _take(s: Script, a: Arguments) -> None:
+    """A device's part of a Block1 transfer: (how far back, type, code, size, number, Block2)."""
+    address = a.choice(ADDRESSES)
+    asked = s.world.requests[address]
+    if not asked:
+        return
+    request = asked[-1 - a.number() % min(3, len(asked))]
+    m = Plain(a.choice((ACK, ACK, CON, NON)), a.choice(TAKEN), request.mid, request.token)
+    if m.type != ACK:
+        s.mid = (s.mid + 1) % 65536
+        m.mid = s.mid
+    smaller, skip, more = a.number() % 16, a.number() % 16, a.number() % 8
+    for value in request.texts(27)[:1]:
+        block = int.from_bytes(value, "big")
+        szx = max(0, (block & 7) - (smaller if smaller < 4 else 0))
+        number = (block >> 4) + (skip == 1) + 7 * (skip == 2)
+        m.options.append((27, (number << 4 | block & 8 | szx).to_bytes(4, "big").lstrip(b"\0")))
+    if smaller > 12:
+        m.options.append((60, bytes([smaller * 4])))
+    if more > 5:
+        m.options.append((23, bytes([(more == 6) << 3 | 1])))
+        m.payload = b"a" * 32
+    m.options.sort()
+    s.send(address, plain_coap.write(m))
+
+
 def _store(s: Script, a: Arguments) -> None:
     """The store is slow, or keeps what waited, or refuses it, or works again."""
     s.flush()
@@ -239,6 +290,7 @@ def _batch(s: Script, a: Arguments) -> None:
 STEPS: tuple[Step, ...] = (
     _send_raw, _register, _register_block, _update, _deregister, _get, _repeat, _repeat_changed,
     _wait, _read, _cancel, _remove, _respond, _store, _restart, _set_clock, _batch,
+    _start, _take,
 )  # fmt: skip
 
 
@@ -278,6 +330,15 @@ SEEDS = (
     script(
         (_register, b"\0\0"), (_read, b"\0"), (_read, b"\0\1"), (_respond, b"\0\0\0\0\0\2\1"),
         (_respond, b"\0\1\0\0\0\2\2"), (_wait, b"\4"), (_wait, b"\5"), (_cancel, b""),
+    ),
+    script(
+        (_register, b"\0\0"), (_start, b"\0\3\5"), *((_take, b"\0") for _ in range(20)),
+        (_take, b"\0\0\0\0\2"), (_take, b"\0\1\3"), (_take, b"\0\0\0\6"), (_take, b"\0\0\0\7\1"),
+        (_respond, b"\0"),
+    ),
+    script(
+        (_register, b"\0\0"), (_start, b"\0\5\3"), (_take, b"\0"), (_take, b"\0\0\0\5\0\0\6"),
+        (_respond, b"\0\2\0\0\0\2\2"), (_start, b"\0\2\5"), (_deregister, b"\0"),
     ),
     script(
         (_get, b"\0"), (_get, b"\0\0\0\2"), (_send_raw, b"\0\x40\0\0\1"), (_batch, b""),

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lwm2m_fast.config import Config
+from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
 
 CON, NON, ACK, RST = range(4)
-GET, POST, PUT, DELETE = 1, 2, 3, 4
+GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)
 ETAG, LOCATION_PATH, URI_PATH, CONTENT_FORMAT = 4, 8, 11, 12
 MAX_AGE, URI_QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 14, 15, 17, 23, 27, 28, 60
 LINK_FORMAT = 40
@@ -202,7 +203,7 @@ class World:
         self.commits_by_itself = True
         self.waiting: deque[Output] = deque()
         self.events: list[Event] = []
-        self.answers: list[tuple[int, str, int, int | None, bytes, bytes | None]] = []
+        self.answers: list[Answered] = []
         self.devices: dict[str, Device] = {}
         self._inbox = Inbox()
         if rows is not None:
@@ -254,7 +255,11 @@ class World:
     def read(
         self, endpoint: str, *path: int, accept: int | None = None, timeout_s: float = 300.0
     ) -> int:
-        call = self.engine.read(endpoint, list(path), accept, timeout_s, self.now)
+        segments = tuple(b"%d" % number for number in path)
+        return self.start(endpoint, CoapRequest(GET, segments, accept=accept), timeout_s)
+
+    def start(self, endpoint: str, request: CoapRequest, timeout_s: float = 300.0) -> int:
+        call = self.engine.start(endpoint, request, timeout_s, self.now)
         self.finish_turn()
         return call
 
@@ -274,7 +279,7 @@ class World:
         assert self.engine.fault is None, self.engine.fault
         if output is None:
             return
-        self.answers += output.answers
+        self.answers += map(Answered._make, output.answers)
         if not output.turn:
             self.events += output.events
             return
@@ -329,7 +334,7 @@ class World:
 
     def outcomes(self) -> list[tuple[int, str]]:
         """How our requests ended so far, taken."""
-        ended = [(call, outcome) for call, outcome, *_ in self.answers]
+        ended = [(answer.call, answer.outcome) for answer in self.answers]
         self.answers.clear()
         return ended
 

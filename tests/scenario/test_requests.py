@@ -77,7 +77,7 @@ def test_a_piggybacked_response_ends_the_request():
     call = world.read("dev-1", 3, 0, 0)
     options = [(CONTENT_FORMAT, b""), (ETAG, b"e1")]
     device.answer(device.hear(), options=options, payload=b"hello")
-    assert world.answers == [(call, "answered", 69, 0, b"hello", b"e1")]
+    assert world.answers == [(call, "answered", 69, 0, b"hello", b"e1", None, 0)]
     world.after(100)
     device.hear_nothing()
     assert world.count("requests_current") == 0
@@ -87,7 +87,7 @@ def test_a_response_without_anything_is_an_answer():
     world, device = reachable()
     call = world.read("dev-1", 3)
     device.answer(device.hear(), "4.04")
-    assert world.answers == [(call, "answered", 0x84, None, b"", None)]
+    assert world.answers == [(call, "answered", 0x84, None, b"", None, None, 0)]
 
 
 def test_a_separate_response_is_acknowledged():
@@ -230,7 +230,7 @@ def test_a_late_separate_response_is_reset():
     asked = device.hear()
     device.acknowledge(asked)
     world.after(10.1)
-    assert world.outcomes() == [(call, "timeout")]
+    assert world.outcomes() == [(call, "no_response")]
     device.answer(asked, kind=CON, mid=5)
     assert device.hear().type == RST
 
@@ -312,13 +312,28 @@ def test_the_caller_waits_no_longer_than_it_said():
 
 
 def test_an_acknowledged_request_waits_for_its_answer_as_long_as_the_caller_said():
-    world, device = reachable()
+    world = World(coap={"response_timeout_s": 300})
+    _, device = reachable(world)
     call = world.read("dev-1", 3, timeout_s=200)
     device.acknowledge(device.hear())
     world.after(199.9)
     assert world.outcomes() == []
     world.after(0.1 + TICK)
-    assert world.outcomes() == [(call, "timeout")]
+    assert world.outcomes() == [(call, "no_response")]
+    assert world.count("requests_unanswered") == 1
+
+
+def test_an_acknowledged_request_waits_no_longer_than_configured():
+    world, device = reachable()
+    call = world.read("dev-1", 3, timeout_s=200)
+    asked = device.hear()
+    world.after(1)
+    device.acknowledge(asked)
+    world.after(119.9)
+    assert world.outcomes() == []
+    world.after(0.1 + TICK)
+    assert world.outcomes() == [(call, "no_response")]
+    device.hear_nothing()
 
 
 def test_an_answer_to_any_transmission_counts():

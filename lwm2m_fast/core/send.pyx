@@ -1,0 +1,74 @@
+# Send (LwM2M TS 1.2 Core, section 6.4.6): POST /dp with values that nobody asked for.
+#
+# Decides who may send and in which format. What the values are, and whether the device has such
+# objects, is the judge's to say (State.judge_send), and nothing is kept here.
+
+from libc.stdint cimport uint32_t
+
+from lwm2m_fast.core.records cimport NONE
+from lwm2m_fast.core.resource cimport refuse
+from lwm2m_fast.core.state cimport COUNT_SENDS, COUNT_SENDS_REFUSED, COUNT_SENDS_UNKNOWN
+from lwm2m_fast.wire.coap cimport HAS_CONTENT_FORMAT, HAS_MORE_PATH
+from lwm2m_fast.wire.numbers cimport (BAD_REQUEST, CHANGED, FORMAT_LWM2M_CBOR, FORMAT_SENML_CBOR,
+                                      FORMAT_SENML_JSON, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
+                                      NOT_FOUND, POST, UNSUPPORTED_CONTENT_FORMAT)
+
+
+cdef class Send(Resource):
+    def __cinit__(self, State state):
+        self.name = b"dp"
+        self.state = state
+
+    cdef void handle(self, Request *request, Reply *reply) except *:
+        cdef int slot
+        cdef bytes payload
+        if request.message.path_count != 1 or request.message.options & HAS_MORE_PATH:
+            reply.code = NOT_FOUND
+            return
+        if request.message.code != POST:
+            reply.code = METHOD_NOT_ALLOWED
+            return
+        slot = self.sender(request, reply)
+        if reply.code:
+            self.state.counts[COUNT_SENDS_UNKNOWN] += 1
+            return
+        payload = (<const char *>request.body)[:request.body_size] if request.body_size else b""
+        if self.judge(slot, request, payload, reply):
+            self.state.counts[COUNT_SENDS_REFUSED] += 1
+            return
+        self.state.counts[COUNT_SENDS] += 1
+        if self.state.wants_reports:    # in the order of core/ask.py: Report
+            self.state.reports.append((slot, 0, 0, <int>request.message.content_format, payload,
+                                       self.state.unix_now(), -1))
+        reply.code = CHANGED
+        reply.remembers = True
+
+    cdef int sender(self, Request *request, Reply *reply) except -1:
+        """The slot of the device at this address, which has been heard; 0 with a refusal."""
+        cdef uint32_t slot = NONE
+        if request.peer != NONE:
+            slot = self.state.peers.at(request.peer).device
+        if slot == NONE:
+            if self.state.peers.device_by_other_port(request.source) != NONE:
+                refuse(reply, BAD_REQUEST,
+                       b"this registration belongs to another port of the server")
+            else:
+                refuse(reply, NOT_FOUND, b"no device is registered at this address")
+            return 0
+        self.state.hear(slot)
+        return <int>slot
+
+    cdef int judge(self, int slot, Request *request, bytes payload, Reply *reply) except -1:
+        """0, or the code of the refusal that is in `reply`."""
+        cdef int content_format = -1
+        if request.message.options & HAS_CONTENT_FORMAT:
+            content_format = request.message.content_format
+        if content_format not in (FORMAT_SENML_JSON, FORMAT_SENML_CBOR, FORMAT_LWM2M_CBOR):
+            reply.code = UNSUPPORTED_CONTENT_FORMAT
+        elif not payload:
+            refuse(reply, BAD_REQUEST, b"there is nothing in it")
+        elif self.state.judge_send is not None:
+            reply.code = self.state.judge_send(slot, content_format, payload)
+            if reply.code and not 0x80 <= reply.code <= 0xBF:
+                raise ValueError(f"judge_send says {reply.code}, which is neither 0 nor an error")
+        return reply.code

@@ -1,0 +1,269 @@
+"""Sends one operation to its device and keeps what comes of it.
+
+Knows one operation at a time: which one, and when, is dispatch.py's business.
+
+    PENDING --sent--> EXECUTING --answered--> SUCCESSFUL or FAILED
+       ^------------------'  nobody answered: until the next contact
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from lwm2m_fast.calls import Calls, Clock, Ended
+from lwm2m_fast.core.operation import (
+    EXECUTING,
+    FAILED,
+    HISTORY_ROWS,
+    PENDING,
+    PENDING_ROWS,
+    SUCCESSFUL,
+    Operation,
+    history_key,
+    pending_key,
+)
+from lwm2m_fast.core.orders import parse_order
+from lwm2m_fast.core.pending import Pending
+from lwm2m_fast.durable import Keeper
+from lwm2m_fast.errors import QueueFull, RequestError, StoreError, UnknownDevice
+from lwm2m_fast.history import History
+from lwm2m_fast.reach import Reach
+from lwm2m_fast.store.base import FleetChange
+from lwm2m_fast.store.changes import MAX_VALUE_BYTES
+
+# Nobody answered, or nothing left: the operation waits for the device's next contact.
+UNANSWERED = frozenset({"timeout", "no_response", "cancelled", "store"})
+
+Tell = Callable[[Operation], None]
+
+
+class Delivery:
+    """Operations under way. `tell` gets each one whose state has changed; an end once it is kept.
+
+    `go_on` is called with a device that may get its next one.
+    """
+
+    def __init__(
+        self,
+        pending: Pending,
+        history: History,
+        keeper: Keeper,
+        calls: Calls,
+        reach: Reach,
+        clock: Clock,
+        tell: Tell,
+    ) -> None:
+        self.pending, self.history, self._keeper = pending, history, keeper
+        self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
+        self._running: dict[str, tuple[Operation, int]] = {}
+        self.go_on: Callable[[str], None] = lambda endpoint: None
+        self.later: set[str] = set()
+        """Devices for which there was no room just now."""
+        self.succeeded = self.failed = self.unanswered = 0
+
+    def join(self, operation: Operation) -> None:
+        """Put a stored operation into its device's line."""
+        self.pending.add(
+            operation.endpoint,
+            operation.id,
+            valid_until_ms=round((operation.valid_until or 0) * 1000),
+            is_post_registration=operation.is_listed,
+        )
+
+    # Sending
+
+    def send(self, endpoint: str, operation_id: int) -> bool:
+        """True when it has ended without being sent, so that the next one may go."""
+        try:
+            operation = self.history.waiting(endpoint, operation_id)
+        except StoreError:
+            self.later.add(endpoint)
+            return False
+        if operation is None:  # a row that nobody can read any more
+            return self.pending.remove(endpoint, operation_id)
+        if self._is_over(operation):
+            self.end(operation, FAILED, reason="expired")
+            return True
+        return self._ask(operation)
+
+    def _ask(self, operation: Operation) -> bool:
+        endpoint, now = operation.endpoint, self._clock.wall()
+        self.pending.start(endpoint, operation.id, now)
+        try:
+            order = parse_order(operation.order)
+            timeout_s = self._reach.timeout_s(endpoint, operation.timeout_s)
+            asked = self._calls.ask(endpoint, order, timeout_s, partial(self._ended, operation))
+        except (UnknownDevice, QueueFull, StoreError):  # gone, or no room just now
+            self.pending.pause(endpoint)
+            self.later.add(endpoint)
+            return False
+        except RequestError as error:
+            self.end(operation, FAILED, {"error": str(error)}, "refused")
+            return True
+        operation.state, operation.started_at, operation.updated_at = EXECUTING, now, now
+        operation.attempts += 1
+        operation.reason = None
+        if isinstance(asked, Ended):
+            self._settle(operation, asked)
+            return True
+        self._running[endpoint] = (operation, asked)
+        self._keep(operation)
+        self._tell(operation)
+        return False
+
+    # What comes of it
+
+    def _ended(self, operation: Operation, ended: Ended) -> None:
+        if self.pending.running(operation.endpoint) == operation.id:
+            self._settle(operation, ended)
+            self.go_on(operation.endpoint)
+
+    def _settle(self, operation: Operation, ended: Ended) -> None:
+        self._running.pop(operation.endpoint, None)
+        if ended.result is not None:
+            state = SUCCESSFUL if ended.result.ok else FAILED
+            self.end(operation, state, ended.as_json())
+        elif ended.outcome not in UNANSWERED:
+            self.end(operation, FAILED, reason=ended.outcome)
+        elif self._is_over(operation):
+            self.end(operation, FAILED, reason="expired")
+            if self.pending.waits(operation.endpoint):
+                self.pending.hold(operation.endpoint)
+        else:
+            self._again(operation, ended.outcome)
+
+    def _again(self, operation: Operation, why: str) -> None:
+        self.unanswered += 1
+        if why == "store":  # it never left
+            self.pending.pause(operation.endpoint)
+            self.later.add(operation.endpoint)
+        else:
+            self.pending.hold(operation.endpoint)
+        operation.state, operation.reason = PENDING, why
+        operation.updated_at = self._clock.wall()
+        self._keep(operation)
+        self._tell(operation)
+
+    def _is_over(self, operation: Operation) -> bool:
+        until = operation.valid_until
+        return until is not None and until <= self._clock.wall()
+
+    def _keep(self, operation: Operation) -> None:
+        key = pending_key(operation.endpoint, operation.id)
+        self._keeper.keep([(PENDING_ROWS, key, operation.as_row())], must=True)
+
+    def end(
+        self,
+        operation: Operation,
+        state: str,
+        result: dict[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """`operation` has ended: out of the line, into the history, and told once that is kept."""
+        self.pending.remove(operation.endpoint, operation.id)
+        operation.state, operation.result, operation.reason = state, result, reason
+        operation.updated_at = self._clock.wall()
+        if state == SUCCESSFUL:
+            self.succeeded += 1
+        else:
+            self.failed += 1
+        self._keeper.keep(self._end_rows(operation), partial(self._kept, operation), must=True)
+
+    def _kept(self, operation: Operation, error: StoreError | None) -> None:
+        if error is None:
+            self._tell(operation)
+
+    def _end_rows(self, operation: Operation) -> list[FleetChange]:
+        endpoint, row = operation.endpoint, operation.as_row()
+        if len(row) > MAX_VALUE_BYTES:
+            code = (operation.result or {}).get("code")
+            said = f"the result has {len(row)} bytes, kept are at most {MAX_VALUE_BYTES}"
+            operation.result = {"code": code, "error": said}
+            row = operation.as_row()
+        try:
+            surplus = self.history.surplus(endpoint)
+        except StoreError:  # cannot be read now: the next one that ends will see to it
+            surplus = []
+        return [
+            (PENDING_ROWS, pending_key(endpoint, operation.id), None),
+            (HISTORY_ROWS, history_key(endpoint, operation.id), row),
+            *surplus,
+        ]
+
+    # Ending it from our side
+
+    def cancel(
+        self,
+        endpoint: str,
+        operation_id: int,
+        done: Callable[[StoreError | None], None],
+        reason: str = "cancelled",
+    ) -> bool:
+        """End one that has not ended; `done` when that is kept. False: it is not in the queue.
+
+        With an error it waits as before.
+        """
+        operation = self.current(endpoint, operation_id)
+        if operation is None or not self.pending.has(endpoint, operation_id):
+            return False
+        before = replace(operation, state=PENDING)
+        was_running = self.pending.running(endpoint) == operation_id
+        if was_running:
+            self._calls.forget(self._running.pop(endpoint)[1])
+        self.pending.remove(endpoint, operation_id)
+        operation.state, operation.reason, operation.result = FAILED, reason, None
+        operation.updated_at = self._clock.wall()
+
+        def kept(error: StoreError | None) -> None:
+            if error is None:
+                self.failed += 1
+                self._tell(operation)
+            else:
+                self.join(before)
+                if was_running:
+                    self.pending.hold(endpoint)
+            done(error)
+            self.go_on(endpoint)
+
+        self._keeper.keep(self._end_rows(operation), kept)
+        self.go_on(endpoint)
+        return True
+
+    def expire(self, now: float) -> None:
+        """End those whose time is over at `now`, unix time."""
+        for endpoint, operation_id in list(self.pending.expired(int(now * 1000))):
+            operation = self.history.waiting(endpoint, operation_id)
+            if operation is None:
+                self.pending.remove(endpoint, operation_id)
+            else:
+                self.end(operation, FAILED, reason="expired")
+
+    def sweep(self, started_before: float) -> None:
+        """End those that have been executing since before that moment: nobody will answer."""
+        for endpoint, operation_id in self.pending.stale(started_before):
+            running = self._running.get(endpoint)
+            if running is not None and running[0].id == operation_id:
+                del self._running[endpoint]
+                self._calls.forget(running[1])
+                self.end(running[0], FAILED, reason="stale")
+                self.go_on(endpoint)
+
+    def current(self, endpoint: str, operation_id: int) -> Operation | None:
+        """As it is now, or as it ended; None when there is none. StoreError."""
+        running = self._running.get(endpoint)
+        if running is not None and running[0].id == operation_id:
+            return running[0]
+        return self.history.waiting(endpoint, operation_id) or self.history.ended(
+            endpoint, operation_id
+        )
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "operations_succeeded": self.succeeded,
+            "operations_failed": self.failed,
+            "operations_unanswered": self.unanswered,
+            "operations_unreadable": self.history.unreadable,
+        }

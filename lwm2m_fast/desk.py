@@ -1,0 +1,359 @@
+"""What callers ask of the queue: submit, look, wait, cancel (rest/base.py: Operations).
+
+Checks what they give and waits on their behalf; everything else is dispatch.py's and delivery.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from typing import Any
+
+import orjson
+
+from lwm2m_fast.batches import Batches, Entry
+from lwm2m_fast.calls import Clock
+from lwm2m_fast.config import QueueConfig
+from lwm2m_fast.core.operation import (
+    ENDED,
+    MAX_ID,
+    POST_REGISTRATION,
+    Operation,
+    device_key,
+)
+from lwm2m_fast.core.orders import Order, order_json
+from lwm2m_fast.dispatch import Dispatch
+from lwm2m_fast.errors import (
+    FormatError,
+    QueueFull,
+    RequestError,
+    StoreError,
+    UnknownOperation,
+)
+from lwm2m_fast.reach import Reach
+from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE
+from lwm2m_fast.store.base import FleetChange
+
+MAX_ORDERS = 1000
+"""Orders of one submission."""
+
+MAX_ORDER_BYTES = 256 << 10
+"""Of one order as JSON; what is longer goes as a file."""
+
+MAX_BATCH_OPERATIONS = 100_000
+MAX_UNIX_S = 253_402_300_799.0
+"""The end of the year 9999."""
+
+MAX_ORIGIN_BYTES = 64
+MAX_WAIT_S = 3600.0
+SLICE = 256
+"""Devices of a batch prepared between two turns of the loop."""
+
+
+class Desk:
+    """Everything is called on the loop's thread; told() by whoever keeps operations."""
+
+    def __init__(
+        self,
+        config: QueueConfig,
+        dispatch: Dispatch,
+        reach: Reach,
+        batches: Batches,
+        clock: Clock,
+    ) -> None:
+        self._config, self._dispatch = config, dispatch
+        self._reach, self._batches, self._clock = reach, batches, clock
+        self._pending, self._delivery = dispatch.pending, dispatch.delivery
+        self._waiters: dict[int, list[asyncio.Future[dict[str, Any]]]] = {}
+        self._waiting = 0
+
+    def told(self, operation: Operation) -> None:
+        """The state of an operation has changed, and that is kept."""
+        if operation.state not in ENDED:
+            return
+        if operation.batch is not None:
+            self._batches.ended(operation)
+        for waiter in self._waiters.pop(operation.id, ()):
+            if not waiter.done():
+                waiter.set_result(operation.as_json())
+
+    # Submitting
+
+    async def submit(
+        self,
+        endpoint: str,
+        orders: Sequence[Order],
+        *,
+        timeout_s: float | None = None,
+        valid_until: float | None = None,
+        origin: str = "api",
+    ) -> list[dict[str, Any]]:
+        terms = self._terms(orders, timeout_s, valid_until, origin)
+        _check_name(endpoint)
+        first = self._pending.reserve(endpoint, len(orders))
+        operations = terms.operations(endpoint, first, self._clock.wall())
+        await self._keep(operations)
+        return [operation.as_json() for operation in operations]
+
+    async def submit_many(
+        self,
+        endpoints: Sequence[str],
+        orders: Sequence[Order],
+        *,
+        timeout_s: float | None = None,
+        valid_until: float | None = None,
+        origin: str = "api",
+    ) -> dict[str, Any]:
+        terms = self._terms(orders, timeout_s, valid_until, origin)
+        names = list(dict.fromkeys(endpoints))
+        if not 1 <= len(names) <= MAX_BULK or len(names) * len(orders) > MAX_BATCH_OPERATIONS:
+            raise RequestError(
+                f"a batch of {len(names)} devices and {len(orders)} orders: allowed are 1 to "
+                f"{MAX_BULK} devices and {MAX_BATCH_OPERATIONS} operations in all"
+            )
+        for name in names:
+            _check_name(name)
+        now = self._clock.wall()
+        entries: list[Entry] = []
+        operations: list[Operation] = []
+        for number, name in enumerate(names):
+            try:
+                first = self._pending.reserve(name, len(orders))
+            except QueueFull as error:
+                entries.append(Entry(name, 0, str(error)))
+            else:
+                entries.append(Entry(name, first, None))
+                operations += terms.operations(name, first, now)
+            if number % SLICE == SLICE - 1:
+                await self._breathe(operations)
+        return await self._begin(entries, operations, len(orders), origin, now)
+
+    async def _breathe(self, operations: Sequence[Operation]) -> None:
+        """Let others have the loop; give the places back when the caller goes meanwhile."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._release(operations)
+            raise
+
+    async def _begin(
+        self,
+        entries: Sequence[Entry],
+        operations: Sequence[Operation],
+        orders: int,
+        origin: str,
+        now: float,
+    ) -> dict[str, Any]:
+        try:
+            batch, rows = self._batches.begin(entries, orders, origin, now)
+        except QueueFull:
+            self._release(operations)
+            raise
+        for operation in operations:
+            operation.batch = batch.id
+        await self._keep(operations, rows, lambda: self._batches.begun(batch))
+        shown = await self._batches.show(batch.id, 0, 100)
+        return shown if shown is not None else batch.as_json()
+
+    def _release(self, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            self._pending.release(operation.endpoint, 1)
+
+    async def _keep(
+        self,
+        operations: Sequence[Operation],
+        beside: Sequence[FleetChange] = (),
+        kept: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Queue them, also when the caller goes meanwhile."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: StoreError | None) -> None:
+            if error is None:
+                kept()
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(StoreError(str(error)))
+
+        self._dispatch.enqueue(operations, done, beside)
+        await future
+
+    def _terms(
+        self,
+        orders: Sequence[Order],
+        timeout_s: float | None,
+        valid_until: float | None,
+        origin: str,
+    ) -> _Terms:
+        if not 1 <= len(orders) <= MAX_ORDERS:
+            raise RequestError(f"{len(orders)} orders, allowed are 1 to {MAX_ORDERS}")
+        self._reach.check_timeout(timeout_s)
+        now = self._clock.wall()
+        if valid_until is not None and not now < valid_until <= MAX_UNIX_S:
+            raise RequestError(
+                f"valid_until is {valid_until}, allowed are unix seconds after now, {now:.3f}"
+            )
+        size = len(origin.encode("utf-8", "surrogatepass"))
+        if not 1 <= size <= MAX_ORIGIN_BYTES or origin == POST_REGISTRATION:
+            raise RequestError(
+                f"origin {origin!r:.80} is not allowed: 1 to {MAX_ORIGIN_BYTES} bytes, and not "
+                f"{POST_REGISTRATION!r}"
+            )
+        terms = _Terms([order_json(order) for order in orders], timeout_s, valid_until, origin)
+        for order in terms.orders:
+            _check_size(order)
+        return terms
+
+    # Looking
+
+    def operation(self, endpoint: str, operation_id: int) -> dict[str, Any] | None:
+        found = self._find(endpoint, operation_id)
+        return None if found is None else found.as_json()
+
+    def _find(self, endpoint: str, operation_id: int) -> Operation | None:
+        try:
+            device_key(endpoint)
+        except FormatError:
+            return None
+        if not 0 < operation_id <= MAX_ID:
+            return None
+        return self._delivery.current(endpoint, operation_id)
+
+    def operations(
+        self,
+        endpoint: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        states: frozenset[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        try:
+            device_key(endpoint)
+        except FormatError:
+            return []
+        both = merge(
+            self._waiting_before(endpoint, before),
+            self._delivery.history.all_ended(endpoint, before),
+            key=lambda operation: -operation.id,
+        )
+        found: list[dict[str, Any]] = []
+        for operation in both:
+            if len(found) >= min(limit, MAX_PAGE):
+                break
+            if states is None or operation.state in states:
+                found.append(operation.as_json())
+        return found
+
+    def _waiting_before(self, endpoint: str, before: int | None) -> Iterator[Operation]:
+        for operation_id in reversed(self._pending.line(endpoint)):
+            if before is None or operation_id < before:
+                operation = self._delivery.current(endpoint, operation_id)
+                if operation is not None:
+                    yield operation
+
+    async def batch(
+        self, batch_id: int, *, after: int = 0, limit: int = 100
+    ) -> dict[str, Any] | None:
+        return await self._batches.show(batch_id, max(0, after), max(1, min(limit, MAX_PAGE)))
+
+    def batches(self) -> list[dict[str, Any]]:
+        return self._batches.all()
+
+    def presence(self, endpoint: str) -> dict[str, Any] | None:
+        return self._reach.presence(endpoint)
+
+    # Waiting and ending
+
+    async def wait(self, endpoint: str, operation_id: int, seconds: float) -> dict[str, Any]:
+        found = self._find(endpoint, operation_id)
+        if found is None:
+            raise UnknownOperation(endpoint, operation_id)
+        if found.state in ENDED or seconds <= 0:
+            return found.as_json()
+        if self._waiting >= self._config.max_waiters:
+            raise QueueFull("the server", self._config.max_waiters)
+        waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(operation_id, []).append(waiter)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(min(seconds, MAX_WAIT_S)):
+                return await waiter
+        except TimeoutError:
+            again = self._find(endpoint, operation_id)
+            return (again or found).as_json()
+        finally:
+            self._waiting -= 1
+            self._forget_waiter(operation_id, waiter)
+
+    def _forget_waiter(self, operation_id: int, waiter: asyncio.Future[dict[str, Any]]) -> None:
+        waiters = self._waiters.get(operation_id)
+        if waiters is not None and waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
+                del self._waiters[operation_id]
+
+    async def cancel(self, endpoint: str, operation_id: int) -> dict[str, Any]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: StoreError | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(StoreError(str(error)))
+
+        if self._find(endpoint, operation_id) is None:
+            raise UnknownOperation(endpoint, operation_id)
+        if self._delivery.cancel(endpoint, operation_id, done):
+            await future
+        found = self._find(endpoint, operation_id)
+        if found is None:
+            raise UnknownOperation(endpoint, operation_id)
+        return found.as_json()
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What operations submitted together have in common."""
+
+    orders: list[dict[str, Any]]
+    timeout_s: float | None
+    valid_until: float | None
+    origin: str
+
+    def operations(self, endpoint: str, first_id: int, now: float) -> list[Operation]:
+        return [
+            Operation(
+                first_id + i,
+                endpoint,
+                order,
+                now,
+                updated_at=now,
+                timeout_s=self.timeout_s,
+                valid_until=self.valid_until,
+                origin=self.origin,
+            )
+            for i, order in enumerate(self.orders)
+        ]
+
+
+def _check_name(endpoint: str) -> None:
+    try:
+        device_key(endpoint)
+    except FormatError as error:
+        raise RequestError(str(error)) from None
+
+
+def _check_size(order: dict[str, Any]) -> None:
+    try:
+        size = len(orjson.dumps(order))
+    except TypeError as error:
+        raise RequestError(f"an order cannot be kept: {error}") from None
+    if size > MAX_ORDER_BYTES:
+        raise RequestError(f"an order has {size} bytes, allowed are at most {MAX_ORDER_BYTES}")

@@ -1,0 +1,202 @@
+"""The queue at work: whose turn it is, and what wakes it.
+
+Here the queue's decisions (core/pending), the contacts of devices and the clock meet. What may be
+kept waiting is kept waiting here: a sleeping device, a silent one, a store that is full. Knows no
+HTTP, not what an order means, and not how one is sent (delivery.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from lwm2m_fast.calls import Clock
+from lwm2m_fast.config import QueueConfig
+from lwm2m_fast.core.ask import Contact
+from lwm2m_fast.core.operation import (
+    EXECUTING,
+    PENDING_ROWS,
+    Operation,
+    pending_key,
+    read_head,
+    read_key,
+)
+from lwm2m_fast.delivery import Delivery, Tell
+from lwm2m_fast.durable import Done, Keeper
+from lwm2m_fast.errors import FormatError, StoreError
+from lwm2m_fast.operation_ids import OperationIds
+from lwm2m_fast.reach import Reach
+from lwm2m_fast.store.base import FleetChange, FleetStore
+
+SLICE = 64
+"""Devices looked at in one go, when many have become ready at once."""
+
+
+class Engine(Protocol):
+    """The part of core/engine that says whose contacts are told."""
+
+    hears_registers: bool
+
+    def watch(self, endpoint: str, on: bool) -> None: ...
+
+
+class First(Protocol):
+    """What a device gets before its line (reestablish.py)."""
+
+    def registered(self, endpoint: str) -> None:
+        """A full Register: begin anew."""
+
+    def send(self, endpoint: str) -> bool:
+        """Send the next of it; False when there is nothing left."""
+
+    def waits(self, endpoint: str) -> bool: ...
+
+
+class Dispatch:
+    """The lines of all devices, moving. Loop's thread only; `nudge` asks for run() soon."""
+
+    def __init__(
+        self,
+        config: QueueConfig,
+        engine: Engine,
+        delivery: Delivery,
+        keeper: Keeper,
+        ids: OperationIds,
+        reach: Reach,
+        clock: Clock,
+        first: First,
+        tell: Tell,
+        nudge: Callable[[], None],
+    ) -> None:
+        self._config, self._engine, self._keeper, self._reach = config, engine, keeper, reach
+        self._ids, self._clock, self._first, self._tell, self._nudge = (
+            ids,
+            clock,
+            first,
+            tell,
+            nudge,
+        )
+        self.delivery, self.pending = delivery, delivery.pending
+        delivery.go_on = self.kick
+        self._ready: deque[str] = deque()
+        self.registered: Callable[[str], None] | None = None
+        """Called at each full Register of a device, before it gets anything."""
+
+    # Joining the queue
+
+    def enqueue(
+        self, operations: Sequence[Operation], done: Done, beside: Sequence[FleetChange] = ()
+    ) -> None:
+        """Keep `operations`, whose places are reserved, and the rows `beside` them; then let them
+        go their way. With an error, none of it is kept or queued."""
+        self._ids.given(self.pending.next_id)
+        rows = [(PENDING_ROWS, pending_key(o.endpoint, o.id), o.as_row()) for o in operations]
+        self._keeper.keep([*beside, *rows], partial(self._enqueued, operations, done))
+
+    def _enqueued(
+        self, operations: Sequence[Operation], done: Done, error: StoreError | None
+    ) -> None:
+        for operation in operations:
+            self.pending.release(operation.endpoint, 1)
+            if error is None:
+                self.delivery.join(operation)
+        if error is None:
+            self.hear()
+            for operation in operations:
+                self._tell(operation)
+        done(error)
+        self.ready(dict.fromkeys(operation.endpoint for operation in operations))
+
+    def load(self, fleet: FleetStore) -> int:
+        """Take up the stored operations at a start; how many rows could not be used."""
+        unusable = 0
+        for key, value in fleet.scan(PENDING_ROWS):
+            try:
+                endpoint, operation_id = read_key(key, is_history=False)
+                head = read_head(value)
+            except FormatError:
+                unusable += 1
+                continue
+            self.pending.load(
+                endpoint,
+                operation_id,
+                valid_until_ms=head.valid_until_ms,
+                is_post_registration=head.is_post_registration,
+                is_tried=head.is_tried or head.state == EXECUTING,
+            )
+        self.hear()
+        self.ready(self.pending.endpoints())
+        return unusable
+
+    # What wakes it
+
+    def contacts(self, contacts: Sequence[Contact]) -> None:
+        """Devices were heard: what waits for that may go, if they listen."""
+        for contact in contacts:
+            if contact.kind == "registered":
+                self._first.registered(contact.endpoint)
+                if self.registered is not None:
+                    self.registered(contact.endpoint)
+            self.pending.heard(contact.endpoint)
+            self.kick(contact.endpoint)
+
+    def ready(self, endpoints: Collection[str]) -> None:
+        """Look at these devices: one at once, of many a slice at a time."""
+        if len(endpoints) == 1:
+            self.kick(*endpoints)
+        elif endpoints:
+            self._ready.extend(endpoints)
+            self._nudge()
+
+    def run(self) -> None:
+        """Look at some of those that are ready; ask for another run when there are more."""
+        for _ in range(min(SLICE, len(self._ready))):
+            self.kick(self._ready.popleft())
+        if self._ready:
+            self._nudge()
+
+    def tick(self) -> None:
+        """Once a second: what has expired, what hangs, and what found no room before."""
+        now, later = self._clock.wall(), self.delivery.later
+        self.delivery.expire(now)
+        self.delivery.sweep(now - self._config.stale_after_s)
+        if later and self._keeper.problem is None:
+            again = list(later)
+            later.clear()
+            self.ready(again)
+        self.hear()
+
+    # Whose turn it is
+
+    def kick(self, endpoint: str) -> None:
+        """Send the device what is next, if it is to get anything now."""
+        if not self.pending.waits(endpoint) and not self._first.waits(endpoint):
+            self._watch(endpoint, False)
+            return
+        if self._may_send(endpoint) and not self._first.send(endpoint):
+            while (operation_id := self.pending.due(endpoint)) is not None:
+                if not self.delivery.send(endpoint, operation_id):
+                    break
+        self._watch(endpoint, self.pending.waits(endpoint) or self._first.waits(endpoint))
+
+    def _may_send(self, endpoint: str) -> bool:
+        if self.pending.is_busy(endpoint) or self.pending.is_held(endpoint):
+            return False
+        if self._keeper.problem is not None:  # what it answers could not be kept
+            self.delivery.later.add(endpoint)
+            return False
+        return self._reach.listens(endpoint)
+
+    def _watch(self, endpoint: str, on: bool) -> None:
+        """Be told of each contact of a device exactly as long as something waits for it."""
+        if self._reach.is_registered(endpoint):
+            self._engine.watch(endpoint, on)
+
+    def hear(self) -> None:
+        """Be told of full Registers as long as that of any device may matter."""
+        self._engine.hears_registers = len(self.pending) > 0 or self.registered is not None
+
+    def counters(self) -> dict[str, Any]:
+        return {**self.pending.counters(), **self.delivery.counters()}

@@ -1,0 +1,155 @@
+"""The operations' parts, put together: from the engine's answers and contacts to what callers see.
+
+Owns no loop and no thread: who drives it calls resolve(), contacts(), run() and tick(), and is
+asked through `nudge` for a run() soon. Built the same for a server and for a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from mmap import mmap
+from typing import Protocol
+
+from lwm2m_fast import calls, dispatch, reach, reestablish
+from lwm2m_fast.batches import Batches
+from lwm2m_fast.calls import Calls, Clock, Hears, Targets
+from lwm2m_fast.config import QueueConfig
+from lwm2m_fast.core.ask import AnsweredTuple, Contact
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.core.operation import Operation
+from lwm2m_fast.core.orders import Order
+from lwm2m_fast.core.pending import Pending
+from lwm2m_fast.core.shell import parse_shell
+from lwm2m_fast.delivery import Delivery
+from lwm2m_fast.desk import Desk
+from lwm2m_fast.direct import Direct
+from lwm2m_fast.dispatch import Dispatch
+from lwm2m_fast.durable import Keeper
+from lwm2m_fast.errors import RequestError
+from lwm2m_fast.history import History
+from lwm2m_fast.kept_attributes import KeptAttributes
+from lwm2m_fast.operation_ids import OperationIds
+from lwm2m_fast.post_registration import PostRegistration
+from lwm2m_fast.reach import Reach, SettingsSource
+from lwm2m_fast.reestablish import Reestablish
+from lwm2m_fast.store.base import FleetStore
+
+
+class Engine(calls.Engine, dispatch.Engine, reach.Engine, reestablish.Engine, Protocol):
+    """Everything that the operations need of core/engine."""
+
+    tells: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the operations are put into."""
+
+    engine: Engine
+    fleet: FleetStore
+    keeper: Keeper
+    settings: SettingsSource
+    targets: Targets
+    hears: Sequence[Hears]
+    """Who else wants to know what devices answer."""
+    open_file: Callable[[str], bytes | mmap]
+    clock: Clock
+    publish: Callable[[Sequence[Event]], None]
+    nudge: Callable[[], None]
+
+
+class Operating:
+    """Every operation of every device. Loop's thread only."""
+
+    def __init__(self, config: QueueConfig, around: Surroundings) -> None:
+        self._engine, self._publish = around.engine, around.publish
+        ids = OperationIds(around.fleet, around.keeper)
+        pending = Pending(config.max_operations_per_device, config.max_operations, ids.first)
+        self.reach = Reach(config, around.engine, around.settings, around.clock)
+        attributes = KeptAttributes(around.fleet, around.keeper)
+        self.calls = Calls(
+            around.engine,
+            around.targets,
+            [attributes, *around.hears],
+            around.open_file,
+            around.clock,
+            around.nudge,
+        )
+        delivery = Delivery(
+            pending,
+            History(around.fleet, config.history_per_device),
+            around.keeper,
+            self.calls,
+            self.reach,
+            around.clock,
+            self._told,
+        )
+        first = Reestablish(
+            around.engine, pending, self.calls, attributes, self.reach, around.clock
+        )
+        self.dispatch = Dispatch(
+            config,
+            around.engine,
+            delivery,
+            around.keeper,
+            ids,
+            self.reach,
+            around.clock,
+            first,
+            self._told,
+            around.nudge,
+        )
+        first.go_on = self.dispatch.kick
+        self.post_registration = PostRegistration(
+            around.fleet,
+            self.dispatch,
+            parse_commands,
+            config.post_registration_pending,
+            around.clock.wall,
+        )
+        batches = Batches(around.fleet, config.max_batches, delivery.current)
+        self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock)
+        self.direct = Direct(self.calls, self.reach)
+        self._counted = (self.dispatch, first, attributes, self.post_registration)
+        self.unusable = self.dispatch.load(around.fleet)
+        """Stored operations that could not be read."""
+
+    def resolve(self, answers: Sequence[AnsweredTuple]) -> None:
+        """What came of requests, ours among them."""
+        self.calls.resolve(answers)
+
+    def contacts(self, contacts: Sequence[Contact]) -> None:
+        """Devices that were heard; once what they said is kept."""
+        self.dispatch.contacts(contacts)
+
+    def run(self) -> None:
+        """What was asked for by `nudge`."""
+        self.dispatch.run()
+
+    def tick(self) -> None:
+        """To be called once a second."""
+        self.dispatch.tick()
+
+    def settings_changed(self, endpoint: str) -> None:
+        """A device is treated differently from now on; its window may be open again."""
+        self.dispatch.kick(endpoint)
+
+    def _told(self, operation: Operation) -> None:
+        self.desk.told(operation)
+        if self._engine.tells:
+            shown = operation.as_json()
+            self._publish([Event("operation", operation.endpoint, operation.updated_at, shown)])
+
+    def counters(self) -> dict[str, int]:
+        return {name: n for part in self._counted for name, n in part.counters().items()}
+
+
+def parse_commands(text: str) -> list[Order]:
+    """The orders of shell commands; RequestError for a command that is no order to a device."""
+    orders = []
+    for line in parse_shell(text):
+        if line.order is None:
+            raise RequestError(f"{line.text[:80]!r} asks nothing of a device")
+        orders.append(line.order)
+    return orders

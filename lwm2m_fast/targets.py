@@ -1,0 +1,84 @@
+"""Targets: a registered device as the operations and the values see it (core/target.py).
+
+Worked out once for all devices that registered the same objects, in the same words, with the same
+settings: a fleet of one firmware has one. So nothing has to be dropped when a device registers
+anew or changes its objects: it is then looked up under what it says now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from lwm2m_fast.core.target import Target, target_of
+from lwm2m_fast.fleet.settings import Settings
+from lwm2m_fast.model import Model, binary_format, forced_format
+
+MAX_FORMS = 4096
+"""Distinct registrations kept ready; the oldest one makes room."""
+
+
+class Registry(Protocol):
+    """The part of the engine that is asked."""
+
+    def device(self, endpoint: str) -> dict[str, Any] | None: ...
+
+    def shape(self, endpoint: str) -> tuple[int, bytes] | None: ...
+
+
+class SettingsSource(Protocol):
+    """The part of the device settings that is asked."""
+
+    def get(self, endpoint: str) -> Settings: ...
+
+
+_Key = tuple[tuple[int, bytes], str | None, str | None, str | None]
+
+
+class Targets:
+    """By endpoint name, as the device is registered at this moment."""
+
+    def __init__(self, registry: Registry, model: Model, settings: SettingsSource) -> None:
+        self._registry, self._model, self._settings = registry, model, settings
+        self._forms: dict[_Key, Target] = {}
+        self._revision = model.revision
+        self.misses = 0
+
+    def of(self, endpoint: str) -> Target | None:
+        """The device's own target; None when it is not registered."""
+        form = self.form_of(endpoint)
+        return None if form is None else replace(form, endpoint=endpoint)
+
+    def form_of(self, endpoint: str) -> Target | None:
+        """A target that differs from of() in nothing but its endpoint name: for reading what the
+        device sent, and cheaper."""
+        shape = self._registry.shape(endpoint)
+        if shape is None:
+            return None
+        settings = self._settings.get(endpoint)
+        key = (
+            shape,
+            settings.serialization_format,
+            settings.binary_encoding,
+            settings.default_object_version,
+        )
+        if self._revision != self._model.revision:
+            self._revision = self._model.revision
+            self._forms.clear()
+        form = self._forms.get(key)
+        return self._make(endpoint, key) if form is None else form
+
+    def _make(self, endpoint: str, key: _Key) -> Target | None:
+        device = self._registry.device(endpoint)
+        if device is None:
+            return None
+        _, forced, binary, version = key
+        self.misses += 1
+        form = target_of(device, self._model, forced_format(forced), binary_format(binary), version)
+        if len(self._forms) >= MAX_FORMS:
+            del self._forms[next(iter(self._forms))]
+        self._forms[key] = form
+        return form
+
+    def counters(self) -> dict[str, int]:
+        return {"target_forms_current": len(self._forms), "target_forms_made": self.misses}

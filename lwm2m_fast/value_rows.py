@@ -1,0 +1,217 @@
+"""Last values in the state store: reports to rows, a device at a time, and rows back.
+
+Two tables: 4, a value under endpoint name · zero byte · packed path; 5, the list of a device's
+packed paths under its endpoint name. Deletes are written before the list, and the list before new
+values: wherever a crash cuts, a path without a row is passed over and no row is without its path.
+Runs in any thread, one flush at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from lwm2m_fast.codec import Pack
+from lwm2m_fast.config import ReportingConfig
+from lwm2m_fast.core.ask import Report
+from lwm2m_fast.core.last_values import (
+    DeviceValues,
+    Gone,
+    Origin,
+    read_paths,
+    write_paths,
+)
+from lwm2m_fast.core.operations import ObservedContext, decode_report
+from lwm2m_fast.core.target import Target
+from lwm2m_fast.errors import FormatError
+from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES
+from lwm2m_fast.store.base import StateStore
+from lwm2m_fast.store.changes import delete, put
+
+_log = logging.getLogger("lwm2m_fast.values")
+
+TABLE_VALUES, TABLE_PATHS = 4, 5
+
+BLOB_BYTES = 128 << 10
+"""Changes brought to the store at a time: a turn waits for one of them at most."""
+
+
+class Bound(NamedTuple):
+    """What a report needs to be read later, when its device may have gone."""
+
+    endpoint: str
+    context: ObservedContext | None
+    form: Target
+
+
+class Heard(NamedTuple):
+    """Something about a device's values that is not yet in the store, unless it is a report."""
+
+    endpoint: str
+    at: float
+    """Unix time in seconds."""
+    origin: Origin
+    pack: Pack | None
+    gone: Gone | None = None
+    """Instead of values: which are to be forgotten."""
+
+
+class Batch:
+    """What was heard since the last flush, by a key that repeats where the later one suffices."""
+
+    __slots__ = ("bound", "items", "keys")
+
+    def __init__(self) -> None:
+        self.items: dict[int, Report | Heard] = {}
+        """Observation number to its newest report; below zero, each thing for itself."""
+        self.bound: dict[int, Bound] = {}
+        """Observation number to what its reports are read with."""
+        self.keys: dict[str, list[int]] = {}
+        """Endpoint name to the keys of its items; some may have gone."""
+
+    def of(self, endpoint: str) -> list[Report | Heard]:
+        """A device's items in the order of their arrival."""
+        items = self.items
+        found = [items[key] for key in self.keys.get(endpoint, ()) if key in items]
+        return sorted(found, key=_moment)
+
+    def size_bytes(self) -> int:
+        """Payloads and packs of all items, about."""
+        return sum(_size(item) for item in self.items.values())
+
+    def followed_by(self, later: Batch) -> Batch:
+        """Both as one, this one's being the older."""
+        both = Batch()
+        both.items = self.items | later.items
+        both.bound = self.bound | later.bound
+        both.keys = {name: list(keys) for name, keys in self.keys.items()}
+        for name, keys in later.keys.items():
+            both.keys[name] = list(dict.fromkeys([*both.keys.get(name, ()), *keys]))
+        return both
+
+
+def _moment(item: Report | Heard) -> float:
+    return item[1] if isinstance(item, Heard) else item[5]
+
+
+def _size(item: Report | Heard) -> int:
+    if isinstance(item, Heard):
+        return len(item.pack.payload) if item.pack is not None else 0
+    return len(item[4])
+
+
+class ValueRows:
+    """The two tables; only flushes write them."""
+
+    def __init__(self, state: StateStore, config: ReportingConfig) -> None:
+        self._state, self._config = state, config
+        self.devices = sum(1 for _ in state.load(TABLE_PATHS))
+        self.counts = {
+            "values_stored": 0, "values_removed": 0, "values_evicted": 0, "values_too_large": 0,
+            "values_undecodable": 0, "values_device_refused": 0, "values_faults": 0,
+        }  # fmt: skip
+
+    def stored(self, endpoint: str) -> DeviceValues:
+        """A device's values as the store has them."""
+        return DeviceValues(read_paths(self._state.get(TABLE_PATHS, _name(endpoint))))
+
+    def row(self, endpoint: str, packed: int) -> bytes | None:
+        """One stored value."""
+        return self._state.get(TABLE_VALUES, _key(_name(endpoint), packed))
+
+    def take(self, values: DeviceValues, batch: Batch, endpoint: str) -> int:
+        """Add what `batch` holds of a device to its values; how many reports cannot be read."""
+        unreadable = 0
+        for item in batch.of(endpoint):
+            try:
+                self._take(values, batch, item)
+            except FormatError:
+                unreadable += 1
+            except Exception:  # a fault of ours in one report must not keep the others
+                self.counts["values_faults"] += 1
+                if self.counts["values_faults"] == 1:
+                    _log.exception("a report could not be kept; further ones are only counted")
+        return unreadable
+
+    def _take(self, values: DeviceValues, batch: Batch, item: Report | Heard) -> None:
+        limit = self._config.max_value_bytes
+        if not isinstance(item, Heard):
+            report = Report(*item)
+            bound = batch.bound[report.observation]
+            pack = decode_report(bound.form, bound.context, report)
+            values.put(pack, Origin.NOTIFICATION, nanoseconds(report.at), limit)
+        elif item.gone is not None:
+            values.remove(item.gone)
+        elif item.pack is not None:
+            values.put(item.pack, item.origin, nanoseconds(item.at), limit)
+
+    def blobs(self, batch: Batch) -> list[bytes]:
+        """The changes that bring all of `batch` into the store, to be applied in this order.
+
+        `devices` is already what it will be then; when they are not applied, set it back.
+        """
+        return list(_joined(self._changes(batch)))
+
+    def _changes(self, batch: Batch) -> Iterator[bytes]:
+        for endpoint in batch.keys:
+            values = self.stored(endpoint)
+            self.counts["values_undecodable"] += self.take(values, batch, endpoint)
+            yield from self._settled(endpoint, values)
+
+    def _settled(self, endpoint: str, values: DeviceValues) -> Iterator[bytes]:
+        counts, name = self.counts, _name(endpoint)
+        counts["values_too_large"] += values.too_large
+        counts["values_evicted"] += self.evict(endpoint, values)
+        paths = values.paths()
+        was_there, is_there = bool(values.stored), bool(paths)
+        if is_there and not was_there and self.devices >= self._config.max_valued_devices:
+            counts["values_device_refused"] += 1
+            return
+        self.devices += is_there - was_there
+        for packed, row in values.changes.items():
+            if row is None and packed in values.stored:
+                counts["values_removed"] += 1
+                yield delete(TABLE_VALUES, _key(name, packed))
+        if not is_there:
+            if was_there:
+                yield delete(TABLE_PATHS, name)
+            return
+        if paths.keys() != values.stored.keys():
+            yield put(TABLE_PATHS, name, write_paths(paths))
+        for packed, row in values.changes.items():
+            if row is not None:
+                counts["values_stored"] += 1
+                yield put(TABLE_VALUES, _key(name, packed), row)
+
+    def evict(self, endpoint: str, values: DeviceValues) -> int:
+        """Let the oldest go beyond the bound; how many."""
+        limit = self._config.max_values_per_device
+        return values.evict(limit, lambda packed: self.row(endpoint, packed))
+
+
+def nanoseconds(at: float) -> int:
+    """Unix seconds in nanoseconds, as exact as a float of today is."""
+    return round(at * 1e6) * 1000
+
+
+def _name(endpoint: str) -> bytes:
+    # What no device can have registered as is asked for by people only, and has no rows.
+    return endpoint.encode("utf-8", "replace")[: MAX_ENDPOINT_BYTES + 1]
+
+
+def _key(name: bytes, packed: int) -> bytes:
+    return name + b"\0" + packed.to_bytes(8, "big")
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= BLOB_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
