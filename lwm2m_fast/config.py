@@ -173,6 +173,56 @@ class RegistrationConfig(_Section):
     )
 
 
+class ReportingConfig(_Section):
+    """What devices report by themselves, notifications (LwM2M, section 6.4) and Send, and the last
+    values that are kept of it."""
+
+    reestablish: bool = _field(
+        True,
+        "Keep what a device was asked to report when it registers anew without leaving, and ask "
+        "for it again. Off: it ends with the registration, as in the standard.",
+    )
+    max_observations_per_device: int = _field(
+        64, "Observations of one device; more are refused with 429.", ge=1, le=4096
+    )
+    max_observations: int = _field(
+        1_000_000,
+        "Observations of all devices together (about 200 bytes of memory each).",
+        ge=1,
+        le=16777216,
+    )
+    values_flush_s: float = _field(
+        1.0,
+        "Last values are written to the store within this time. A killed process loses those of "
+        "the last interval, and nothing else; a stopped one loses none.",
+        ge=0.05,
+        le=60.0,
+    )
+    max_values_per_device: int = _field(
+        1000,
+        "Last values kept of one device; beyond, those that are oldest by their time go.",
+        ge=1,
+        le=65536,
+    )
+    max_value_bytes: int = _field(
+        65536, "A longer text or opaque value is not kept, and counted.", ge=64, le=1 << 19
+    )
+    max_valued_devices: int = _field(
+        4_000_000,
+        "Devices whose last values are kept, registered or not; of further ones nothing is kept "
+        "until some are forgotten.",
+        ge=1,
+        le=1 << 26,
+    )
+    max_unflushed_reports: int = _field(
+        65536,
+        "Reports waiting in memory to be written. At half of it they are written at once; at all "
+        "of it, as the store does not follow, the oldest go, and are counted.",
+        ge=64,
+        le=1 << 24,
+    )
+
+
 class QueueConfig(_Section):
     """Operations kept for devices until they can be reached."""
 
@@ -256,55 +306,6 @@ class StoreConfig(_Section):
     )
 
 
-class ReportingConfig(_Section):
-    """What devices report by themselves (LwM2M, section 6.4), and the last values kept of it."""
-
-    reestablish: bool = _field(
-        True,
-        "Keep what a device was asked to report when it registers anew without leaving, and ask "
-        "for it again. Off: it ends with the registration, as in the standard.",
-    )
-    max_observations_per_device: int = _field(
-        64, "Observations of one device; more are refused with 429.", ge=1, le=4096
-    )
-    max_observations: int = _field(
-        1_000_000,
-        "Observations of all devices together (about 200 bytes of memory each).",
-        ge=1,
-        le=16777216,
-    )
-    values_flush_s: float = _field(
-        1.0,
-        "Last values are written to the store within this time. A killed process loses those of "
-        "the last interval, and nothing else; a stopped one loses none.",
-        ge=0.05,
-        le=60.0,
-    )
-    max_values_per_device: int = _field(
-        1000,
-        "Last values kept of one device; beyond, those that are oldest by their time go.",
-        ge=1,
-        le=65536,
-    )
-    max_value_bytes: int = _field(
-        65536, "A longer text or opaque value is not kept, and counted.", ge=64, le=1 << 19
-    )
-    max_valued_devices: int = _field(
-        4_000_000,
-        "Devices whose last values are kept, registered or not; of further ones nothing is kept "
-        "until some are forgotten.",
-        ge=1,
-        le=1 << 26,
-    )
-    max_unflushed_reports: int = _field(
-        65536,
-        "Reports waiting in memory to be written. At half of it they are written at once; at all "
-        "of it, as the store does not follow, the oldest go, and are counted.",
-        ge=64,
-        le=1 << 24,
-    )
-
-
 class FilesConfig(_Section):
     """Uploaded files, for operations that write one to a device; below the data directory."""
 
@@ -384,9 +385,9 @@ class Config(BaseSettings):
 
     coap: CoapConfig = CoapConfig()
     registration: RegistrationConfig = RegistrationConfig()
+    reporting: ReportingConfig = ReportingConfig()
     queue: QueueConfig = QueueConfig()
     store: StoreConfig = StoreConfig()
-    reporting: ReportingConfig = ReportingConfig()
     files: FilesConfig = FilesConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()

@@ -12,25 +12,36 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.device_data import DataParts
+from lwm2m_fast.device_settings import DeviceSettings
+from lwm2m_fast.errors import StoreError
+from lwm2m_fast.files import Files
 from lwm2m_fast.fleet.tokens import Tokens
+from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.queue.calls import Clock
+from lwm2m_fast.queue.durable import Durable
+from lwm2m_fast.queue.operating import Operating, Surroundings
 from lwm2m_fast.rest.app import HttpServer, create_app
 from lwm2m_fast.rest.auth import new_secret, open_tokens
 from lwm2m_fast.service import PROVISIONED, RunningServer
+from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.sink.log import LogSink
 from lwm2m_fast.sink.stream import StreamSink
 from lwm2m_fast.store import Store, open_store
+from lwm2m_fast.targets import Targets
 from lwm2m_fast.turn import Turns
+from lwm2m_fast.values import Values
 
 _log = logging.getLogger("lwm2m_fast.server")
 
-TABLE_REGISTRATION, TABLE_CONTACT = 1, 2
+TABLE_REGISTRATION, TABLE_CONTACT, TABLE_OBSERVATION = 1, 2, 3
 """Tables of the state store (core/changes.pxd), in the order in which they are loaded."""
 
 
@@ -65,6 +76,9 @@ class Server:
         self._store: Store | None = None
         self._udp: UdpEndpoint | None = None
         self._turns: Turns | None = None
+        self._values: Values | None = None
+        self._durable: Durable | None = None
+        self._operating: Operating | None = None
         self._http: HttpServer | None = None
         self.service: RunningServer | None = None
 
@@ -92,16 +106,32 @@ class Server:
         )
         _warn_small_buffers(udp, config)
         stream = StreamSink(config.http.subscriber_queue)
-        service = RunningServer(engine, store, stream, self._counters(engine, udp, store))
+        sinks: list[Sink] = [stream, LogSink(config.log.device_events)]
+        data = _data(config, engine, store, self._keep, sinks)
+        self._values = data.values
+        service = RunningServer(
+            engine,
+            store,
+            stream,
+            self._counters(
+                engine, udp, store, data.values, data.targets, data.settings, data.files
+            ),
+        )
+        service.attach_data(data)
         turns = self._turns = Turns(
             engine,
             udp,
             store.state,
-            [stream, LogSink(config.log.device_events)],
+            sinks,
             service.resolve,
             config.coap.batches_per_wakeup,
+            data.values.reports,
         )
         service.attach(turns)
+        durable = self._durable = Durable(store.fleet)
+        operating = self._operating = _operating(config, data, store, durable, turns)
+        service.attach_operations(operating, durable)
+        turns.contacts, turns.work, turns.tick = operating.contacts, operating.run, operating.tick
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -113,6 +143,7 @@ class Server:
         self._http = HttpServer(app, config.http.host, config.http.port)
         http_port = await self._http.start()
         turns.start()
+        data.values.start()
         _log.info(
             "started",
             extra={
@@ -129,20 +160,74 @@ class Server:
         if self._http is not None:
             await self._http.stop()
         if self._turns is not None:
+            self._turns.pause()
+            await self._close_values()
             await self._turns.stop()
+        if self._durable is not None:
+            await self._durable.stop()
         if self._udp is not None:
             self._udp.close()
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
-        self._http = self._turns = self._udp = self._store = self.service = None
+        self._http = self._turns = self._udp = self._store = self.service = self._values = None
+        self._durable = self._operating = None
         _log.info("stopped")
+
+    async def _keep(self, changes: bytes) -> None:
+        if self._turns is None:
+            raise StoreError("the server is not running")
+        await self._turns.keep(changes)
+
+    async def _close_values(self) -> None:
+        try:
+            if self._values is not None:
+                await self._values.close()
+        except StoreError as error:
+            _log.error("the newest last values could not be kept: %s", error)
 
     def _counters(self, *parts: Counted) -> Callable[[], dict[str, int]]:
         def counters() -> dict[str, int]:
-            running = parts if self._turns is None else (*parts, self._turns)
+            later = (self._turns, self._durable, self._operating)
+            running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
 
         return counters
+
+
+def _data(
+    config: Config,
+    engine: Engine,
+    store: Store,
+    keep: Callable[[bytes], Awaitable[None]],
+    sinks: Sequence[Sink],
+) -> DataParts:
+    model = Model(built_in())
+    settings = DeviceSettings(store.fleet)
+    targets = Targets(engine, model, settings)
+    values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
+    engine.judge_send = values.judge
+    return DataParts(engine, values, targets, settings, Files(config.store.data_dir, config.files))
+
+
+def _operating(
+    config: Config, data: DataParts, store: Store, durable: Durable, turns: Turns
+) -> Operating:
+    around = Surroundings(
+        data.engine,
+        store.fleet,
+        durable,
+        data.settings,
+        data.targets,
+        [data.values],
+        data.files.open,
+        Clock(turns.now, time.time),
+        turns.publish,
+        turns.nudge,
+    )
+    operating = Operating(config.queue, around)
+    if operating.unusable:
+        _log.warning("stored operations could not be used", extra={"rows": operating.unusable})
+    return operating
 
 
 def _tokens(store: Store, config: Config) -> tuple[Tokens, str | None]:
@@ -161,7 +246,7 @@ def _load(engine: Engine, store: Store) -> tuple[int, int]:
     try:
         engine.begin_load()
         now = time.monotonic()
-        for table in (TABLE_REGISTRATION, TABLE_CONTACT):
+        for table in (TABLE_REGISTRATION, TABLE_CONTACT, TABLE_OBSERVATION):
             unusable += engine.load_all(table, store.state.load(table), now)
         engine.finish_load()
         engine.allow(key.decode() for key, _ in store.fleet.scan(PROVISIONED))

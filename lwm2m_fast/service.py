@@ -8,6 +8,7 @@ from typing import Any
 
 from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.device_operations import DeviceOperations
 from lwm2m_fast.errors import DeviceError, DeviceTimeout, RequestError, UnknownDevice
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Answer
 from lwm2m_fast.sink.stream import StreamSink, Subscription
@@ -58,7 +59,7 @@ def parse_path(path: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-class RunningServer:
+class RunningServer(DeviceOperations):
     """The service over one engine. Everything is called on the loop's thread."""
 
     def __init__(
@@ -113,6 +114,8 @@ class RunningServer:
 
     def resolve(self, answers: Answers) -> None:
         """Hand the answers of devices to those who wait for them."""
+        if self._operating is not None:
+            self._operating.resolve(answers)
         for call, outcome, code, content_format, payload, etag, _, _ in answers:
             waiting = self._calls.pop(call, None)
             if waiting is None or waiting.done():

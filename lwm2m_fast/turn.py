@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from lwm2m_fast.committer import Committer
-from lwm2m_fast.core.ask import AnsweredTuple
+from lwm2m_fast.core.ask import AnsweredTuple, Contact, ReportTuple
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
@@ -33,11 +33,17 @@ PROBE_S = 1.0
 WALL_CLOCK_S = 60.0
 """How often the system's clock is looked at, for the times that are stored and shown."""
 
+TICK_S = 1.0
+"""How often the queue of operations looks at the clock."""
+
 FAULT_LOG_S = 10.0
 """At most one of our own faults is logged in this time."""
 
 # A change that changes nothing: deleting a row that never was (see store/base.py).
 PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
+
+DATA = ("notification", "send")
+"""Events that are true whatever the store says."""
 
 Answers = Sequence[AnsweredTuple]
 
@@ -45,7 +51,8 @@ Answers = Sequence[AnsweredTuple]
 class Turns:
     """Drives `engine` from `udp`, the clock and our own side's calls.
 
-    `resolve` gets the answers of devices to our requests, once each.
+    `resolve` gets the answers of devices to our requests, once each. `report` gets what devices
+    sent by themselves before the next turn begins, and returns what is to be told of it.
     """
 
     def __init__(
@@ -56,9 +63,11 @@ class Turns:
         sinks: Sequence[Sink],
         resolve: Callable[[Answers], None],
         batches_per_wakeup: int,
+        report: Callable[[Sequence[ReportTuple]], list[Event]] | None = None,
     ) -> None:
         self._engine, self._udp, self._sinks = engine, udp, sinks
-        self._resolve = resolve
+        self._resolve, self._report = resolve, report
+        engine.wants_reports = report is not None
         self._batches = batches_per_wakeup
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
@@ -74,11 +83,20 @@ class Turns:
         self.store_problem: str | None = None
         self.commits = self.commits_failed = self.faults = 0
         self._fault_logged_at = -FAULT_LOG_S
+        self.contacts: Callable[[Sequence[Contact]], None] = lambda contacts: None
+        """Gets the devices that were heard, once what they said is kept."""
+        self.work: Callable[[], None] = lambda: None
+        """Done soon after nudge(); what it asks of devices leaves then."""
+        self.tick: Callable[[], None] = lambda: None
+        """Called every TICK_S; as `work`."""
+        self._is_nudged = False
+        self._ticking: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to receive."""
         self._is_running = True
         self._watch_wall_clock()
+        self._on_tick()
         self._choose_reading()
         self._arm_timer()
 
@@ -90,10 +108,10 @@ class Turns:
     async def stop(self) -> None:
         """Stop receiving; keep and answer what was received."""
         self.pause()
-        for handle in (self._timer, self._wall_clock, self._next_probe):
+        for handle in (self._timer, self._wall_clock, self._next_probe, self._ticking):
             if handle is not None:
                 handle.cancel()
-        self._timer = self._wall_clock = self._next_probe = None
+        self._timer = self._wall_clock = self._next_probe = self._ticking = None
         await self._committer.stop()
         if self._is_blocked:
             self._loop.remove_writer(self._udp.fd)
@@ -144,14 +162,19 @@ class Turns:
     def _finish_output(self, output: Output) -> None:
         if output.answers:
             self._resolve(output.answers)
+        events = list(output.events)
+        if output.reports and self._report is not None:
+            events += self._report(output.reports)
         if output.turn:
-            self._pending.append((output, list(output.events)))
+            self._pending.append((output, events))
             self._committer.submit(output)
             self._choose_reading()
         elif self._pending:  # told in order: behind what is not yet kept
-            self._pending[-1][1].extend(output.events)
+            self._pending[-1][1].extend(events)
         else:
-            self._publish(output.events)
+            self._publish(events)
+        if output.contacts and not output.turn:
+            self.contacts(output.contacts)
 
     def _wait_writable(self) -> None:
         """Take nothing more in while answers cannot leave."""
@@ -179,6 +202,8 @@ class Turns:
             if not self._udp.send(turn.held):
                 self._wait_writable()
             self._publish(events)
+            if turn.contacts:
+                self.contacts(turn.contacts)
         while self._waiters and self._waiters[0][0] <= turns[-1].turn:
             self._end_wait(None)
         if not self._udp.send(self._engine.outbox):  # requests that waited for these turns
@@ -197,7 +222,9 @@ class Turns:
         for turn, _ in self._pending:
             if not self._udp.send(turn.refusals()):
                 self._wait_writable()
+        reported = [event for _, events in self._pending for event in events if event.kind in DATA]
         self._pending.clear()
+        self._publish(reported)  # it needed no store, and its device has been told
         while self._waiters:
             self._end_wait(error)
         self._choose_reading()
@@ -257,6 +284,10 @@ class Turns:
             for sink in self._sinks:
                 sink.publish(events)
 
+    def publish(self, events: Sequence[Event]) -> None:
+        """Tell what happened beside the turns, and is kept."""
+        self._publish(events)
+
     def listen(self) -> None:
         """Make events exactly when a sink listens; call when that may have changed."""
         self._engine.tells = any(sink.listens for sink in self._sinks)
@@ -271,6 +302,26 @@ class Turns:
         """Finish what a call of our own side has left to do."""
         self._finish_turn()
         self._arm_timer()
+
+    def nudge(self) -> None:
+        """Have `work` done soon, once for all who ask, and then what is to leave sent.
+
+        For whoever asks something of a device in the middle of a turn, where act() must not be.
+        """
+        if not self._is_nudged:
+            self._is_nudged = True
+            self._loop.call_soon(self._on_nudge)
+
+    def _on_nudge(self) -> None:
+        self._is_nudged = False
+        if self._is_running:
+            self.work()
+            self.act()
+
+    def _on_tick(self) -> None:
+        self.tick()
+        self.nudge()
+        self._ticking = self._loop.call_later(TICK_S, self._on_tick)
 
     def _arm_timer(self) -> None:
         due = self._engine.next_timer()

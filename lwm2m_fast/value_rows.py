@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lwm2m_fast.codec import Pack
 from lwm2m_fast.config import ReportingConfig
-from lwm2m_fast.core.ask import Report
+from lwm2m_fast.core.ask import Report, ReportTuple
 from lwm2m_fast.core.last_values import (
     DeviceValues,
     Gone,
@@ -63,14 +63,14 @@ class Batch:
     __slots__ = ("bound", "items", "keys")
 
     def __init__(self) -> None:
-        self.items: dict[int, Report | Heard] = {}
+        self.items: dict[int, ReportTuple | Heard] = {}
         """Observation number to its newest report; below zero, each thing for itself."""
         self.bound: dict[int, Bound] = {}
         """Observation number to what its reports are read with."""
         self.keys: dict[str, list[int]] = {}
         """Endpoint name to the keys of its items; some may have gone."""
 
-    def of(self, endpoint: str) -> list[Report | Heard]:
+    def of(self, endpoint: str) -> list[ReportTuple | Heard]:
         """A device's items in the order of their arrival."""
         items = self.items
         found = [items[key] for key in self.keys.get(endpoint, ()) if key in items]
@@ -91,11 +91,11 @@ class Batch:
         return both
 
 
-def _moment(item: Report | Heard) -> float:
+def _moment(item: ReportTuple | Heard) -> float:
     return item[1] if isinstance(item, Heard) else item[5]
 
 
-def _size(item: Report | Heard) -> int:
+def _size(item: ReportTuple | Heard) -> int:
     if isinstance(item, Heard):
         return len(item.pack.payload) if item.pack is not None else 0
     return len(item[4])
@@ -134,7 +134,7 @@ class ValueRows:
                     _log.exception("a report could not be kept; further ones are only counted")
         return unreadable
 
-    def _take(self, values: DeviceValues, batch: Batch, item: Report | Heard) -> None:
+    def _take(self, values: DeviceValues, batch: Batch, item: ReportTuple | Heard) -> None:
         limit = self._config.max_value_bytes
         if not isinstance(item, Heard):
             report = Report(*item)

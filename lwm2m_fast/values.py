@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from lwm2m_fast.codec import Pack, Path
 from lwm2m_fast.config import ReportingConfig
-from lwm2m_fast.core.ask import Report
+from lwm2m_fast.core.ask import Report, ReportTuple
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.core.last_values import LastValue, Origin, at_or_below, decode, unlisted
 from lwm2m_fast.core.operations import (
@@ -32,7 +32,7 @@ from lwm2m_fast.core.operations import (
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.target import Target
 from lwm2m_fast.core.typed_values import value_json
-from lwm2m_fast.errors import FormatError, RequestError, StoreError
+from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.model import Model, View
 from lwm2m_fast.report_events import notification, observe_ended, send
 from lwm2m_fast.sink.base import Sink
@@ -115,9 +115,9 @@ class Values:
         4.00 when it cannot be read, 4.04 when it reports on an object instance that the device has
         not registered. What was read is kept for the report that follows.
         """
-        endpoint = self._registry.endpoint_of(slot)
-        form = self._targets.form_of(endpoint)
-        if form is None:
+        endpoint = self._name_of(slot)
+        form = self._targets.form_of(endpoint) if endpoint is not None else None
+        if endpoint is None or form is None:
             return NOT_FOUND
         report = Report(slot, 0, 0, content_format, payload, self._wall(), -1)
         try:
@@ -131,12 +131,10 @@ class Values:
         self._judged.append((payload, endpoint, pack))
         return 0
 
-    def reports(self, reports: Sequence[Report]) -> list[Event]:
+    def reports(self, reports: Sequence[ReportTuple]) -> list[Event]:
         """Take over what devices reported in a turn, before the next one begins.
 
-        The events are to be told when the turn is kept; there are some only if somebody listens.
-        `reports` may be plain tuples with the fields of Report.
-        """
+        The events are to be told when the turn is kept; there are some only if somebody listens."""
         listeners = [sink for sink in self._sinks if sink.listens]
         events: list[Event] = []
         items, bound = self._batch.items, self._batch.bound
@@ -155,7 +153,7 @@ class Values:
         self._check_bounds()
         return events
 
-    def _bind(self, report: Report) -> bool:
+    def _bind(self, report: ReportTuple) -> bool:
         """Look up what the observation's reports are read with, while the device is there."""
         number = report[1]
         found = self._registry.observation(number)
@@ -169,19 +167,19 @@ class Values:
         self._batch.keys.setdefault(endpoint, []).append(number)
         return True
 
-    def _ended(self, report: Report, listeners: list[Sink], events: list[Event]) -> None:
+    def _ended(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
         """The device said no more; or it is gone, and nobody knows of what it reported."""
         known = self._batch.bound.get(report[1])
         if report[2] < ERROR:
             self._counts["values_reports_orphaned"] += 1
             return
         self._counts["values_observations_ended"] += 1
-        endpoint = known.endpoint if known else self._registry.endpoint_of(report[0])
-        if any(sink.hears(endpoint) for sink in listeners):
+        endpoint = known.endpoint if known else self._name_of(report[0])
+        if endpoint is not None and any(sink.hears(endpoint) for sink in listeners):
             context = known.context if known else None
             events.append(observe_ended(endpoint, context, Report(*report)))
 
-    def _tell(self, report: Report, listeners: list[Sink], events: list[Event]) -> None:
+    def _tell(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
         number = report[1]
         bound = self._batch.bound[number]
         endpoint = bound.endpoint
@@ -196,30 +194,39 @@ class Values:
             why = str(error)
         events.append(notification(endpoint, bound.context, whole, pack, why))
 
-    def _send(self, report: Report, listeners: list[Sink], events: list[Event]) -> None:
+    def _send(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
         whole = Report(*report)
         endpoint, pack, why = self._read_send(whole)
+        if endpoint is None:
+            self._counts["values_reports_orphaned"] += 1
+            return
         if pack is not None:
             self._note(Heard(endpoint, whole.at, Origin.SEND, pack))
         if any(sink.hears(endpoint) for sink in listeners):
             events.append(send(endpoint, whole, pack, why))
 
-    def _read_send(self, report: Report) -> tuple[str, Pack | None, str]:
+    def _read_send(self, report: Report) -> tuple[str | None, Pack | None, str]:
         """Whose it is and what judge() has read, else what can be read of it now."""
         while self._judged:
             payload, endpoint, pack = self._judged.popleft()
             if payload is report.payload or payload == report.payload:
                 return endpoint, pack, ""
-        endpoint = self._registry.endpoint_of(report.slot)
-        form = self._targets.form_of(endpoint)
+        name = self._name_of(report.slot)
+        form = self._targets.form_of(name) if name is not None else None
         if form is None:
-            self._counts["values_reports_orphaned"] += 1
-            return endpoint, None, "the device is not registered"
+            return None, None, ""
         try:
-            return endpoint, decode_report(form, None, report), ""
+            return name, decode_report(form, None, report), ""
         except FormatError as error:
             self._counts["values_sends_malformed"] += 1
-            return endpoint, None, str(error)
+            return name, None, str(error)
+
+    def _name_of(self, slot: int) -> str | None:
+        """None: the device left in the turn in which it reported."""
+        try:
+            return self._registry.endpoint_of(slot)
+        except UnknownDevice:
+            return None
 
     def answered(self, target: Target, order: Order, result: Result, at: float) -> None:
         """What an answer says about last values; call for every answer, refusals included.
@@ -399,7 +406,7 @@ def _read_context(context: bytes) -> ObservedContext | None:
         return None
 
 
-def _payload_bytes(item: Report | Heard) -> int:
+def _payload_bytes(item: ReportTuple | Heard) -> int:
     if isinstance(item, Heard):
         return len(item.pack.payload) if item.pack is not None else 0
     return len(item[4])

@@ -11,7 +11,7 @@ from lwm2m_fast.core.ask import CoapRequest, Report
 from lwm2m_fast.core.contexts import context_of
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.core.orders import Order
-from lwm2m_fast.errors import StoreError
+from lwm2m_fast.errors import StoreError, UnknownDevice
 from lwm2m_fast.fleet.settings import UNSET, Settings
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.store import Store
@@ -52,6 +52,8 @@ class Registry:
         return number
 
     def endpoint_of(self, slot: int) -> str:
+        if self.names[slot] not in self.objects:
+            raise UnknownDevice(self.names[slot])
         return self.names[slot]
 
     def observation(self, number: int) -> tuple[str, bytes] | None:
@@ -132,7 +134,7 @@ class Scene:
         """A notification a second after whatever was before."""
         self.now += 1
         report = Report(self.slot, number, code, content_format, payload, self.now, 7)
-        return self.values.reports([tuple(report)])  # type: ignore[list-item]
+        return self.values.reports([tuple(report)])
 
     def send(self, payload: bytes, content_format: int = SENML_CBOR) -> tuple[int, list[Event]]:
         """A Send: the code it is refused with, and what is told."""
@@ -141,7 +143,7 @@ class Scene:
         if code:
             return code, []
         report = Report(self.slot, 0, 0, content_format, payload, self.now, -1)
-        return 0, self.values.reports([tuple(report)])  # type: ignore[list-item]
+        return 0, self.values.reports([tuple(report)])
 
     def shown(self, prefix: str = "", endpoint: str = "dev-1") -> dict[str, Any]:
         """Path to value, of the listing."""

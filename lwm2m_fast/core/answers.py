@@ -7,6 +7,7 @@ the table in core/operations.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -33,6 +34,7 @@ _LINK: Final = int(ContentFormat.LINK)
 _TEXTS: Final = (None, int(ContentFormat.TEXT))
 _SUCCESS: Final = 2
 _ROOT: Final = Path()
+_Utf8: Final = codecs.getincrementaldecoder("utf-8")
 
 OUTCOMES: Final[Mapping[str, str]] = {
     "timeout": "the device did not acknowledge the request",
@@ -186,7 +188,9 @@ def location(asked: Asked) -> Result:
     if answered.location is None:
         given = str(created) if created.depth > 1 else None
         return Result(True, code, location=given)
-    found = _below(target.root, "/" + answered.location.strip("/"))
+    text = "/" + answered.location.strip("/")
+    # Some devices leave the alternate root out where they say where something is.
+    found = _below(target.root, text) or _below("/", text)
     path = None if found is None else Path.parse(found)
     if path is None or path.depth != 2 or path.ids[0] != created.ids[0]:
         shown = answered.location[:MAX_TEXT]
@@ -215,9 +219,12 @@ def diagnostic(answered: Answered) -> str | None:
     """The text in an error answer (RFC 7252, section 5.5.2), else the code's name in words."""
     if answered.payload and answered.content_format in _TEXTS:
         try:
-            return answered.payload[: MAX_TEXT * 4].decode("utf-8", "strict")[:MAX_TEXT]
+            # Not finished: where the text is cut, half a character is no fault.
+            text = _Utf8().decode(answered.payload[: MAX_TEXT * 4])[:MAX_TEXT]
         except UnicodeDecodeError:
-            pass
+            text = ""
+        if text:
+            return text
     name = Code._value2member_map_.get(answered.code)
     return name.name.lower().replace("_", " ") if isinstance(name, Code) else None
 

@@ -218,9 +218,22 @@ def parse_order(data: Mapping[str, Any]) -> Order:
     for name in shape.needs:
         if name not in given:
             raise RequestError(f"{name}: missing, {op} needs it")
-    order = Order(str(op), **{name: _READ[name](name, value) for name, value in given.items()})
+    read = {name: _READ[name](name, value) for name, value in given.items()}
+    if op == "write_composite":
+        read["values"] = _by_path(read["values"])
+    order = Order(str(op), **read)
     _check_whole(order, shape)
     return order
+
+
+def _by_path(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text, value in values.items():
+        path = _path("values", text)
+        if path in found:
+            raise RequestError(f"values: {path} is given twice")
+        found[path] = value
+    return found
 
 
 def _check_whole(order: Order, shape: Shape) -> None:

@@ -261,6 +261,11 @@ def write_composite(order: Order, target: Target, open_file: OpenFile | None) ->
         nodes += _composite_nodes(order, target, path, given)
     if not nodes:
         raise RequestError("values: none is given")
+    seen: set[Path] = set()
+    for node in nodes:
+        if node.path in seen:
+            raise RequestError(f"values: {node.path} is given twice")
+        seen.add(node.path)
     removes = any(node.kind is Kind.NULL for node in nodes)
     formats = composite_formats(order, target, Operation.WRITE_COMPOSITE, removes)
     payload = _encoded(formats.content_format, nodes, Path(), target.root)

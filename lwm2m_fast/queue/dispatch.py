@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from lwm2m_fast.calls import Clock
 from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.ask import Contact
 from lwm2m_fast.core.operation import (
@@ -23,11 +22,12 @@ from lwm2m_fast.core.operation import (
     read_head,
     read_key,
 )
-from lwm2m_fast.delivery import Delivery, Tell
-from lwm2m_fast.durable import Done, Keeper
 from lwm2m_fast.errors import FormatError, StoreError
-from lwm2m_fast.operation_ids import OperationIds
-from lwm2m_fast.reach import Reach
+from lwm2m_fast.queue.calls import Clock
+from lwm2m_fast.queue.delivery import Delivery, Tell
+from lwm2m_fast.queue.durable import Done, Keeper
+from lwm2m_fast.queue.operation_ids import OperationIds
+from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
 SLICE = 64

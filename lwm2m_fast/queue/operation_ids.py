@@ -6,7 +6,7 @@ for every JSON reader, and nothing has to be searched for the largest.
 
 from __future__ import annotations
 
-from lwm2m_fast.durable import Keeper
+from lwm2m_fast.queue.durable import Keeper
 from lwm2m_fast.store.base import FleetStore
 
 NAMESPACE = "operation-ids"

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Protocol
 
-from lwm2m_fast import calls, dispatch, reach, reestablish
-from lwm2m_fast.batches import Batches
-from lwm2m_fast.calls import Calls, Clock, Hears, Targets
 from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.ask import AnsweredTuple, Contact
 from lwm2m_fast.core.events import Event
@@ -21,18 +18,21 @@ from lwm2m_fast.core.operation import Operation
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.core.shell import parse_shell
-from lwm2m_fast.delivery import Delivery
-from lwm2m_fast.desk import Desk
-from lwm2m_fast.direct import Direct
-from lwm2m_fast.dispatch import Dispatch
-from lwm2m_fast.durable import Keeper
 from lwm2m_fast.errors import RequestError
-from lwm2m_fast.history import History
-from lwm2m_fast.kept_attributes import KeptAttributes
-from lwm2m_fast.operation_ids import OperationIds
-from lwm2m_fast.post_registration import PostRegistration
-from lwm2m_fast.reach import Reach, SettingsSource
-from lwm2m_fast.reestablish import Reestablish
+from lwm2m_fast.queue import calls, dispatch, reach, reestablish
+from lwm2m_fast.queue.batches import Batches
+from lwm2m_fast.queue.calls import Calls, Clock, Hears, Targets
+from lwm2m_fast.queue.delivery import Delivery
+from lwm2m_fast.queue.desk import Desk
+from lwm2m_fast.queue.direct import Direct
+from lwm2m_fast.queue.dispatch import Dispatch
+from lwm2m_fast.queue.durable import Keeper
+from lwm2m_fast.queue.history import History
+from lwm2m_fast.queue.kept_attributes import KeptAttributes
+from lwm2m_fast.queue.operation_ids import OperationIds
+from lwm2m_fast.queue.post_registration import PostRegistration
+from lwm2m_fast.queue.reach import Reach, SettingsSource
+from lwm2m_fast.queue.reestablish import Reestablish
 from lwm2m_fast.store.base import FleetStore
 
 

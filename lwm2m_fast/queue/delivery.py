@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lwm2m_fast.calls import Calls, Clock, Ended
 from lwm2m_fast.core.operation import (
     EXECUTING,
     FAILED,
@@ -27,10 +26,11 @@ from lwm2m_fast.core.operation import (
 )
 from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.core.pending import Pending
-from lwm2m_fast.durable import Keeper
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError, UnknownDevice
-from lwm2m_fast.history import History
-from lwm2m_fast.reach import Reach
+from lwm2m_fast.queue.calls import Calls, Clock, Ended
+from lwm2m_fast.queue.durable import Keeper
+from lwm2m_fast.queue.history import History
+from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.store.base import FleetChange
 from lwm2m_fast.store.changes import MAX_VALUE_BYTES
 

@@ -13,22 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent / "scenario"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "scenario"))
 
 from scripted import Device, Heard, World
 
-from lwm2m_fast.calls import Clock
-from lwm2m_fast.config import Config, QueueConfig
+from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.ask import Contact
 from lwm2m_fast.core.engine import Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order, parse_order
-from lwm2m_fast.durable import Done
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.settings import UNSET, Settings, changed
 from lwm2m_fast.model import Model, built_in
-from lwm2m_fast.operating import Operating, Surroundings
+from lwm2m_fast.queue.calls import Clock
+from lwm2m_fast.queue.durable import Done
+from lwm2m_fast.queue.operating import Operating, Surroundings
 from lwm2m_fast.store.base import FleetChange
 from lwm2m_fast.store.memory import MemoryFleet
 from lwm2m_fast.targets import Targets
@@ -199,7 +199,9 @@ class QueueWorld(World):
 
     def submit(self, endpoint: str, *orders: dict[str, Any] | str, **terms: Any) -> list[int]:
         """The ids of operations that were submitted; a path alone is a read of it."""
-        parsed = [parse_order({"op": "read", "path": o} if isinstance(o, str) else o) for o in orders]
+        parsed = [
+            parse_order({"op": "read", "path": o} if isinstance(o, str) else o) for o in orders
+        ]
         shown = self.do(self.desk.submit(endpoint, parsed, **terms))
         return [each["id"] for each in shown]
 
@@ -260,7 +262,3 @@ def answer_all(device: Device) -> list[str]:
     while device.inbox:
         paths.append(answer_next(device))
     return paths
-
-
-def config(**sections: Any) -> Config:
-    return Config(**sections)

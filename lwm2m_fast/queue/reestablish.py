@@ -12,14 +12,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-from lwm2m_fast.calls import Calls, Clock, Ended
 from lwm2m_fast.core import operations
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.pending import Pending
-from lwm2m_fast.delivery import UNANSWERED
 from lwm2m_fast.errors import FormatError, QueueFull, RequestError, StoreError, UnknownDevice
-from lwm2m_fast.kept_attributes import KeptAttributes
-from lwm2m_fast.reach import Reach
+from lwm2m_fast.queue.calls import Calls, Clock, Ended
+from lwm2m_fast.queue.delivery import UNANSWERED
+from lwm2m_fast.queue.kept_attributes import KeptAttributes
+from lwm2m_fast.queue.reach import Reach
 
 LAPSED = "lapsed"
 

@@ -13,8 +13,6 @@ from typing import Any
 
 import orjson
 
-from lwm2m_fast.batches import Batches, Entry
-from lwm2m_fast.calls import Clock
 from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.operation import (
     ENDED,
@@ -24,7 +22,6 @@ from lwm2m_fast.core.operation import (
     device_key,
 )
 from lwm2m_fast.core.orders import Order, order_json
-from lwm2m_fast.dispatch import Dispatch
 from lwm2m_fast.errors import (
     FormatError,
     QueueFull,
@@ -32,7 +29,10 @@ from lwm2m_fast.errors import (
     StoreError,
     UnknownOperation,
 )
-from lwm2m_fast.reach import Reach
+from lwm2m_fast.queue.batches import Batches, Entry
+from lwm2m_fast.queue.calls import Clock
+from lwm2m_fast.queue.dispatch import Dispatch
+from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE
 from lwm2m_fast.store.base import FleetChange
 

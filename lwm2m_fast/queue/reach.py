@@ -9,13 +9,13 @@ from __future__ import annotations
 from math import inf
 from typing import Any, Protocol
 
-from lwm2m_fast.calls import Clock
 from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.presence import Window, window_of
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.settings import Settings
+from lwm2m_fast.queue.calls import Clock
 
-MIN_TIMEOUT_S = 1.0
+MIN_TIMEOUT_S = 0.1
 
 
 class Engine(Protocol):

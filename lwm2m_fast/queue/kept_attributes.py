@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import orjson
 
 from lwm2m_fast.core.orders import Order
-from lwm2m_fast.durable import Keeper
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.queue.durable import Keeper
 from lwm2m_fast.store.base import FleetStore
 
 NAMESPACE = "attributes"

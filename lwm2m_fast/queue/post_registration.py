@@ -14,9 +14,9 @@ import orjson
 
 from lwm2m_fast.core.operation import POST_REGISTRATION, Operation
 from lwm2m_fast.core.orders import Order, order_json
-from lwm2m_fast.dispatch import Dispatch
-from lwm2m_fast.durable import Durable
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError
+from lwm2m_fast.queue.dispatch import Dispatch
+from lwm2m_fast.queue.durable import Durable
 from lwm2m_fast.store.base import FleetStore
 
 NAMESPACE = "post-registration"

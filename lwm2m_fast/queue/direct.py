@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from lwm2m_fast.calls import Calls, Ended
 from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import (
@@ -22,7 +21,8 @@ from lwm2m_fast.errors import (
     StoreError,
     UnknownDevice,
 )
-from lwm2m_fast.reach import Reach
+from lwm2m_fast.queue.calls import Calls, Ended
+from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.rest.base import MAX_BULK
 
 SLICE = 256

@@ -1,0 +1,1 @@
+"""The operations of every device on their way: lines, deliveries, and who waits for them."""
