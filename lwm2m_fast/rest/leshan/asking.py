@@ -34,6 +34,7 @@ ORIGIN = "leshan"
 """Origin of the operations made here; their ends are told as REQUEST_RESPONSE."""
 
 DEFAULT_TIMEOUT_S = 5.0
+MIN_TIMEOUT_S = 1.0  # Leshan knows whole seconds only
 MAX_TIMEOUT_S = 600.0
 
 
@@ -54,7 +55,7 @@ def timeout_s(request: Request) -> float:
         return DEFAULT_TIMEOUT_S
     if not math.isfinite(seconds) or seconds <= 0:
         return DEFAULT_TIMEOUT_S
-    return min(seconds, MAX_TIMEOUT_S)
+    return max(MIN_TIMEOUT_S, min(seconds, MAX_TIMEOUT_S))
 
 
 def wanted_format(request: Request, name: str = "format") -> int | None:

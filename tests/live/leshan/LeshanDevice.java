@@ -1,5 +1,5 @@
 // A device made with the Leshan client library, steered from standard input: the peer that
-// tests/live/test_live_leshan.py runs. Objects 0, 1, 3 and 3442 (one resource of every type).
+// tests/live/test_live_leshan_client.py runs. Objects 0, 1, 3 and 3442 (one resource of every type).
 //
 //   java -cp CLASSPATH LeshanDevice.java ENDPOINT URI DDF_DIRECTORY
 //

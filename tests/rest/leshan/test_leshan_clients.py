@@ -449,7 +449,8 @@ def test_write_create_and_observe_have_a_format_too() -> None:
     [
         ("", 5.0), ("?timeout=30", 30.0), ("?timeout=1.5", 1.5), ("?timeout=abc", 5.0),
         ("?timeout=", 5.0), ("?timeout=-1", 5.0), ("?timeout=0", 5.0), ("?timeout=nan", 5.0),
-        ("?timeout=600", 600.0), ("?timeout=601", 600.0),
+        ("?timeout=600", 600.0), ("?timeout=601", 600.0), ("?timeout=0.1", 1.0),
+        ("?timeout=1", 1.0),
     ],
 )  # fmt: skip
 def test_a_timeout_is_in_seconds_and_otherwise_five(face: Face, given: str, seconds: float) -> None:
