@@ -41,8 +41,9 @@ from lwm2m_fast.values import Values
 
 _log = logging.getLogger("lwm2m_fast.server")
 
-TABLE_REGISTRATION, TABLE_CONTACT, TABLE_OBSERVATION = 1, 2, 3
-"""Tables of the state store (core/changes.pxd), in the order in which they are loaded."""
+TABLES = (1, 2, 3)
+"""Of the state store, in the order in which they are loaded: registrations, contacts, observations
+(core/changes.pxd)."""
 
 
 SWITCH_S = 0.0005
@@ -126,12 +127,13 @@ class Server:
             service.resolve,
             config.coap.batches_per_wakeup,
             data.values.reports,
+            service.contacts,
         )
         service.attach(turns)
         durable = self._durable = Durable(store.fleet)
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
-        turns.contacts, turns.work, turns.tick = operating.contacts, operating.run, operating.tick
+        turns.work, turns.tick = operating.run, operating.tick
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -246,7 +248,7 @@ def _load(engine: Engine, store: Store) -> tuple[int, int]:
     try:
         engine.begin_load()
         now = time.monotonic()
-        for table in (TABLE_REGISTRATION, TABLE_CONTACT, TABLE_OBSERVATION):
+        for table in TABLES:
             unusable += engine.load_all(table, store.state.load(table), now)
         engine.finish_load()
         engine.allow(key.decode() for key, _ in store.fleet.scan(PROVISIONED))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from lwm2m_fast.core.target import Target, target_of
-from lwm2m_fast.fleet.settings import Settings
+from lwm2m_fast.fleet.settings import UNSET, Settings
 from lwm2m_fast.model import Model, binary_format, forced_format
 
 MAX_FORMS = 4096
@@ -23,7 +23,9 @@ class Registry(Protocol):
 
     def device(self, endpoint: str) -> dict[str, Any] | None: ...
 
-    def shape(self, endpoint: str) -> tuple[int, bytes] | None: ...
+    def shape(self, endpoint: str) -> int: ...
+
+    def shape_at(self, slot: int) -> int: ...
 
 
 class SettingsSource(Protocol):
@@ -32,7 +34,7 @@ class SettingsSource(Protocol):
     def get(self, endpoint: str) -> Settings: ...
 
 
-_Key = tuple[tuple[int, bytes], str | None, str | None, str | None]
+_Key = int | tuple[int, str | None, str | None, str | None]
 
 
 class Targets:
@@ -52,29 +54,41 @@ class Targets:
     def form_of(self, endpoint: str) -> Target | None:
         """A target that differs from of() in nothing but its endpoint name: for reading what the
         device sent, and cheaper."""
-        shape = self._registry.shape(endpoint)
-        if shape is None:
+        return self._form(self._registry.shape(endpoint), endpoint)
+
+    def form_at(self, slot: int, endpoint: str) -> Target | None:
+        """form_of() for a device whose slot is known, too."""
+        return self._form(self._registry.shape_at(slot), endpoint)
+
+    def _form(self, shape: int, endpoint: str) -> Target | None:
+        if not shape:
             return None
-        settings = self._settings.get(endpoint)
-        key = (
-            shape,
-            settings.serialization_format,
-            settings.binary_encoding,
-            settings.default_object_version,
-        )
         if self._revision != self._model.revision:
             self._revision = self._model.revision
             self._forms.clear()
-        form = self._forms.get(key)
-        return self._make(endpoint, key) if form is None else form
+        settings = self._settings.get(endpoint)
+        key: _Key = shape
+        if settings is not UNSET:
+            key = (
+                shape,
+                settings.serialization_format,
+                settings.binary_encoding,
+                settings.default_object_version,
+            )
+        return self._forms.get(key) or self._make(endpoint, key, settings)
 
-    def _make(self, endpoint: str, key: _Key) -> Target | None:
+    def _make(self, endpoint: str, key: _Key, settings: Settings) -> Target | None:
         device = self._registry.device(endpoint)
         if device is None:
             return None
-        _, forced, binary, version = key
         self.misses += 1
-        form = target_of(device, self._model, forced_format(forced), binary_format(binary), version)
+        form = target_of(
+            device,
+            self._model,
+            forced_format(settings.serialization_format),
+            binary_format(settings.binary_encoding),
+            settings.default_object_version,
+        )
         if len(self._forms) >= MAX_FORMS:
             del self._forms[next(iter(self._forms))]
         self._forms[key] = form

@@ -46,13 +46,21 @@ DATA = ("notification", "send")
 """Events that are true whatever the store says."""
 
 Answers = Sequence[AnsweredTuple]
+Reports = Sequence[ReportTuple]
+Contacts = Sequence[Contact]
+
+
+def _ignore(_: Contacts) -> None:
+    """Nobody wants to know."""
 
 
 class Turns:
     """Drives `engine` from `udp`, the clock and our own side's calls.
 
-    `resolve` gets the answers of devices to our requests, once each. `report` gets what devices
-    sent by themselves before the next turn begins, and returns what is to be told of it.
+    `resolve` gets the answers of devices to our requests, once each; `reports` what devices sent by
+    themselves, in the turn that received it, as the slots in it are those of this turn, and returns
+    what is to be told of it; `contacts` who was heard, as events are told: once the store has what
+    came with it and before it.
     """
 
     def __init__(
@@ -63,16 +71,17 @@ class Turns:
         sinks: Sequence[Sink],
         resolve: Callable[[Answers], None],
         batches_per_wakeup: int,
-        report: Callable[[Sequence[ReportTuple]], list[Event]] | None = None,
+        reports: Callable[[Reports], Sequence[Event]] | None = None,
+        contacts: Callable[[Contacts], None] = _ignore,
     ) -> None:
         self._engine, self._udp, self._sinks = engine, udp, sinks
-        self._resolve, self._report = resolve, report
-        engine.wants_reports = report is not None
+        self._resolve, self._reports, self.contacts = resolve, reports, contacts
+        engine.wants_reports = reports is not None
         self._batches = batches_per_wakeup
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
         self._committer = Committer(store, self._done)
-        self._pending: deque[tuple[Output, list[Event]]] = deque()
+        self._pending: deque[tuple[Output, list[Event], list[Contact]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._wall_clock: asyncio.TimerHandle | None = None
@@ -83,8 +92,6 @@ class Turns:
         self.store_problem: str | None = None
         self.commits = self.commits_failed = self.faults = 0
         self._fault_logged_at = -FAULT_LOG_S
-        self.contacts: Callable[[Sequence[Contact]], None] = lambda contacts: None
-        """Gets the devices that were heard, once what they said is kept."""
         self.work: Callable[[], None] = lambda: None
         """Done soon after nudge(); what it asks of devices leaves then."""
         self.tick: Callable[[], None] = lambda: None
@@ -162,19 +169,18 @@ class Turns:
     def _finish_output(self, output: Output) -> None:
         if output.answers:
             self._resolve(output.answers)
-        events = list(output.events)
-        if output.reports and self._report is not None:
-            events += self._report(output.reports)
+        events, contacts = list(output.events), list(output.contacts)
+        if output.reports and self._reports is not None:
+            events += self._reports(output.reports)
         if output.turn:
-            self._pending.append((output, events))
+            self._pending.append((output, events, contacts))
             self._committer.submit(output)
             self._choose_reading()
         elif self._pending:  # told in order: behind what is not yet kept
             self._pending[-1][1].extend(events)
+            self._pending[-1][2].extend(contacts)
         else:
-            self._publish(events)
-        if output.contacts and not output.turn:
-            self.contacts(output.contacts)
+            self._tell(events, contacts)
 
     def _wait_writable(self) -> None:
         """Take nothing more in while answers cannot leave."""
@@ -198,12 +204,10 @@ class Turns:
         self.commits += 1
         self._engine.committed(turns[-1].turn)
         for turn in turns:
-            _, events = self._pending.popleft()
+            _, events, contacts = self._pending.popleft()
             if not self._udp.send(turn.held):
                 self._wait_writable()
-            self._publish(events)
-            if turn.contacts:
-                self.contacts(turn.contacts)
+            self._tell(events, contacts)
         while self._waiters and self._waiters[0][0] <= turns[-1].turn:
             self._end_wait(None)
         if not self._udp.send(self._engine.outbox):  # requests that waited for these turns
@@ -219,18 +223,23 @@ class Turns:
         self.store_problem = str(error)
         _log.error("the store failed; registrations are refused until it works", exc_info=error)
         self._engine.failed(self._pending[0][0].turn)
-        for turn, _ in self._pending:
+        heard: list[Contact] = []
+        for turn, _, contacts in self._pending:
             if not self._udp.send(turn.refusals()):
                 self._wait_writable()
-        reported = [event for _, events in self._pending for event in events if event.kind in DATA]
+            # Who was heard was heard; only a Register that was refused is none.
+            heard += [contact for contact in contacts if contact.kind != "registered"]
+        reported = [
+            event for _, events, _ in self._pending for event in events if event.kind in DATA
+        ]
         self._pending.clear()
-        self._publish(reported)  # it needed no store, and its device has been told
         while self._waiters:
             self._end_wait(error)
         self._choose_reading()
         self._engine.store_works = False
         self._committer.resume()
         self._finish_turn()  # requests that ended with what was undone
+        self._tell(reported, heard)  # what needed no store, and has been answered
         self._probe_later()
 
     def _probe_later(self) -> None:
@@ -278,6 +287,11 @@ class Turns:
             kept.set_result(None)
         else:
             kept.set_exception(StoreError(str(error)))
+
+    def _tell(self, events: Sequence[Event], contacts: Contacts) -> None:
+        if contacts:
+            self.contacts(contacts)
+        self._publish(events)
 
     def _publish(self, events: Sequence[Event]) -> None:
         if events:

@@ -37,12 +37,9 @@ BLOB_BYTES = 128 << 10
 """Changes brought to the store at a time: a turn waits for one of them at most."""
 
 
-class Bound(NamedTuple):
-    """What a report needs to be read later, when its device may have gone."""
-
-    endpoint: str
-    context: ObservedContext | None
-    form: Target
+Bound = tuple[str, ObservedContext | None, Target]
+"""What a report needs to be read later, when its device may have gone: endpoint name, what it is
+about, what the device is like."""
 
 
 class Heard(NamedTuple):
@@ -74,7 +71,7 @@ class Batch:
         """A device's items in the order of their arrival."""
         items = self.items
         found = [items[key] for key in self.keys.get(endpoint, ()) if key in items]
-        return sorted(found, key=_moment)
+        return found if len(found) < 2 else sorted(found, key=_moment)
 
     def size_bytes(self) -> int:
         """Payloads and packs of all items, about."""
@@ -138,8 +135,8 @@ class ValueRows:
         limit = self._config.max_value_bytes
         if not isinstance(item, Heard):
             report = Report(*item)
-            bound = batch.bound[report.observation]
-            pack = decode_report(bound.form, bound.context, report)
+            _, context, form = batch.bound[report.observation]
+            pack = decode_report(form, context, report)
             values.put(pack, Origin.NOTIFICATION, nanoseconds(report.at), limit)
         elif item.gone is not None:
             values.remove(item.gone)
@@ -162,27 +159,31 @@ class ValueRows:
     def _settled(self, endpoint: str, values: DeviceValues) -> Iterator[bytes]:
         counts, name = self.counts, _name(endpoint)
         counts["values_too_large"] += values.too_large
-        counts["values_evicted"] += self.evict(endpoint, values)
-        paths = values.paths()
-        was_there, is_there = bool(values.stored), bool(paths)
-        if is_there and not was_there and self.devices >= self._config.max_valued_devices:
-            counts["values_device_refused"] += 1
-            return
-        self.devices += is_there - was_there
-        for packed, row in values.changes.items():
-            if row is None and packed in values.stored:
-                counts["values_removed"] += 1
-                yield delete(TABLE_VALUES, _key(name, packed))
-        if not is_there:
-            if was_there:
-                yield delete(TABLE_PATHS, name)
-            return
-        if paths.keys() != values.stored.keys():
-            yield put(TABLE_PATHS, name, write_paths(paths))
+        if values.is_reshaped:
+            counts["values_evicted"] += self.evict(endpoint, values)
+            paths = values.paths()
+            was_there, is_there = bool(values.stored), bool(paths)
+            if is_there and not was_there and self.devices >= self._config.max_valued_devices:
+                counts["values_device_refused"] += 1
+                return
+            self.devices += is_there - was_there
+            yield from self._reshaped(name, values, paths)
         for packed, row in values.changes.items():
             if row is not None:
                 counts["values_stored"] += 1
                 yield put(TABLE_VALUES, _key(name, packed), row)
+
+    def _reshaped(
+        self, name: bytes, values: DeviceValues, paths: dict[int, None]
+    ) -> Iterator[bytes]:
+        """What goes, and the list of what there is then."""
+        for packed, row in values.changes.items():
+            if row is None and packed in values.stored:
+                self.counts["values_removed"] += 1
+                yield delete(TABLE_VALUES, _key(name, packed))
+        if paths.keys() == values.stored.keys():
+            return
+        yield put(TABLE_PATHS, name, write_paths(paths)) if paths else delete(TABLE_PATHS, name)
 
     def evict(self, endpoint: str, values: DeviceValues) -> int:
         """Let the oldest go beyond the bound; how many."""

@@ -38,7 +38,7 @@ from lwm2m_fast.report_events import notification, observe_ended, send
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
 from lwm2m_fast.targets import SettingsSource, Targets
-from lwm2m_fast.value_rows import Batch, Bound, Heard, ValueRows
+from lwm2m_fast.value_rows import Batch, Heard, ValueRows
 
 _log = logging.getLogger("lwm2m_fast.values")
 
@@ -67,7 +67,7 @@ class Registry(Protocol):
 
     def endpoint_of(self, slot: int) -> str: ...
 
-    def observation(self, number: int) -> tuple[str, bytes] | None: ...
+    def reported(self, number: int) -> tuple[str, bytes] | None: ...
 
 
 class Values:
@@ -116,7 +116,7 @@ class Values:
         not registered. What was read is kept for the report that follows.
         """
         endpoint = self._name_of(slot)
-        form = self._targets.form_of(endpoint) if endpoint is not None else None
+        form = self._targets.form_at(slot, endpoint) if endpoint is not None else None
         if endpoint is None or form is None:
             return NOT_FOUND
         report = Report(slot, 0, 0, content_format, payload, self._wall(), -1)
@@ -138,33 +138,50 @@ class Values:
         listeners = [sink for sink in self._sinks if sink.listens]
         events: list[Event] = []
         items, bound = self._batch.items, self._batch.bound
+        size = 0
         for report in reports:
             number = report[1]
-            if not number:
-                self._send(report, listeners, events)
-            elif (number in bound or self._bind(report)) and report[2] < ERROR:
+            size += len(report[4])
+            if number in bound and report[2] < ERROR:  # in a fleet that reports often, nearly all
                 items[number] = report
                 if listeners:
                     self._tell(report, listeners, events)
             else:
-                self._ended(report, listeners, events)
+                self._first(report, listeners, events)
         self._counts["values_reports"] += len(reports)
-        self._bytes += sum([len(report[4]) for report in reports])
+        self._bytes += size
         self._check_bounds()
         return events
+
+    def _first(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
+        """The first of an observation since the last flush, its end, or a Send."""
+        number = report[1]
+        if not number:
+            self._send(report, listeners, events)
+        elif (number in self._batch.bound or self._bind(report)) and report[2] < ERROR:
+            self._batch.items[number] = report
+            if listeners:
+                self._tell(report, listeners, events)
+        else:
+            self._ended(report, listeners, events)
 
     def _bind(self, report: ReportTuple) -> bool:
         """Look up what the observation's reports are read with, while the device is there."""
         number = report[1]
-        found = self._registry.observation(number)
+        found = self._registry.reported(number)
         if found is None:
             return False
         endpoint, context = found
-        form = self._targets.form_of(endpoint)
+        form = self._targets.form_at(report[0], endpoint)
         if form is None:
             return False
-        self._batch.bound[number] = Bound(endpoint, _read_context(context), form)
-        self._batch.keys.setdefault(endpoint, []).append(number)
+        batch = self._batch
+        batch.bound[number] = (endpoint, _read_context(context), form)
+        keys = batch.keys.get(endpoint)
+        if keys is None:
+            batch.keys[endpoint] = [number]
+        else:
+            keys.append(number)
         return True
 
     def _ended(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
@@ -174,25 +191,24 @@ class Values:
             self._counts["values_reports_orphaned"] += 1
             return
         self._counts["values_observations_ended"] += 1
-        endpoint = known.endpoint if known else self._name_of(report[0])
+        endpoint = known[0] if known else self._name_of(report[0])
         if endpoint is not None and any(sink.hears(endpoint) for sink in listeners):
-            context = known.context if known else None
+            context = known[1] if known else None
             events.append(observe_ended(endpoint, context, Report(*report)))
 
     def _tell(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
         number = report[1]
-        bound = self._batch.bound[number]
-        endpoint = bound.endpoint
+        endpoint, context, form = self._batch.bound[number]
         if not any(sink.hears(endpoint) for sink in listeners):
             return
         whole, pack, why = Report(*report), None, ""
         try:
-            pack = decode_report(bound.form, bound.context, whole)
+            pack = decode_report(form, context, whole)
             # So that it is not read a second time.
             self._batch.items[number] = Heard(endpoint, whole.at, Origin.NOTIFICATION, pack)
         except FormatError as error:
             why = str(error)
-        events.append(notification(endpoint, bound.context, whole, pack, why))
+        events.append(notification(endpoint, context, whole, pack, why))
 
     def _send(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
         whole = Report(*report)
@@ -212,7 +228,7 @@ class Values:
             if payload is report.payload or payload == report.payload:
                 return endpoint, pack, ""
         name = self._name_of(report.slot)
-        form = self._targets.form_of(name) if name is not None else None
+        form = self._targets.form_at(report.slot, name) if name is not None else None
         if form is None:
             return None, None, ""
         try:
@@ -399,6 +415,7 @@ def _instances(form: Target) -> frozenset[int]:
     )
 
 
+@lru_cache(maxsize=4096)
 def _read_context(context: bytes) -> ObservedContext | None:
     try:
         return read_context(context)

@@ -129,6 +129,8 @@ class Scene:
         loop = asyncio.get_running_loop()
         self.engine = Engine(config, (1, 2), Chance(), loop.time(), UNIX)
         self.answers: list[Any] = []
+        self.reports: list[Any] = []
+        self.contacts: list[Any] = []
         self.turns = Turns(
             self.engine,
             self.udp,  # type: ignore[arg-type]
@@ -136,9 +138,15 @@ class Scene:
             [self.sink],
             self.answers.extend,
             config.coap.batches_per_wakeup,
+            self._take_reports,
+            self.contacts.extend,
         )
         self.turns.listen()
         self.turns.start()
+
+    def _take_reports(self, reports: Sequence[Any]) -> list[Event]:
+        self.reports += reports
+        return []
 
     async def until(self, met: Callable[[], object]) -> None:
         while not met():  # noqa: ASYNC110 - play() ends what never is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,12 +57,15 @@ class Registry:
             raise UnknownDevice(self.names[slot])
         return self.names[slot]
 
-    def observation(self, number: int) -> tuple[str, bytes] | None:
+    def reported(self, number: int) -> tuple[str, bytes] | None:
         return self.observations.get(number)
 
-    def shape(self, endpoint: str) -> tuple[int, bytes] | None:
+    def shape(self, endpoint: str) -> int:
         objects = self.objects.get(endpoint)
-        return None if objects is None else (0x11, repr((objects, self.root)).encode())
+        return 0 if objects is None else zlib.crc32(repr((objects, self.root)).encode())
+
+    def shape_at(self, slot: int) -> int:
+        return self.shape(self.names[slot])
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
         self.asked.append(endpoint)

@@ -38,6 +38,8 @@ def _number(name: str, given: Any) -> Number:
         number = float(given) if "." in given else int(given)
     if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
         raise RequestError(f"attribute {name}: {str(given)[:40]!r} is not a number")
+    if isinstance(number, int) and abs(number) >= 1 << 64:
+        raise RequestError(f"attribute {name}: a number beyond 64 bits")
     if isinstance(number, float) and number.is_integer() and abs(number) < 1 << 53:
         return int(number)
     return number

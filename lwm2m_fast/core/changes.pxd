@@ -26,6 +26,7 @@ cdef enum StepKind:
     STEP_CONTACT
     STEP_RELATION                 # Relations, the same; `slot` is the observation's index
     STEP_ROW                      # an observation's row was written as it is in memory
+    STEP_STALE                    # `before` is the key of a row that was deleted, `slot` its size
 
 cdef struct Step:
     uint32_t turn
@@ -49,6 +50,7 @@ cdef class Changes:
     cdef bint reestablishes       # observations outlive their registration when a new one replaces it
     cdef readonly bint is_undoing
     cdef list unsaved             # indices of observations
+    cdef list stale               # keys of rows
 
     # Each takes over `record`. MemoryError: requests may have ended, nothing else has changed, and
     # the record is still the caller's.
@@ -60,10 +62,11 @@ cdef class Changes:
     # index comes from reserve(). Takes over `after` unless it raises.
     cdef int set_relation(self, uint32_t index, Relation *after, bint is_final) except -1
     cdef int write_relation(self, uint32_t index) except -1      # its row, as it is now
-    # What was ended or begun while the store did not work, or which it refused.
-    cdef int write_unsaved(self, int limit) except -1
-    # A row that nothing in memory belongs to; not undone.
-    cdef int delete_row(self, int table, bytes key) except -1
+    # Rows that are to be written or deleted yet: what happened while the store did not work, or
+    # what it refused. Whether more is left.
+    cdef bint write_unsaved(self, int limit) except -1
+    # A stored observation that nothing in memory belongs to is to be deleted.
+    cdef void note_stale(self, bytes key) except *
     # This peer remembers the held answer to the newest change; undoing makes it forget.
     cdef void note_peer(self, uint32_t peer) noexcept
 
@@ -82,6 +85,8 @@ cdef class Changes:
         int state) except -1
     cdef int drop_observations(self, uint32_t slot) except -1
     cdef void mark_unsaved(self, uint32_t index) except *
+    cdef void write_one(self, uint32_t index) except *
+    cdef void delete_stale(self, bytes key) except *
     cdef void undo_relation(self, const Step *step) except *
     cdef int put_record(self, Writer *w, Record *record) except -1
     cdef void undo(self, Step *step, uint32_t turn) except *

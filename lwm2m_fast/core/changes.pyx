@@ -4,8 +4,8 @@
 #
 #   op 1 (1 put, 2 delete) | table 1 | key size 2 | value size 4 | key | value
 
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcmp, memcpy
 
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.observe cimport (RELATION_AGAIN, RELATION_NEW, Observation, relation_key,
@@ -27,6 +27,7 @@ cdef class Changes:
         self.requests = requests
         self.reestablishes = reporting.reestablish
         self.unsaved = []
+        self.stale = []
 
     def __dealloc__(self):
         free(self.blob)
@@ -221,27 +222,42 @@ cdef class Changes:
             observation.is_unsaved = True
             self.unsaved.append(index)
 
-    cdef int write_unsaved(self, int limit) except -1:
-        cdef Observation *observation
-        cdef uint32_t index
+    cdef void note_stale(self, bytes key) except *:
+        self.stale.append(key)
+
+    cdef bint write_unsaved(self, int limit) except -1:
         while self.unsaved and limit > 0:
             limit -= 1
-            index = self.unsaved.pop()
-            observation = self.state.observations.at(index)
-            if not observation.is_unsaved:      # forgotten meanwhile, and perhaps another one
-                continue
-            observation.is_unsaved = False
-            if observation.relation != NULL and observation.is_over:
-                self.set_relation(index, NULL, True)
-            elif observation.relation != NULL:
-                self.write_relation(index)
-        return 0
+            self.write_one(self.unsaved.pop())
+        while self.stale and limit > 0:
+            limit -= 1
+            self.delete_stale(self.stale.pop())
+        return bool(self.unsaved or self.stale)
 
-    cdef int delete_row(self, int table, bytes key) except -1:
+    cdef void write_one(self, uint32_t index) except *:
+        cdef Observation *observation = self.state.observations.at(index)
+        if not observation.is_unsaved or observation.relation == NULL:
+            return                      # forgotten meanwhile
+        observation.is_unsaved = False
+        if observation.is_over:
+            self.set_relation(index, NULL, True)
+        else:
+            self.write_relation(index)
+
+    cdef void delete_stale(self, bytes key) except *:
         cdef Writer w
-        self.open_change(&w, OP_DELETE, table, <const uint8_t *><const char *>key, len(key), 0)
+        cdef const uint8_t *data = <const uint8_t *><const char *>key
+        cdef uint8_t *copy
+        if self.state.observations.has_row(data, len(key)):
+            return                      # another one has come in its place
+        self.reserve_step()
+        self.open_change(&w, OP_DELETE, TABLE_OBSERVATION, data, len(key), 0)
+        copy = <uint8_t *>malloc(len(key))
+        if copy == NULL:
+            raise MemoryError
+        memcpy(copy, data, len(key))
         self.close_change(&w)
-        return 0
+        self.note_step(STEP_STALE, <uint32_t>len(key), copy, NULL)
 
     cdef void note_peer(self, uint32_t peer) noexcept:
         self.step(self.steps_count - 1).peer = peer
@@ -260,9 +276,8 @@ cdef class Changes:
                 return
             self.steps_first = (self.steps_first + 1) % self.steps_size
             self.steps_count -= 1
-            if step.kind == STEP_RELATION:
+            if step.kind >= STEP_RELATION:
                 free(step.before)
-            if step.kind == STEP_RELATION or step.kind == STEP_ROW:
                 continue
             self.state.devices.free_record(<Record *>step.before)
             device = self.state.devices.at(step.slot)
@@ -292,6 +307,9 @@ cdef class Changes:
             self.undo_relation(step)
         elif step.kind == STEP_ROW:
             self.mark_unsaved(step.slot)
+        elif step.kind == STEP_STALE:
+            self.note_stale((<const char *>step.before)[:step.slot])
+            free(step.before)
         elif state.devices.at(step.slot).record != NULL:
             state.devices.note_touched(state.devices.at(step.slot), step.slot)
 

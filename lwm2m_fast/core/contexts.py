@@ -36,16 +36,23 @@ class ObservedContext(NamedTuple):
     is_composite: bool
 
 
+def paths_of(order: Order) -> tuple[str, ...]:
+    """The paths of an observe, observe_composite, or of the cancel of either, as read_context()
+    gives them: what they are compared by, whatever the format."""
+    texts = order.paths if order.op in _COMPOSITE_OPS else (order.path or "",)
+    return tuple(str(path) for path in sorted(map(Path.parse, texts)))
+
+
 def context_of(order: Order, request: CoapRequest) -> bytes:
     """The context of an observe, observe_composite, or of the cancel of either.
 
     RequestError when the paths are too many to be stored.
     """
     is_composite = order.op in _COMPOSITE_OPS
-    texts = order.paths if is_composite else (order.path or "",)
+    texts = paths_of(order)
     flags = _COMPOSITE * is_composite | _FORMATTED * (request.accept is not None)
     parts = [_HEAD.pack(_VERSION, flags, request.accept or 0)]
-    for path in sorted(map(Path.parse, texts)):
+    for path in map(Path.parse, texts):
         parts.append(struct.pack(f"!B{path.depth}H", path.depth, *path.ids))
     context = b"".join(parts)
     if len(context) > MAX_BYTES:

@@ -1,6 +1,6 @@
 # The whole of core/ as one object; see engine.pyx.
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from lwm2m_fast.core.block cimport Blocks
 from lwm2m_fast.core.changes cimport Changes
@@ -35,6 +35,7 @@ cdef class Engine:
     cdef Reporting reporting
     cdef Loader loader
     cdef list resources
+    cdef dict ended                   # State.ended of the turn taken last
     cdef unsigned long long rejects[12]
     cdef int64_t flush_interval, flush_at
     cdef uint32_t flush_left
@@ -44,6 +45,8 @@ cdef class Engine:
     cdef void reject(self, const lf_slot *slot, const Message *m, int reason) noexcept
     cdef void receive_request(self, Request *request) except *
     cdef void flush_contacts(self) except *
+
+    cpdef uint64_t shape_at(self, uint32_t slot)
 
     # Private.
     cdef void set_time(self, double now) noexcept

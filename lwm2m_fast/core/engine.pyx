@@ -76,6 +76,7 @@ cdef class Engine:
         cdef State state = State(seed, random, config.coap, config.registration, config.reporting,
                                  config.shard)
         self.state = state
+        self.ended = {}
         self.exchange = Exchange(state, config.coap)
         self.requests = Requests(state, self.exchange, config.coap)
         self.changes = Changes(state, self.requests, config.reporting)
@@ -89,6 +90,10 @@ cdef class Engine:
         self.flush_at = state.now + self.flush_interval
         self.loader = Loader(state, self.changes, 2 * self.flush_interval)
         state.random(<uint8_t *>&self.exchange.next_mid, sizeof(self.exchange.next_mid))
+
+    def __dealloc__(self):
+        if self.requests is not None:   # these two know each other; let go without the collector
+            self.requests.owner = None
 
     cdef inline void set_time(self, double now) noexcept:
         self.state.now = <int64_t>(now * 1000)
@@ -250,8 +255,9 @@ cdef class Engine:
         self.blocks.handle_timer(TIMER_BATCH)
         self.state.peers.handle_timer(<uint32_t>(self.state.now // 1000), TIMER_BATCH)
         if self.state.now >= self.flush_at and self.state.store_works:
-            self.changes.write_unsaved(FLUSH_BATCH)
             self.flush_contacts()
+            if self.changes.write_unsaved(FLUSH_BATCH):
+                self.flush_at = self.state.now + FLUSH_PAUSE_MS
 
     cdef void flush_contacts(self) except *:
         """Let the store know who was heard since the last time, a slice per call.
@@ -302,6 +308,8 @@ cdef class Engine:
         output.events, self.state.events = self.state.events, []
         output.answers, self.requests.answers = self.requests.answers, []
         output.reports, self.state.reports = self.state.reports, []
+        if self.ended or self.state.ended:
+            self.ended, self.state.ended = self.state.ended, {}
         output.contacts, self.state.contacts = self.state.contacts, []
         if self.changes.blob_used:
             output.turn = self.state.turn
@@ -395,6 +403,12 @@ cdef class Engine:
         """
         return self.reporting.describe(self.find(endpoint))
 
+    def reported(self, uint64_t number):
+        """observation(), also of one that an error among the reports of the turn taken last ended:
+        what a report is about, for whoever reads it before the next turn."""
+        found = self.observation(number)
+        return self.ended.get(number) if found is None else found
+
     def observation(self, uint64_t number):
         """(endpoint, context), or None."""
         cdef uint32_t index = self.state.observations.find_number(number)
@@ -450,18 +464,25 @@ cdef class Engine:
             return None
 
     def shape(self, str endpoint):
-        """(LwM2M version in one byte, the object list as it came), or None.
-
-        What devices of one firmware have in common: cheaper than device(), and a key to what was
-        worked out from it.
-        """
+        """shape_at() of the device of this name; 0: it is not registered."""
         cdef bytes name = endpoint.encode("utf-8", "replace")
-        cdef uint32_t slot = self.state.devices.find(
-            <const uint8_t *><const char *>name, len(name))
-        if slot == NONE:
-            return None
-        cdef Record *record = self.state.devices.at(slot).record
-        return record.version, (<const char *>record.links.data)[:record.links.raw_size]
+        return self.shape_at(self.state.devices.find(
+            <const uint8_t *><const char *>name, len(name)))
+
+    cpdef uint64_t shape_at(self, uint32_t slot):
+        """A number that two devices share if they registered the same LwM2M version and object list
+        in the same words; 0: the slot is free.
+
+        A key to what was worked out from those, and cheaper than device(). It is not used again
+        for another list, but for one chance in 2^28.
+        """
+        cdef Record *record = NULL
+        if slot < self.state.devices.next_new:
+            record = self.state.devices.at(slot).record
+        if record == NULL:
+            return 0
+        return (<uint64_t>record.links.number << 36 | <uint64_t>record.links.tag >> 4 << 8
+                | record.version)
 
     def devices(self, uint32_t cursor, int limit, str contains=""):
         """Registrations from slot `cursor` on, and the next cursor or None.

@@ -92,14 +92,21 @@ def packed_path(path: Path) -> bytes:
 
 def encode(node: Node, origin: Origin, at_ns: int) -> bytes | None:
     """The stored form of a value heard at `at_ns`; None for what is no value of a resource."""
-    content = _CONTENTS.get(node.kind)
-    path, time_ns = node.path, node.time_ns
-    if content is None or path.depth < _LEAST_DEPTH:
+    found = _encoded(node, origin, at_ns)
+    return None if found is None else found[2]
+
+
+def _encoded(node: Node, origin: Origin, at_ns: int) -> tuple[int, int, bytes] | None:
+    """Packed path, time and row."""
+    kind, path, time_ns = node.kind, node.path, node.time_ns
+    content = _CONTENTS.get(kind)
+    depth = path.depth
+    if content is None or depth < _LEAST_DEPTH:
         return None
-    head = _HEAD.pack(
-        FORM, origin, path.depth << 4 | node.kind, at_ns if time_ns is None else time_ns
-    )
-    return head + content.write(node.value)
+    if time_ns is None:
+        time_ns = at_ns
+    head = _HEAD.pack(FORM, origin, depth << 4 | kind, time_ns)
+    return path.packed, time_ns, head + content.write(node.value)
 
 
 def decode(packed: int, row: bytes) -> LastValue | None:
@@ -187,24 +194,27 @@ class DeviceValues:
         """Take the values of a report over; of several moments the most recent."""
         newest: dict[int, int] = {}
         for node in pack:
-            packed = node.path.packed
-            time_ns = at_ns if node.time_ns is None else node.time_ns
-            if packed in newest and newest[packed] > time_ns:
+            found = _encoded(node, origin, at_ns)
+            if found is None:
                 continue
-            row = encode(node, origin, at_ns)
-            if row is None:
-                continue
+            packed, time_ns, row = found
             if len(row) - _HEAD.size > max_bytes:
                 self.too_large += 1
-                continue
-            newest[packed] = time_ns
-            self.changes[packed] = row
+            elif packed not in newest or newest[packed] <= time_ns:
+                newest[packed] = time_ns
+                self.changes[packed] = row
 
     def remove(self, gone: Gone) -> None:
         """Forget what `gone` says."""
         for packed in [*self.stored, *self.changes]:
             if gone(packed):
                 self.changes[packed] = None
+
+    @property
+    def is_reshaped(self) -> bool:
+        """Whether there is a path more or less than before."""
+        stored = self.stored
+        return any(row is None or packed not in stored for packed, row in self.changes.items())
 
     def paths(self) -> dict[int, None]:
         """What there is now, what was there before first."""

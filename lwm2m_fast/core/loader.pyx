@@ -77,7 +77,7 @@ cdef class Loader:
         cdef int taken = self.state.observations.load(
             <const uint8_t *><const char *>key, len(key), r, self.changes.reestablishes)
         if taken < 0:
-            self.changes.delete_row(TABLE_OBSERVATION, key)
+            self.changes.note_stale(key)
         return taken > 0
 
     cdef void set_seen(self, uint32_t slot, int64_t seen) except *:

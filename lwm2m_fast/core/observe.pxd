@@ -79,6 +79,9 @@ cdef class Observations:
     cdef Relation *take(self, uint32_t index) noexcept nogil
     cdef Relation *swap(self, uint32_t index, Relation *relation) noexcept nogil
 
+    # Whether the row of this key belongs to one that is here.
+    cdef bint has_row(self, const uint8_t *key, size_t key_size) noexcept nogil
+
     # Between these two, put() takes indices in any order.
     cdef void begin_load(self) noexcept
     cdef void finish_load(self) noexcept

@@ -250,6 +250,14 @@ cdef class Observations:
         observation.sequence = NONE
         return before
 
+    cdef bint has_row(self, const uint8_t *key, size_t key_size) noexcept nogil:
+        cdef Reader k
+        cdef uint32_t index
+        reader_init(&k, key + key_size - 4, 4)
+        index = <uint32_t>read_uint(&k, 4)
+        return (index < self.next_new and self.at(index).relation != NULL
+                and self.at(index).relation.slot == self.devices.find(key, key_size - 4))
+
     # Start-up
 
     cdef void begin_load(self) noexcept:

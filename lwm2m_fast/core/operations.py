@@ -14,7 +14,7 @@ from lwm2m_fast.core import answers, asking, writing
 from lwm2m_fast.core.answers import Asked, Result, decode_report, result_json
 from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.choice import LEVELS, place_of
-from lwm2m_fast.core.contexts import ObservedContext, context_of, read_context
+from lwm2m_fast.core.contexts import ObservedContext, context_of, paths_of, read_context
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.raw_coap import build_raw
 from lwm2m_fast.core.target import Target, target_of
@@ -40,6 +40,13 @@ _CREATED_CODE: Final = (int(Code.CREATED),)
 _DELETED_CODE: Final = (int(Code.DELETED),)
 _OBSERVED: Final = (int(Code.CONTENT), int(Code.CHANGED))
 """Devices from before LwM2M 1.0 was final answer an Observe with 2.04."""
+
+
+MAX_READY: Final = 256
+"""Requests kept for devices that are alike; beyond, all are forgotten and worked out anew."""
+
+_KEPT: Final = frozenset({"read", "observe"})
+"""Operations whose request follows from path and format alone, and which are asked most."""
 
 
 class Row(NamedTuple):
@@ -120,6 +127,22 @@ def build(order: Order, target: Target, open_file: OpenFile | None = None) -> Co
     Of a passive cancel it is what an active one would send. `open_file` gives the content of an
     uploaded file by its name (RequestError, OSError, LookupError or ValueError when there is none).
     """
+    if order.op in _KEPT:
+        key = (order.op, order.path, order.format, order.is_unchecked)
+        ready = target.ready.get(key)
+        if ready is None:
+            ready = _build(order, target, open_file)
+            if len(target.ready) >= MAX_READY:
+                target.ready.clear()
+            target.ready[key] = ready
+        return ready
+    request = _build(order, target, open_file)
+    if order.op == "observe_composite":
+        context_of(order, request)
+    return request
+
+
+def _build(order: Order, target: Target, open_file: OpenFile | None) -> CoapRequest:
     row = _row(order)
     try:
         if row.levels is not _NO_PATH:
@@ -127,12 +150,9 @@ def build(order: Order, target: Target, open_file: OpenFile | None = None) -> Co
             if order.op == "write" and order.mode == "update":
                 levels = _UPDATED
             _check_level(order, target, levels)
-        request = row.build(order, target, open_file)
+        return row.build(order, target, open_file)
     except FormatError as error:
         raise RequestError(f"{order.op}: {error}") from None
-    if order.op == "observe_composite":
-        context_of(order, request)
-    return request
 
 
 def interpret(order: Order, target: Target, answered: Answered, now_ns: int) -> Result:
@@ -164,6 +184,7 @@ __all__ = [
     "context_of",
     "decode_report",
     "interpret",
+    "paths_of",
     "read_context",
     "result_json",
     "target_of",

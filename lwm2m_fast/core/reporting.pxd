@@ -46,6 +46,7 @@ cdef class Reporting(RequestOwner):
     cdef void note_sequence(self, Observation *observation, int64_t sequence) noexcept
     cdef void take(self, uint32_t index, const Message *m) except *
     cdef void fetch(self, uint32_t index, const Message *m) except *
+    cdef int note_ended(self, uint32_t index) except -1
     cdef int tell(self, uint32_t index, int code, int content_format, const uint8_t *payload,
         size_t size) except -1
     cdef dict describe_one(self, uint32_t index)

@@ -3,8 +3,6 @@
 # Decides what an answer to an Observe and what a notification mean. The table is core/observe; what
 # is written down core/changes; how a request of ours leaves and which answer is its, core/requests.
 
-from dataclasses import replace
-
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
@@ -13,7 +11,7 @@ from lwm2m_fast.core.observe cimport (MAX_CONTEXT, MAX_PAYLOAD, OBSERVATION_TOKE
                                       TOKEN_OF_OBSERVATION, TOKEN_RANDOM, relation_new,
                                       relation_request)
 from lwm2m_fast.core.peers cimport PEER_VERIFIED
-from lwm2m_fast.core.records cimport ID_RANDOM, NONE
+from lwm2m_fast.core.records cimport ID_RANDOM, NONE, Record, record_endpoint
 from lwm2m_fast.core.requests cimport Terms
 from lwm2m_fast.core.state cimport (COUNT_NOTIFICATIONS, COUNT_NOTIFICATIONS_ASTRAY,
                                     COUNT_NOTIFICATIONS_ERRORS, COUNT_NOTIFICATIONS_FETCHED,
@@ -87,7 +85,7 @@ cdef class Reporting(RequestOwner):
         terms.token = token
         terms.after_turn = self.state.turn
         terms.owner = owner_of(index, PURPOSE_OBSERVE)
-        call = self.requests.start(slot, replace(request, observe=0), timeout_ms, &terms)
+        call = self.requests.start(slot, request._replace(observe=0), timeout_ms, &terms)
         try:
             relation = self.new_relation(slot, index, self.stored_request(call, request), context)
             memcpy(relation.token, token + 4, TOKEN_RANDOM)
@@ -226,7 +224,8 @@ cdef class Reporting(RequestOwner):
         cdef Observation *observation = self.observations.at(index)
         cdef bint is_answered = outcome == "answered"
         if is_answered and out.observe >= 0 and m.code in (CONTENT, CHANGED):
-            self.note_sequence(observation, out.observe)
+            if observation.sequence == NONE:    # else a notification came before its last block
+                self.note_sequence(observation, out.observe)
             observation.state = RELATION_ACTIVE
             self.changes.write_relation(index)
             return self.observations.number_of(index)
@@ -378,11 +377,21 @@ cdef class Reporting(RequestOwner):
         self.state.counts[COUNT_NOTIFICATIONS] += 1
         if not self.state.wants_reports:
             return 0
+        if code >= BAD_REQUEST:         # the relation goes, and who reads the report wants to know it
+            self.note_ended(index)
         # In the order of core/ask.py: Report.
         self.state.reports.append((
             observation.relation.slot, self.observations.number_of(index), code, content_format,
             (<const char *>payload)[:size] if size else b"", self.state.unix_now(),
             -1 if observation.sequence == NONE else <int>observation.sequence))
+        return 0
+
+    cdef int note_ended(self, uint32_t index) except -1:
+        cdef const Relation *relation = self.observations.at(index).relation
+        cdef const Record *record = self.state.devices.at(relation.slot).record
+        self.state.ended[self.observations.number_of(index)] = (
+            (<const char *>record_endpoint(record))[:record.endpoint_size].decode(),
+            (<const char *>relation.data)[:relation.context_size])
         return 0
 
     # Looking

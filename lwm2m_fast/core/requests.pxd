@@ -25,8 +25,8 @@ cdef struct Terms:
 
 cdef class RequestOwner:
     # A request with an `owner` ends. `m` is its (last) answer, NULL without one; the answer's body
-    # is in `out` if it came in blocks, else in `m`. Returns what Answered.observation is to say;
-    # -1: this end is nobody else's business.
+    # is in `out` if it came in blocks, else in `m`. It must not start or cancel a request. Returns
+    # what Answered.observation is to say; -1: this end is nobody else's business.
     cdef int64_t ended(self, const Outgoing *out, str outcome, const Message *m) except? -2
 
 
@@ -79,8 +79,8 @@ cdef class Requests:
     cdef Outgoing *at(self, uint32_t number) noexcept nogil
     cdef uint32_t find_call(self, uint64_t call) noexcept nogil
     cdef int check_bounds(self, Device *device) except -1
-    cdef uint32_t reserve(self, uint32_t slot, int64_t timeout_ms,
-        const Terms *terms) except? 0xFFFFFFFE
+    cdef uint32_t reserve(self, uint32_t slot, int64_t timeout_ms) except? 0xFFFFFFFE
+    cdef int take_terms(self, uint32_t number, const Terms *terms, uint8_t *own_token) except -1
     cdef int write_token(self, uint8_t *token, uint32_t number) except -1
     cdef int index_token(self, uint32_t number) except -1
     cdef uint64_t enqueue(self, uint32_t number) except 0
@@ -91,8 +91,6 @@ cdef class Requests:
     cdef void transmit(self, Device *device, uint32_t number) except *
     cdef void ring(self, uint32_t number) except *
     cdef void end(self, uint32_t number, str outcome, int code, const Message *m) except *
-    cdef void note_answer(self, const Outgoing *out, str outcome, int code, const Message *m,
-        int64_t observation) except *
     cdef void remove(self, Device *device, uint32_t number) noexcept
     cdef uint32_t find_mid(self, const lf_addr *source, uint16_t mid) noexcept
     cdef uint32_t find_token(self, const Message *m, uint32_t peer) noexcept

@@ -6,8 +6,9 @@
 
 from collections import deque
 
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
+from lwm2m_fast.core.answered cimport answered
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.downlink cimport (VERDICT_ANSWERED, VERDICT_LATE, VERDICT_MALFORMED,
                                        VERDICT_NEXT, VERDICT_TOO_LARGE, Verdict, downlink_receive)
@@ -25,7 +26,7 @@ from lwm2m_fast.core.state cimport (COUNT_REQUEST_BLOCKS_SENT, COUNT_REQUESTS_AN
                                     COUNT_REQUESTS_SENT, COUNT_REQUESTS_TIMED_OUT,
                                     COUNT_REQUESTS_UNANSWERED, COUNT_RESETS_RECEIVED,
                                     COUNT_RETRANSMITTED, COUNT_UNMATCHED)
-from lwm2m_fast.wire.coap cimport ACK, CON, HAS_BLOCK2, HAS_CONTENT_FORMAT, RST
+from lwm2m_fast.wire.coap cimport ACK, CON, RST
 
 from lwm2m_fast.errors import QueueFull
 
@@ -40,9 +41,8 @@ cdef dict ENDS = {
     "cancelled": COUNT_REQUESTS_CANCELLED,
     "store": COUNT_REQUESTS_CANCELLED,
 }
-# What the other verdicts end a request with.
+# What the verdicts that are no answer end a request with.
 cdef dict OUTCOMES = {
-    VERDICT_ANSWERED: "answered",
     VERDICT_MALFORMED: "malformed",
     VERDICT_TOO_LARGE: "too_large",
 }
@@ -94,10 +94,10 @@ cdef class Requests:
 
     cdef uint64_t start(self, uint32_t slot, object request, int64_t timeout_ms,
                         const Terms *terms) except 0:
-        cdef uint32_t number = self.reserve(slot, timeout_ms, terms)
+        cdef uint32_t number = self.reserve(slot, timeout_ms)
         cdef uint8_t own_token[TOKEN_SIZE]
         try:
-            self.write_token(own_token, number)
+            self.take_terms(number, terms, own_token)
             outgoing_order(self.at(number), self.state.devices.at(slot).record, request,
                            self.block_szx, own_token)
             self.index_token(number)
@@ -108,13 +108,15 @@ cdef class Requests:
 
     cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, const Message *m,
                               int64_t timeout_ms, const Terms *terms) except 0:
-        cdef uint32_t number = self.reserve(slot, timeout_ms, terms)
+        cdef uint32_t number = self.reserve(slot, timeout_ms)
+        cdef uint8_t own_token[TOKEN_SIZE]
         cdef Verdict verdict
         try:
+            self.take_terms(number, terms, own_token)
             outgoing_copy(self.at(number), method, options)
             verdict = downlink_receive(self.at(number), m, self.max_body)
             if verdict != VERDICT_NEXT:
-                raise ValueError("not the first of several blocks")
+                raise ValueError("not the first block of an answer that can be fetched")
             outgoing_write(self.at(number))
             self.index_token(number)
         except BaseException:
@@ -141,8 +143,7 @@ cdef class Requests:
             raise QueueFull("this server", self.max_count)
         return 0
 
-    cdef uint32_t reserve(self, uint32_t slot, int64_t timeout_ms,
-                          const Terms *terms) except? 0xFFFFFFFE:
+    cdef uint32_t reserve(self, uint32_t slot, int64_t timeout_ms) except? 0xFFFFFFFE:
         """A request without a datagram yet, in no list; either bound may refuse it."""
         cdef uint32_t number = self.free_head
         cdef Outgoing *out
@@ -154,23 +155,27 @@ cdef class Requests:
             self.next_new += 1
         else:
             self.free_head = self.at(number).next
-        out = self.at(number)
-        memset(out, 0, sizeof(Outgoing))
+        out = self.at(number)           # all zero: new, or cleared by release()
         self.generation += 1
         out.call = <uint64_t>self.generation << 32 | number
         out.next = NONE
         out.slot = slot
         out.observe = out.content_format = -1
         out.answer_timeout_ms = <uint32_t>max(0, min(timeout_ms, <int64_t>0xFFFFFFFF))
+        return number
+
+    cdef int take_terms(self, uint32_t number, const Terms *terms, uint8_t *own_token) except -1:
+        """Token, owner and turn; `own_token` is for the later blocks of an owner's request."""
+        cdef Outgoing *out = self.at(number)
+        self.write_token(own_token, number)
+        out.has_own_token = terms == NULL or terms.token == NULL
+        memcpy(out.token, own_token, TOKEN_SIZE)
+        if not out.has_own_token:
+            memcpy(out.token, terms.token, TOKEN_SIZE)
         if terms != NULL:
             out.owner = terms.owner
             out.after_turn = terms.after_turn
-        if terms != NULL and terms.token != NULL:
-            memcpy(out.token, terms.token, TOKEN_SIZE)
-        else:
-            out.has_own_token = True
-            self.write_token(out.token, number)
-        return number
+        return 0
 
     cdef int write_token(self, uint8_t *token, uint32_t number) except -1:
         token[0] = <uint8_t>self.state.shard
@@ -319,8 +324,11 @@ cdef class Requests:
         if out.owner:
             observation = self.owner.ended(out, outcome, m)
         if observation >= 0:
-            self.note_answer(out, outcome, code, m, observation)
-        self.state.counts[<int>ENDS.get(outcome, COUNT_REQUESTS_ANSWERED)] += 1
+            self.answers.append(answered(out, outcome, code, m, observation))
+        if m != NULL:
+            self.state.counts[COUNT_REQUESTS_ANSWERED] += 1
+        else:
+            self.state.counts[<int>ENDS.get(outcome, COUNT_REQUESTS_ANSWERED)] += 1
         if not out.has_own_token:
             self.by_token.remove(self.token_tag(out.token), number)
         self.wheel.cancel(number)
@@ -331,26 +339,6 @@ cdef class Requests:
         self.count -= 1
         if outcome != "cancelled":
             self.send_next(device)
-
-    cdef void note_answer(self, const Outgoing *out, str outcome, int code, const Message *m,
-                          int64_t observation) except *:
-        content_format = etag = location = None
-        payload = b""
-        if m != NULL:
-            if m.options & HAS_BLOCK2 and out.body_size:
-                payload = (<const char *>out.body)[:out.body_size]
-                content_format = out.content_format if out.content_format >= 0 else None
-            else:
-                if m.payload_size:
-                    payload = (<const char *>m.payload)[:m.payload_size]
-                if m.options & HAS_CONTENT_FORMAT:
-                    content_format = m.content_format
-            if m.etag_size:
-                etag = (<const char *>m.etag)[:m.etag_size]
-            if m.path_count:
-                location = location_of(m)
-        self.answers.append(
-            (out.call, outcome, code, content_format, payload, etag, location, observation))
 
     cdef void remove(self, Device *device, uint32_t number) noexcept:
         cdef uint32_t *link = &device.requests
@@ -454,10 +442,12 @@ cdef class Requests:
         self.state.counts[COUNT_REQUESTS_RESTARTED] += self.at(number).restarted != restarted
         if verdict == VERDICT_NEXT:
             self.send_step(number)
+        elif verdict == VERDICT_ANSWERED:
+            self.end(number, "answered", m.code, m)
         elif verdict == VERDICT_LATE:
             self.state.counts[COUNT_REQUESTS_LATE] += 1
         else:
-            self.end(number, OUTCOMES[verdict], m.code, m if verdict == VERDICT_ANSWERED else NULL)
+            self.end(number, OUTCOMES[verdict], m.code, NULL)
 
     cdef void send_step(self, uint32_t number) except *:
         """The next datagram of a request that goes on."""
@@ -471,8 +461,3 @@ cdef class Requests:
             out.give_up_at = self.state.now + out.answer_timeout_ms
         outgoing_write(out)
         self.send_first(self.state.devices.at(out.slot), number)
-
-
-cdef str location_of(const Message *m):
-    return "/".join([(<const char *>m.path[i].data)[:m.path[i].size].decode("utf-8", "replace")
-                     for i in range(m.path_count)])

@@ -84,6 +84,7 @@ cdef class State:
     cdef public bint wants_reports      # whether anybody wants what devices send by themselves
     cdef public bint hears_registers    # every Register is a contact, watched or not
     cdef public object judge_send # (slot, content format, payload) -> 0 or a code; None: all is well
+    cdef dict ended               # number -> (endpoint, context), of those that a report ended
     cdef list reports, contacts   # of this turn, in the order of core/ask.py
     cdef int64_t unix_of          # the moment that `unix_s` says
     cdef object unix_s

@@ -53,6 +53,7 @@ cdef class State:
         self.store_works = True
         self.events = []
         self.reports = []
+        self.ended = {}
         self.contacts = []
         self.unix_of = -1
         self.turn = 1

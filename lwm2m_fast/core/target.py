@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from lwm2m_fast.codec import Kind, Path, Types
+from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.model import Model, ResourceDefinition, View, parse_version
 
 _FIRST: Final = (1, 0)
@@ -37,6 +38,8 @@ class Target:
     """Its `binaryDeliveryEncoding`, None: octets."""
     root: str = "/"
     """Its alternate root path; the engine puts it before Uri-Paths, we before names in payloads."""
+    ready: dict[Any, CoapRequest] = field(default_factory=dict, repr=False)
+    """Requests worked out before, for devices that are alike; bounded by who fills it."""
     version: tuple[int, int] = field(init=False, repr=False)
     """`lwm2m_version` in numbers."""
 
@@ -62,6 +65,12 @@ def _types_of(view: View) -> Types:
     return Types(view.types, view.multiple)
 
 
+@lru_cache(maxsize=256)
+def _ready_for(*alike: Any) -> dict[Any, CoapRequest]:
+    """One memory for all devices that have the same definitions, formats and settings."""
+    return {}
+
+
 def target_of(
     device: Mapping[str, Any],
     model: Model,
@@ -78,14 +87,16 @@ def target_of(
     }
     registered = {number: given for number, (given, _) in objects.items()}
     view = model.view(registered, lwm2m_version=version, default_version=default_version)
+    offered = tuple(device["content_formats"])
     return Target(
         endpoint=device["endpoint"],
         lwm2m_version=version,
-        content_formats=tuple(device["content_formats"]),
+        content_formats=offered,
         objects=objects,
         view=view,
         types=_types_of(view),
         forced=forced,
         binary=binary,
         root=device["root"],
+        ready=_ready_for(view, offered, version, forced, binary),
     )

@@ -10,6 +10,7 @@ Knows no types: whether a resource takes the value is core/typed_values' to say.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ MAX_VALUES: Final = 4096
 
 LOWEST: Final = -(1 << 63)
 HIGHEST: Final = (1 << 64) - 1
+
+_ID: Final = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
 
 MARKS: Final = ("hex", "file")
 """The keys of a scalar that JSON has no form for."""
@@ -59,6 +62,14 @@ def is_map(value: Any) -> bool:
     return isinstance(value, Mapping) and not is_marked(value)
 
 
+def read_id(key: Any, most: int = 65_535) -> int | None:
+    """The id that a key of a map is, without leading zeros; None when it is none."""
+    if not isinstance(key, str) or not _ID.fullmatch(key):
+        return None
+    number = int(key)
+    return number if number <= most else None
+
+
 def check_value(where: str, value: Any, budget: Budget, levels: int = 1) -> None:
     """RequestError unless `value` is a scalar, or maps from ids to such, `levels` deep at most."""
     if not is_map(value):
@@ -68,13 +79,11 @@ def check_value(where: str, value: Any, budget: Budget, levels: int = 1) -> None
         raise RequestError(f"{where}: an object inside an object is no value")
     budget.take(where, 0)
     for key, each in value.items():
-        if not (isinstance(key, str) and key.isascii() and key.isdigit() and int(key) <= 65_535):
+        if read_id(key) is None:
             raise RequestError(
                 f"{where}: {str(key)[:20]!r} is not an id from 0 to 65535 "
                 '(an object is {"0": value}, {"hex": "00ff"} or {"file": name})'
             )
-        if str(int(key)) != key:
-            raise RequestError(f"{where}: id {key!r} has a leading zero")
         check_value(f"{where}/{key}", each, budget, levels - 1)
 
 

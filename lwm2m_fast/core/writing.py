@@ -30,7 +30,7 @@ from lwm2m_fast.core.choice import (
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.target import Target
 from lwm2m_fast.core.typed_values import own_kind, typed_value
-from lwm2m_fast.core.value_shapes import Budget, check_value, is_map, is_marked
+from lwm2m_fast.core.value_shapes import Budget, check_value, is_map, is_marked, read_id
 from lwm2m_fast.errors import FormatError, RequestError
 from lwm2m_fast.model import Operation, ResourceType, speaks, spelling
 from lwm2m_fast.wire.numbers import Code, ContentFormat
@@ -97,9 +97,10 @@ def _resource(target: Target, path: Path, given: Any) -> list[Node]:
 
 
 def _id(path: Path, key: str, most: int = 65_535) -> int:
-    if not (isinstance(key, str) and key.isascii() and key.isdigit() and int(key) <= most):
+    number = read_id(key, most)
+    if number is None:
         raise RequestError(f"{path}: {str(key)[:20]!r} is not an id from 0 to {most}")
-    return int(key)
+    return number
 
 
 def _instance(

@@ -212,7 +212,10 @@ class Model:
         return self._layer_revisions()
 
     def _layer_revisions(self) -> int:
-        return sum(layer.revision for layer in self._layers)
+        total = 0
+        for layer in self._layers:  # asked for every report: quicker than sum()
+            total += layer.revision
+        return total
 
     def _forget_stale_views(self) -> None:
         revision = self._layer_revisions()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
+from lwm2m_fast import codec
 from lwm2m_fast.core.ask import Answered, CoapRequest, Report
 from lwm2m_fast.core.operations import Result, Target, build, interpret, target_of
 from lwm2m_fast.core.orders import Order, order_json, parse_order
+from lwm2m_fast.errors import RequestError
 from lwm2m_fast.model import Model, built_in
 
 MODEL = Model(built_in())
@@ -85,3 +89,23 @@ def report(
 ) -> Report:
     """A notification, or a Send with code 0."""
     return Report(3, observation, code, content_format, payload, at, 7)
+
+
+def segments(path: str) -> tuple[bytes, ...]:
+    return tuple(part.encode() for part in path.split("/") if part)
+
+
+def values(made: CoapRequest, base: str = "/", root: str = "/") -> dict[str, Any]:
+    """What the request's payload says, path to value."""
+    assert made.content_format is not None
+    types = target().types
+    pack = codec.decode(made.content_format, bytes(made.payload), base, types, root=root)
+    return {str(node.path): node.value for node in pack}
+
+
+def refused(where: Target, op: str, path: str | None = None, **fields: Any) -> str:
+    """Why the order cannot be sent."""
+    what = order(op, path, **fields)
+    with pytest.raises(RequestError) as caught:
+        build(what, where)
+    return str(caught.value)

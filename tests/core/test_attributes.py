@@ -62,6 +62,7 @@ def test_attributes_become_a_query(given: dict[str, Any], query: str) -> None:
         ({"gt": float("inf")}, "64"),
         ({"gt": 1e200}, "64 characters"),
         ({"gt": "1" * 65}, "not a number"),
+        ({"gt": 10**5000}, "beyond 64 bits"),
         ({"st": -1}, "st: -1 is below 0"),
         ({"con": 2}, "neither 0 nor 1"),
         ({"edge": "up"}, "'up' is neither 0 nor 1"),

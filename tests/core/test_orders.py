@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -106,7 +108,8 @@ WRITE = {"op": "write", "path": "/3/0/14"}
         ({**WRITE, "value": [1]}, "value: list is no value"),
         ({**WRITE, "value": {"x": 1}}, "'x' is not an id from 0 to 65535"),
         ({**WRITE, "value": {"65536": 1}}, "'65536' is not an id"),
-        ({**WRITE, "value": {"01": 1}}, "'01' has a leading zero"),
+        ({**WRITE, "value": {"01": 1}}, "'01' is not an id"),
+        ({**WRITE, "value": {"9" * 5000: 1}}, "is not an id"),
         ({**WRITE, "value": {"0": {"1": 1}}}, "an object inside an object"),
         ({**WRITE, "value": {"0": None}}, "NoneType is no value"),
         ({**WRITE, "value": {"hex": "0"}}, "an even number is needed"),
@@ -183,3 +186,10 @@ def test_an_order_is_as_large_as_the_limit_and_no_larger(
     assert parse_order(fits).op == fits["op"]
     with pytest.raises(RequestError):
         parse_order(is_over)
+
+
+def test_every_operation_and_field_is_in_the_manual() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    known = {word for span in re.findall(r"`([^`\n]+)`", manual) for word in span.split()}
+    for op, shape in SHAPES.items():
+        assert {op, *shape.needs, *shape.may, *shape.modes} <= known

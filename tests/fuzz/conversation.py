@@ -23,7 +23,7 @@ LARGEST_REQUEST = 1152
 """What fits any path (RFC 7252, section 4.6)."""
 AMPLIFICATION = engine_kit.CONFIG.coap.amplification_limit
 SETTLED = ("registrations_current", "link_sets_current", "requests_current",
-           "block_transfers_current", "peers_current")  # fmt: skip
+           "block_transfers_current", "peers_current", "observations_current")  # fmt: skip
 
 Key = tuple[str, int | None, bytes]
 
@@ -50,6 +50,9 @@ class Conversation:
         self.calls: set[int] = set()
         self.ended: list[int] = []
         self.refused = 0
+        self.tokens: deque[bytes] = deque([b"\x80\0\0\0abcd"], 16)  # of what was to be observed
+        self.has_failed = False  # the store has refused something
+        self.has_restarted = False
         self.payload = bytearray(self.random.randbytes(3000))
         self.strangers: dict[str, int] = defaultdict(int)  # bytes that may still be sent there
         self.known: set[str] = set()
@@ -83,6 +86,8 @@ class Conversation:
             if 0 < message.code < 32:
                 self.note_own(message, len(data))
                 self.requests[address].append(message)
+                if message.texts(6) == [b""]:
+                    self.tokens.append(message.token)
                 continue
             self.strangers[address] -= len(data)
             if message.code:
@@ -136,6 +141,15 @@ class Conversation:
         for call, *_ in output.answers:
             self.calls.remove(call)
             self.ended.append(call)
+        for slot, number, code, content_format, payload, _at, sequence in output.reports:
+            endpoint = self.engine.endpoint_of(slot)
+            assert self.engine.observation(number) is None or (
+                self.engine.observation(number)[0] == endpoint  # type: ignore[index]
+            )
+            assert code in (0, 68, 69) or code >= 128
+            assert -1 <= content_format <= 65535
+            assert -1 <= sequence < 1 << 24
+            assert isinstance(payload, bytes)
         if output.turn:
             self.pending.append((output, list(output.events)))
         elif self.pending:
@@ -153,6 +167,7 @@ class Conversation:
             output, events = self.pending.popleft()
             self.sent(output.held.drain())
             self.tell(events)
+        self.sent(self.engine.outbox.drain())  # requests that waited for these turns
         self.asked.clear()
         self.strangers.clear()
         self.check_table()
@@ -161,6 +176,7 @@ class Conversation:
         """The store has refused every turn that waited."""
         if not self.pending:
             return
+        self.has_failed = True
         self.engine.failed(self.pending[0][0].turn)
         for output, _ in self.pending:
             for address, data in output.refusals().drain():
@@ -193,7 +209,9 @@ class Conversation:
         counted = self.engine.counters()
         assert counted["registrations_current"] <= engine_kit.MAX_DEVICES
         assert counted["block_transfers_current"] <= engine_kit.MAX_BLOCK_TRANSFERS
-        assert counted["requests_current"] == len(self.calls) <= engine_kit.MAX_EXCHANGES
+        # Beside what was asked for there may be the rest of a notification under way.
+        assert len(self.calls) <= counted["requests_current"] <= engine_kit.MAX_EXCHANGES
+        assert counted["observations_current"] <= engine_kit.MAX_OBSERVATIONS
         assert counted["link_sets_bytes"] <= engine_kit.MAX_LINK_BYTES
         assert counted["outbox_waiting"] == 0
 
@@ -201,6 +219,10 @@ class Conversation:
         """Book, table and stored rows name the same devices."""
         names = {key for table, key in self.stored if table == 1}
         assert self.engine.device_count() == len(names)
+        if not self.has_failed and not self.has_restarted:  # else some row is yet to be deleted
+            assert {key[:-4] for table, key in self.stored if table == 3} <= names
+            counted = self.engine.counters()["observations_current"]
+            assert counted == sum(table == 3 for table, _ in self.stored)
         if self.is_exact:
             assert names == self.registered.keys()
 
@@ -211,10 +233,28 @@ class Conversation:
         if self.is_exact:
             assert ids == self.registered
 
+    def observations(self) -> dict[int, tuple[str, bytes, str]]:
+        """Every observation by its number: endpoint, context, state."""
+        return {
+            shown["number"]: (name, shown["context"], shown["state"])
+            for name in engine_kit.devices(self.engine)
+            for shown in self.engine.observations(name)
+        }
+
+    def check_observations(self, before: dict[int, tuple[str, bytes, str]]) -> None:
+        """A new engine knows those that stood, and none that were not there."""
+        after = self.observations()
+        for number, (name, context, state) in after.items():
+            assert before[number][:2] == (name, context)
+            assert self.engine.observation(number) == (name, context)
+            assert state in ("active", "lapsed")
+        if not self.has_failed:
+            assert {n for n, (*_, state) in before.items() if state == "active"} <= after.keys()
+
     def restart(self) -> None:
         """A new engine from the stored rows knows the same devices."""
         self.commit()
-        before = engine_kit.devices(self.engine)
+        before, observed = engine_kit.devices(self.engine), self.observations()
         engine = engine_kit.new_engine(self.random, self.now, self.now + self.wall_ahead)
         registrations = sum(table == 1 for table, _ in self.stored)
         assert engine_kit.load(engine, self.stored, self.now) >= registrations
@@ -223,6 +263,8 @@ class Conversation:
             del device["updated_at"], device["expires_at"]
         assert before == after
         self.engine = engine
+        self.has_restarted = True
+        self.check_observations(observed)
         self.requests.clear()
         self.calls.clear()
         self.known.clear()
@@ -242,4 +284,4 @@ class Conversation:
         assert not self.calls
         self.payload.append(0)  # BufferError: somebody still holds it
         assert not self.registered or not self.is_exact
-        assert not any(table == 1 for table, _ in self.stored)
+        assert not any(table in (1, 3) for table, _ in self.stored)

@@ -12,6 +12,7 @@ from lwm2m_fast.store.changes import rows
 START_S, WALL_S = 1000.0, 1_700_000_000.0
 MAX_DEVICES, MAX_BLOCK_TRANSFERS, MAX_EXCHANGES = 8, 3, 5
 MAX_LINK_BYTES = 65536
+MAX_OBSERVATIONS, MAX_OBSERVATIONS_PER_DEVICE = 6, 3
 
 CONFIG = Config(
     registration={"policy": "open", "max_devices": MAX_DEVICES, "max_link_bytes": MAX_LINK_BYTES},
@@ -22,6 +23,10 @@ CONFIG = Config(
         "max_waiting_per_device": 3,
         "block_size": 64,
     },
+    reporting={
+        "max_observations": MAX_OBSERVATIONS,
+        "max_observations_per_device": MAX_OBSERVATIONS_PER_DEVICE,
+    },
 )  # type: ignore[arg-type]
 
 Rows = dict[tuple[int, bytes], bytes]
@@ -29,7 +34,7 @@ Rows = dict[tuple[int, bytes], bytes]
 
 def new_engine(random: Random | None = None, now: float = START_S, wall: float = WALL_S) -> Engine:
     engine = Engine(CONFIG, (11, 13), (random or Random(7)).randbytes, now, wall)
-    engine.tells = True
+    engine.tells = engine.wants_reports = engine.hears_registers = True
     return engine
 
 
@@ -47,7 +52,7 @@ def load(engine: Engine, stored: Rows, now: float) -> int:
     engine.begin_load()
     taken = sum(
         engine.load(table, key, value, now)
-        for wanted in (1, 2)
+        for wanted in (1, 2, 3)
         for (table, key), value in stored.items()
         if table == wanted
     )

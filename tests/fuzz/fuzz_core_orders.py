@@ -159,7 +159,8 @@ SEEDS = (
 WORDS = (
     b"/3442/0/", b"/3/0/9", b"65535", b"null", b"true", b'{"hex":"00"}', b'{"0":1}',
     b"NaN", b"1e999", b"-1", b"18446744073709551616", b"\n", b" ", b'"', b"'", b"&", b"=",
-    b'{"file":"a"}', b"pmin=", b"cancel", b"binary:", b'"format":', b'"mode":"update"', b'"is_unchecked":true',
+    b'{"file":"a"}', b"pmin=", b"cancel", b"binary:", b'"format":', b'"mode":"update"',
+    b'"is_unchecked":true', b"9" * 5000,
 )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 # fault; every answer parses and answers a request that was made; a stranger gets no more than the
 # amplification limit allows; who is registered is what the answers said, in the table as in the
 # stored rows, also after a refused commit and after a restart; every request of ours is answered
-# once, and its payload leaves as it is, block by block; bounds hold; and when all have left and
-# time has passed, nothing is left, and no payload is held.
+# once, and its payload leaves as it is, block by block; bounds hold; what devices were asked to
+# report is in the table as in the stored rows, and a restart knows it again; and when all have left
+# and time has passed, nothing is left, and no payload is held.
 """The whole receive path: a script of datagrams, time, requests and a store that may refuse.
 
 The input is a sequence of steps: step 1, size 1, arguments. Missing arguments are 0.
@@ -37,6 +38,7 @@ EXTRAS = [
     [(15, b"sms=123"), (15, b"k=v")], [(12, b"\x28")], [(15, b"lt=x")], [(2049, b"")],
     [(60, b"\xff\xff")],
 ]  # fmt: skip
+CONTEXTS = (b"", b"one", b"two", b"three", b"x" * 1024, b"x" * 1025)
 PAYLOADS = (0, 5, 64, 65, 1000, 3000)
 QUERIES: tuple[tuple[bytes, ...], ...] = ((), (b"pmin=1", b""), (b"q" * 255, b"r" * 255))
 TAKEN = (95, 95, 95, 95, 68, 69, 0x88, 0x8D, 0x84)
@@ -232,6 +234,82 @@ def _start(s: Script, a: Arguments) -> None:
     s.world.finish()
 
 
+def _observe(s: Script, a: Arguments) -> None:
+    """Ask a device to report: (name, context, payload, time)."""
+    s.flush()
+    name, context = a.choice(NAMES).decode(), a.choice(CONTEXTS)
+    size, seconds = a.choice((0, 0, 5, 65)), a.choice((90.0, 1.0))
+    payload = bytes(s.world.payload[:size])
+    request = CoapRequest(5 if size else 1, (b"3", b"0"), (), 112, 112, payload)
+    try:
+        s.world.calls.add(s.world.engine.observe(name, request, context, seconds, s.world.now))
+    except (RequestError, StoreError):
+        s.world.refused += 1
+    s.world.finish()
+
+
+def _unobserve(s: Script, a: Arguments) -> None:
+    s.flush()
+    number = a.choice([0, *s.world.observations()])
+    try:
+        call = s.world.engine.unobserve(number, a.number() % 2 == 1, 90.0, s.world.now)
+    except (RequestError, StoreError):
+        return
+    if call is not None:
+        s.world.calls.add(call)
+    s.world.finish()
+
+
+def _agree(s: Script, a: Arguments) -> None:
+    """A device's answer to the newest request: yes, with an Observe option."""
+    s.flush()
+    address = a.choice(ADDRESSES)
+    if not s.world.requests[address]:
+        return
+    request = s.world.requests[address][-1]
+    options = [(6, bytes([a.number()])), (12, b"")]
+    m = Plain(ACK, a.choice((69, 69, 68, 132)), request.mid, request.token, options, b"v")
+    s.send(address, plain_coap.write(m))
+
+
+def _notify(s: Script, a: Arguments) -> None:
+    """A notification: (address, token, type, code, sequence, Block2, options)."""
+    address, token = a.choice(ADDRESSES), a.choice(list(s.world.tokens)[::-1])
+    s.mid = (s.mid + 1) % 65536
+    m = Plain(a.choice((CON, NON)), a.choice((69, 69, 69, 69, 68, 67, 132)), s.mid, token)
+    sequence, blocks = a.number(), a.number() % 8
+    if m.code < 128 and sequence != 255:
+        m.options.append((6, bytes([sequence, 0, 0]) if sequence & 1 else bytes([sequence])))
+    m.options += a.choice(([(12, b"\x70")], [], [(4, b"e"), (12, b"\x70")], [(2049, b"")]))
+    m.payload = b"n" * (16 if blocks > 4 else a.number() % 20)
+    if blocks > 4:
+        m.options.append((23, bytes([(blocks == 7) << 4 | 8])))
+    s.send(address, plain_coap.write(m))
+
+
+def _send(s: Script, a: Arguments) -> None:
+    """A Send, now and then in blocks, and to a judge that refuses some."""
+    address = a.choice(ADDRESSES)
+    m = s.message(a, a.choice((2, 2, 2, 2, 1)), [b"dp"])
+    m.options += a.choice(([(12, b"\x70")], [(12, b"\x6e")], [(12, b"\x2d\x18")], [(12, b"")], []))
+    m.payload = b"s" * (a.number() % 70)
+    if (blocks := a.number() % 8) > 5:
+        m.options.append((27, bytes([(blocks == 7) << 4 | (blocks == 6) << 3])))
+        m.payload = b"s" * 16
+    s.world.engine.judge_send = (lambda *_: 132) if a.number() % 4 == 3 else None
+    s.send(address, plain_coap.write(m))
+    s.flush()
+
+
+def _watch(s: Script, a: Arguments) -> None:
+    s.flush()
+    name = a.choice(NAMES).decode()
+    with suppress(UnknownDevice):
+        s.world.engine.watch(name, a.number() % 2 == 0)
+    heard = s.world.engine.heard_at(name)
+    assert heard is None or heard <= s.world.now
+
+
 def _take(s: Script, a: Arguments) -> None:
     """A device's part of a Block1 transfer: (how far back, type, code, size, number, Block2)."""
     address = a.choice(ADDRESSES)
@@ -290,7 +368,7 @@ def _batch(s: Script, a: Arguments) -> None:
 STEPS: tuple[Step, ...] = (
     _send_raw, _register, _register_block, _update, _deregister, _get, _repeat, _repeat_changed,
     _wait, _read, _cancel, _remove, _respond, _store, _restart, _set_clock, _batch,
-    _start, _take,
+    _start, _take, _observe, _unobserve, _agree, _notify, _send, _watch,
 )  # fmt: skip
 
 
@@ -343,6 +421,17 @@ SEEDS = (
     script(
         (_get, b"\0"), (_get, b"\0\0\0\2"), (_send_raw, b"\0\x40\0\0\1"), (_batch, b""),
         *((_register, bytes([n, n])) for n in range(12)), (_batch, b""), (_wait, b"\x09"),
+    ),
+    script(
+        (_register, b"\0\0"), (_observe, b"\0\1"), (_agree, b"\0\5"), (_notify, b"\0\0\0\0\6"),
+        (_notify, b"\0\0\0\0\7\7"), (_respond, b"\0"), (_restart, b""), (_notify, b"\0\0\1\0\x0a"),
+        (_unobserve, b"\1\1"), (_agree, b"\0"), (_send, b"\0"), (_watch, b"\0"), (_send, b"\0"),
+    ),
+    script(
+        (_register, b"\0\0"), (_observe, b"\0\1"), (_agree, b"\0\5"), (_observe, b"\0\2"),
+        (_store, b"\0"), (_observe, b"\0\1"), (_register, b"\0\0"), (_unobserve, b"\1"),
+        (_notify, b"\0\0\0\6"), (_deregister, b"\0"), (_store, b"\2"), (_notify, b"\0\0\0\0\7"),
+        (_store, b"\3"), (_observe, b"\0\1"), (_agree, b"\0\5"), (_notify, b"\0\0\0\6"),
     ),
 )  # fmt: skip
 

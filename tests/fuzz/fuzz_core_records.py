@@ -1,5 +1,6 @@
 # Invariant: loading any rows raises nothing; what load() takes is listed, and can be described as
-# JSON; and when every such registration is removed again, nothing is left: no link set, no device.
+# JSON; what it was asked to report can be looked at, ended and asked for anew; and when every such
+# registration is removed again, nothing is left: no link set, no device, no observation.
 """Any bytes as the rows that a store gives back at start-up.
 
 The input is a sequence of rows: table 1, key size 1, value size 2, key, value.
@@ -8,9 +9,13 @@ The input is a sequence of rows: table 1, key size 1, value size 2, key, value.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from random import Random
 
+from lwm2m_fast.core.ask import CoapRequest
+from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.datagram import Inbox
+from lwm2m_fast.errors import QueueFull
 from tests.fuzz import engine_kit, plain_coap
 from tests.fuzz.mutate import mutate as mutate_bytes
 
@@ -44,15 +49,32 @@ def unpack(data: bytes) -> list[tuple[int, bytes, bytes]]:
     return rows
 
 
+def keep(engine: Engine, stored: engine_kit.Rows) -> None:
+    """A turn's end with a store that works."""
+    output = engine.take_output()
+    assert output is not None
+    engine_kit.apply(stored, output.changes)
+    engine.committed(output.turn)
+
+
 def written(*names: bytes) -> list[tuple[int, bytes, bytes]]:
     """The rows of devices that have registered, and been heard since."""
     engine, inbox, stored = engine_kit.new_engine(), Inbox(), {}
     for mid, name in enumerate(names, 1):
         inbox.load([(f"192.0.2.{mid}:5683", plain_coap.register(name, mid))])
         engine.receive(inbox, engine_kit.START_S)
-    output = engine.take_output()
-    assert output is not None
-    engine_kit.apply(stored, output.changes)
+    keep(engine, stored)
+    for mid, name in enumerate(names, 1):
+        request = CoapRequest(5, (b"3", b"0"), (b"q",), 112, 110, b"paths")
+        engine.outbox.drain()
+        engine.observe(name.decode(), request, b"context", 9.0, engine_kit.START_S)
+        keep(engine, stored)
+        ((address, data),) = engine.outbox.drain()
+        asked = plain_coap.read(data)
+        answer = plain_coap.Plain(2, 69, asked.mid, asked.token, [(6, bytes([mid]))], b"v")
+        inbox.load([(address, plain_coap.write(answer))])
+        engine.receive(inbox, engine_kit.START_S)
+        keep(engine, stored)
     rows = [(table, key, value) for (table, key), value in stored.items()]
     return [*rows, (2, bytes(4), int(engine_kit.WALL_S * 1000 + 5000).to_bytes(8, "big"))]
 
@@ -71,11 +93,29 @@ def mutate(data: bytes, random: Random) -> bytes:
     elif part == 1:
         rows.append((table, key[:1] + b"2", value))
     elif part == 2:
-        table = random.choice((1, 2, 3))
+        table = random.choice((1, 2, 3, 4))
     else:
         value = mutate_bytes(value, random, WORDS)
     rows[at] = (table, key, value)
     return pack(rows)
+
+
+def look_at_observations(engine: Engine, endpoint: str) -> None:
+    """List them, notify by each, end one, and ask for another anew."""
+    now, inbox = engine_kit.START_S + 1, Inbox()
+    shown = engine.observations(endpoint)
+    assert len(shown) <= engine_kit.MAX_OBSERVATIONS_PER_DEVICE
+    for one in shown:
+        assert engine.observation(one["number"]) == (endpoint, one["context"])
+    for one in shown[:1]:
+        engine.unobserve(one["number"], True, 9.0, now)
+    for one in shown[1:2]:
+        with suppress(QueueFull):
+            engine.observe(endpoint, CoapRequest(1, (b"3",)), one["context"], 9.0, now)
+    token = bytes([0x80, 0, 0, 0]) + b"abcd"
+    m = plain_coap.Plain(1, 69, 7, token, [(6, b"\1")], b"v")
+    inbox.load([("192.0.2.1:5683", plain_coap.write(m))])
+    engine.receive(inbox, now)
 
 
 def check(data: bytes) -> None:
@@ -91,6 +131,7 @@ def check(data: bytes) -> None:
     engine.handle_timer(engine_kit.START_S + 1)
     for endpoint in found:
         if engine.device(endpoint) is not None:
+            look_at_observations(engine, endpoint)
             engine.deregister(endpoint, engine_kit.START_S + 1)
     output = engine.take_output()
     if output is not None and output.turn:
@@ -98,4 +139,5 @@ def check(data: bytes) -> None:
         engine.committed(output.turn)
     counted = engine.counters()
     assert counted["registrations_current"] == counted["link_sets_current"] == 0
+    assert counted["observations_current"] == 0
     assert not any((REGISTRATIONS, name.encode()) in stored for name in found)

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lwm2m_fast.errors import RequestError
-from lwm2m_fast.model import Operation, ResourceType, binary_format, forced_format, negotiate
+from lwm2m_fast.model import (
+    Operation,
+    ResourceType,
+    binary_format,
+    forced_format,
+    negotiate,
+    speaks,
+    spelling,
+)
 
 READ, WRITE = Operation.READ, Operation.WRITE
 INTEGER, OPAQUE, CORELNK = ResourceType.INTEGER, ResourceType.OPAQUE, ResourceType.CORELNK
@@ -292,3 +300,37 @@ def test_nothing_is_chosen_that_the_device_does_not_speak_or_have_to_speak(
     holds_one_only = {0, 42, 60}
     if not is_single and operation is not Operation.EXECUTE:
         assert not set(formats) & holds_one_only
+
+
+@pytest.mark.parametrize(
+    "number, offered, version, expected, why",
+    [
+        (110, (), "1.1", True, "a device that offers nothing may take anything"),
+        (110, (112,), "1.1", False, "what is offered is all, but for the mandatory ones"),
+        (112, (112,), "1.1", True, "offered"),
+        (0, (112,), "1.1", True, "text is mandatory from 1.1 on"),
+        (40, (112,), "1.2", True, "and so are links"),
+        (0, (11543,), "1.0", False, "but not in 1.0"),
+        (11542, (11543,), "1.0", True, "where TLV is"),
+        (1542, (11542,), "1.1", True, "two numbers of one format"),
+        (11543, (1543,), "1.1", True, "two numbers of one format"),
+        (1543, (11542,), "1.1", False, "JSON is not TLV"),
+    ],
+)
+def test_what_a_device_speaks(number, offered, version, expected, why):
+    assert speaks(number, offered, version) is expected, why
+
+
+@pytest.mark.parametrize(
+    "number, offered, expected",
+    [
+        (11542, (1542,), 1542),
+        (1542, (11542,), 11542),
+        (1542, (1542, 11542), 1542),
+        (1542, (), 1542),
+        (11543, (), 11543),
+        (112, (1542,), 112),
+    ],
+)
+def test_a_format_has_the_number_that_the_device_offers(number, offered, expected):
+    assert spelling(number, offered) == expected

@@ -13,21 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lwm2m_fast.config import Config
-from lwm2m_fast.core.ask import Answered, CoapRequest
+from lwm2m_fast.core.ask import Answered, CoapRequest, Contact, Report
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox
 
 CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE, FETCH, PATCH, IPATCH = range(1, 8)
-ETAG, LOCATION_PATH, URI_PATH, CONTENT_FORMAT = 4, 8, 11, 12
+ETAG, OBSERVE, LOCATION_PATH, URI_PATH, CONTENT_FORMAT = 4, 6, 8, 11, 12
 MAX_AGE, URI_QUERY, ACCEPT, BLOCK2, BLOCK1, SIZE2, SIZE1 = 14, 15, 17, 23, 27, 28, 60
 LINK_FORMAT = 40
 
 LINKS = b'</>;rt="oma.lwm2m";ct="60 110",</1/0>,</3/0>;ver=1.1,</3303/0>'
 START = 10_000.0
 UNIX = 1_700_000_000.0
-REGISTRATIONS, CONTACTS = 1, 2
+REGISTRATIONS, CONTACTS, OBSERVATIONS = 1, 2, 3
 
 
 def number_bytes(value: int) -> bytes:
@@ -189,21 +189,27 @@ class World:
         shard: int = 0,
         policy: str = "open",
         coap: dict[str, Any] | None = None,
+        reporting: dict[str, Any] | None = None,
         **registration: Any,
     ) -> None:
         self.config = Config(
-            coap=coap or {}, registration={"policy": policy, **registration}, shard=shard
+            coap=coap or {},
+            registration={"policy": policy, **registration},
+            reporting=reporting or {},
+            shard=shard,
         )
         self.now = now
         self.wall = wall - now
         self.engine = Engine(self.config, seed, chance or Chance(), now, wall)
-        self.engine.tells = True
+        self.engine.tells = self.engine.wants_reports = True
         self.rows = {} if rows is None else dict(rows)
         self.passed_over = 0
         self.commits_by_itself = True
         self.waiting: deque[Output] = deque()
         self.events: list[Event] = []
         self.answers: list[Answered] = []
+        self.reports: list[Report] = []
+        self.contacts: list[Contact] = []
         self.devices: dict[str, Device] = {}
         self._inbox = Inbox()
         if rows is not None:
@@ -211,7 +217,7 @@ class World:
 
     def _load(self) -> None:
         self.engine.begin_load()
-        for table in (REGISTRATIONS, CONTACTS):
+        for table in (REGISTRATIONS, CONTACTS, OBSERVATIONS):
             for (of, key), value in self.rows.items():
                 if of == table and not self.engine.load(table, key, value, self.now):
                     self.passed_over += 1
@@ -267,6 +273,28 @@ class World:
         self.engine.cancel(call, self.now)
         self.finish_turn()
 
+    def observe(
+        self,
+        endpoint: str = "dev-1",
+        path: str = "3303/0/5700",
+        *,
+        request: CoapRequest | None = None,
+        context: bytes | None = None,
+        timeout_s: float = 300.0,
+    ) -> int:
+        """Order an Observe; its context is the path unless one is given."""
+        segments = tuple(part.encode() for part in path.split("/") if part)
+        request = request or CoapRequest(GET, segments)
+        context = path.encode() if context is None else context
+        call = self.engine.observe(endpoint, request, context, timeout_s, self.now)
+        self.finish_turn()
+        return call
+
+    def unobserve(self, number: int, active: bool = False, timeout_s: float = 300.0) -> int | None:
+        call = self.engine.unobserve(number, active, timeout_s, self.now)
+        self.finish_turn()
+        return call
+
     def deregister(self, endpoint: str) -> None:
         self.engine.deregister(endpoint, self.now)
         self.finish_turn()
@@ -280,8 +308,10 @@ class World:
         if output is None:
             return
         self.answers += map(Answered._make, output.answers)
+        self.reports += map(Report._make, output.reports)
         if not output.turn:
             self.events += output.events
+            self.contacts += output.contacts
             return
         self.waiting.append(output)
         if self.commits_by_itself:
@@ -303,6 +333,7 @@ class World:
         self.engine.committed(output.turn)
         self._deliver(output.held.drain())
         self.events += output.events
+        self.contacts += output.contacts
         self._deliver(self.engine.outbox.drain())
 
     def refuse(self) -> None:
@@ -311,6 +342,7 @@ class World:
         for output in self.waiting:
             self._deliver(output.refusals().drain())
         self.waiting.clear()
+        self.finish_turn()
 
     def _deliver(self, datagrams: list[tuple[str, bytes]]) -> None:
         for address, data in datagrams:
@@ -331,6 +363,16 @@ class World:
         kinds = [(event.kind, event.endpoint) for event in self.events]
         self.events.clear()
         return kinds
+
+    def states(self, endpoint: str = "dev-1") -> dict[bytes, str]:
+        """The state of each observation, by its context."""
+        return {o["context"]: o["state"] for o in self.engine.observations(endpoint)}
+
+    def told(self) -> list[bytes]:
+        """The payloads that were reported so far, taken."""
+        payloads = [report.payload for report in self.reports]
+        self.reports.clear()
+        return payloads
 
     def outcomes(self) -> list[tuple[int, str]]:
         """How our requests ended so far, taken."""
@@ -422,6 +464,38 @@ class Device:
 
     def reset(self, to: Heard) -> Device:
         return self.send(write(RST, 0, to.mid))
+
+    def agree(self, asked: Heard, sequence: int = 1, payload: bytes = b"20.0") -> Device:
+        """The answer to an Observe: 2.05 with an Observe option."""
+        options = [(OBSERVE, number_bytes(sequence)), (CONTENT_FORMAT, b"")]
+        return self.answer(asked, options=options, payload=payload)
+
+    def observed(self, path: str = "3303/0/5700", sequence: int = 1, **parts: Any) -> Heard:
+        """Be asked to report `path`, and agree; the request."""
+        call = self.world.observe(path=path, **parts)
+        asked = self.hear()
+        self.agree(asked, sequence)
+        answered = self.world.answers.pop()
+        assert answered.call == call and answered.observation > 0, answered
+        return asked
+
+    def notify(
+        self,
+        token: bytes,
+        sequence: int | None,
+        payload: bytes = b"21.0",
+        *,
+        code: str = "2.05",
+        kind: int = NON,
+        mid: int | None = None,
+        options: Iterable[tuple[int, bytes]] = ((CONTENT_FORMAT, b""),),
+    ) -> Device:
+        """A notification; `sequence` None: without an Observe option."""
+        options = list(options)
+        if sequence is not None:
+            options.append((OBSERVE, number_bytes(sequence)))
+        mid = self.next_mid() if mid is None else mid
+        return self.send(write(kind, code_byte(code), mid, token, options, payload))
 
     # Hearing
 
