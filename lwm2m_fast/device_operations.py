@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lwm2m_fast.core.ask import Contact
 from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.device_data import DeviceData
@@ -26,6 +27,11 @@ class DeviceOperations(DeviceData):
     def attach_operations(self, operating: Operating, durable: Durable) -> None:
         """The operations of the running server, and what keeps their rows."""
         self._operating, self._durable = operating, durable
+
+    def contacts(self, contacts: Sequence[Contact]) -> None:
+        """Devices that were heard, once what they said is kept."""
+        if self._operating is not None:
+            self._operating.contacts(contacts)
 
     def _operations(self) -> Operating:
         if self._operating is None:

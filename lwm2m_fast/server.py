@@ -127,12 +127,13 @@ class Server:
             service.resolve,
             config.coap.batches_per_wakeup,
             data.values.reports,
+            service.contacts,
         )
         service.attach(turns)
         durable = self._durable = Durable(store.fleet)
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
-        turns.contacts, turns.work, turns.tick = operating.contacts, operating.run, operating.tick
+        turns.work, turns.tick = operating.run, operating.tick
         stream.changed = turns.listen
         turns.listen()
         self.service = service

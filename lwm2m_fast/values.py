@@ -67,7 +67,7 @@ class Registry(Protocol):
 
     def endpoint_of(self, slot: int) -> str: ...
 
-    def observation(self, number: int) -> tuple[str, bytes] | None: ...
+    def reported(self, number: int) -> tuple[str, bytes] | None: ...
 
 
 class Values:
@@ -168,7 +168,7 @@ class Values:
     def _bind(self, report: ReportTuple) -> bool:
         """Look up what the observation's reports are read with, while the device is there."""
         number = report[1]
-        found = self._registry.observation(number)
+        found = self._registry.reported(number)
         if found is None:
             return False
         endpoint, context = found

@@ -57,7 +57,7 @@ class Registry:
             raise UnknownDevice(self.names[slot])
         return self.names[slot]
 
-    def observation(self, number: int) -> tuple[str, bytes] | None:
+    def reported(self, number: int) -> tuple[str, bytes] | None:
         return self.observations.get(number)
 
     def shape(self, endpoint: str) -> int:

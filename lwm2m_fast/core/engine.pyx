@@ -403,15 +403,18 @@ cdef class Engine:
         """
         return self.reporting.describe(self.find(endpoint))
 
-    def observation(self, uint64_t number):
-        """(endpoint, context), or None.
+    def reported(self, uint64_t number):
+        """observation(), also of one that an error among the reports of the turn taken last ended:
+        what a report is about, for whoever reads it before the next turn."""
+        found = self.observation(number)
+        return self.ended.get(number) if found is None else found
 
-        Also of one that was ended by an error among the reports of the turn taken last.
-        """
+    def observation(self, uint64_t number):
+        """(endpoint, context), or None."""
         cdef uint32_t index = self.state.observations.find_number(number)
         cdef const Relation *relation
         if index == NONE:
-            return self.ended.get(number)
+            return None
         relation = self.state.observations.at(index).relation
         return (self.endpoint_of(relation.slot),
                 (<const char *>relation.data)[:relation.context_size])

@@ -256,9 +256,12 @@ class Delivery:
         running = self._running.get(endpoint)
         if running is not None and running[0].id == operation_id:
             return running[0]
-        return self.history.waiting(endpoint, operation_id) or self.history.ended(
-            endpoint, operation_id
-        )
+        waiting = self.history.waiting(endpoint, operation_id)
+        if waiting is None:
+            return self.history.ended(endpoint, operation_id)
+        if self.pending.has(endpoint, operation_id):  # as the process before left it, perhaps
+            waiting.state = PENDING
+        return waiting
 
     def counters(self) -> dict[str, int]:
         return {

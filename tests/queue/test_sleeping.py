@@ -9,7 +9,7 @@ KINDS = [
     {"op": "read", "path": "/3/0/9"},
     {"op": "write", "path": "/3/0/14", "value": "+01:00"},
     {"op": "execute", "path": "/3/0/4"},
-    {"op": "create", "path": "/3303", "values": {"5700": 1.5}},
+    {"op": "create", "path": "/3303", "values": {"9": {"5700": 1.5}}},
     {"op": "delete", "path": "/3303/0"},
     {"op": "discover", "path": "/3"},
     {"op": "write_attributes", "path": "/3/0/9", "attributes": {"pmin": 10}},
@@ -78,8 +78,13 @@ def test_each_answer_keeps_the_window_open():
     world, device, _ = sleeper()
     world.submit("dev-1", *["/3/0/1"] * 5)
     for _ in range(4):
+        heard = device.hear()
+        device.acknowledge(heard)
         world.after(9)
-        answer_next(device)
+        device.answer(heard, kind=0, options=[(12, b"")], payload=b"x")
+        acknowledgement, asked_next = device.hear_all()
+        assert acknowledgement[1].type == 2
+        device.inbox.append((world.now, asked_next[1].data))
     assert asked(device) == "/3/0/1"
 
 

@@ -1,0 +1,126 @@
+"""The same orders for many devices."""
+
+from __future__ import annotations
+
+import pytest
+from queue_kit import QueueWorld, answer_next
+
+from lwm2m_fast.core.orders import parse_order
+from lwm2m_fast.errors import QueueFull, RequestError, StoreError
+
+READ = parse_order({"op": "read", "path": "/3/0/9"})
+
+
+def submit_many(world: QueueWorld, *names: str, orders=(READ,), **terms):
+    return world.do(world.desk.submit_many(names, orders, **terms))
+
+
+def show(world: QueueWorld, batch_id: int, **page):
+    return world.do(world.desk.batch(batch_id, **page))
+
+
+def progress(shown) -> tuple[int, int, int, int]:
+    return shown["total"], shown["done"], shown["failed"], shown["pending"]
+
+
+def test_a_batch_tells_how_far_it_has_come_and_what_came_of_each_device():
+    world = QueueWorld()
+    devices = [world.device(f"192.0.2.{number}:5683") for number in range(3)]
+    for number, device in enumerate(devices):
+        device.register(f"dev-{number}")
+    batch = submit_many(world, "dev-0", "dev-1", "dev-2", "offline")
+    assert progress(show(world, batch["id"])) == (4, 0, 0, 4)
+    answer_next(devices[0])
+    answer_next(devices[1], "4.04")
+    shown = show(world, batch["id"])
+    assert progress(shown) == (4, 1, 1, 2)
+    assert [(each["endpoint"], each["operations"][0]["state"]) for each in shown["results"]] == [
+        ("dev-0", "SUCCESSFUL"),
+        ("dev-1", "FAILED"),
+        ("dev-2", "EXECUTING"),
+        ("offline", "PENDING"),
+    ]
+    assert shown["next"] is None
+
+
+def test_a_device_with_a_full_queue_is_refused_by_itself():
+    world = QueueWorld(queue={"max_operations_per_device": 1})
+    world.submit("full", "/3")
+    batch = submit_many(world, "full", "free")
+    assert progress(batch) == (2, 0, 1, 1)
+    assert "already has 1 requests" in batch["results"][0]["error"]
+    assert batch["results"][1]["operations"][0]["state"] == "PENDING"
+
+
+def test_a_device_that_is_named_twice_is_asked_once():
+    world = QueueWorld()
+    assert submit_many(world, "a", "b", "a")["devices"] == 2
+
+
+def test_results_come_in_pages():
+    world = QueueWorld()
+    names = [f"dev-{number:05}" for number in range(2500)]
+    batch = submit_many(world, *names)
+    found, after = [], 0
+    while after is not None:
+        page = show(world, batch["id"], after=after, limit=400)
+        found += [each["endpoint"] for each in page["results"]]
+        after = page["next"]
+    assert found == names
+
+
+def test_a_batch_has_bounds():
+    world = QueueWorld()
+    with pytest.raises(RequestError, match="10001 devices"):
+        submit_many(world, *[str(number) for number in range(10_001)])
+    with pytest.raises(RequestError, match="0 devices"):
+        submit_many(world)
+    with pytest.raises(RequestError, match="100000 operations"):
+        submit_many(world, *[str(number) for number in range(101)], orders=[READ] * 1000)
+    with pytest.raises(RequestError, match="bytes"):
+        submit_many(world, "good", "x" * 256)
+    assert world.states("good") == []
+
+
+def test_the_oldest_batch_that_has_ended_makes_room():
+    world = QueueWorld(queue={"max_batches": 2})
+    device = world.device()
+    device.register()
+    first = submit_many(world, "dev-1")["id"]
+    answer_next(device)
+    second = submit_many(world, "elsewhere")["id"]
+    third = submit_many(world, "elsewhere")["id"]
+    assert [each["id"] for each in world.desk.batches()] == [third, second]
+    assert show(world, first) is None
+    with pytest.raises(QueueFull):
+        submit_many(world, "elsewhere")
+    assert len(world.states("elsewhere")) == 2
+    assert len(list(world.fleet.scan("batches"))) == 4
+
+
+def test_a_batch_that_the_store_refuses_is_none():
+    world = QueueWorld()
+    world.keeper.problem = "no space left"
+    with pytest.raises(StoreError):
+        submit_many(world, "a", "b")
+    world.keeper.problem = None
+    assert world.desk.batches() == []
+    assert world.states("a") == []
+    submit_many(world, "a")
+
+
+def test_progress_is_counted_anew_after_a_restart():
+    world = QueueWorld()
+    devices = [world.device(f"192.0.2.{number}:5683") for number in range(3)]
+    for number, device in enumerate(devices):
+        device.register(f"dev-{number}", lifetime=86400)
+    batch = submit_many(world, "dev-0", "dev-1", "dev-2")
+    answer_next(devices[0])
+    answer_next(devices[1], "4.04")
+    world = world.restarted()
+    assert progress(show(world, batch["id"])) == (3, 1, 1, 1)
+    device = world.device(devices[2].address)
+    device.update("rd/" + world.shown("dev-2")["registration_id"])
+    answer_next(device)
+    assert progress(show(world, batch["id"])) == (3, 2, 1, 0)
+    assert submit_many(world, "dev-0")["id"] == batch["id"] + 1

@@ -1,0 +1,173 @@
+"""Observing through the queue, giving it up, and observing again after a re-registration."""
+
+from __future__ import annotations
+
+from queue_kit import QueueWorld, answer_next, asked, path_of
+
+OBSERVE, CONTENT_FORMAT = 6, 12
+
+
+def observed(*paths: str, **parts):
+    """A device that reports `paths`."""
+    world = QueueWorld(**parts)
+    device = world.device()
+    device.register(lifetime=86400)
+    for path in paths:
+        world.submit("dev-1", {"op": "observe", "path": path})
+        agree(device)
+    return world, device
+
+
+def agree(device, number: int = 1) -> str:
+    """Answer an Observe with a notification to come; its path."""
+    heard = device.hear()
+    assert heard.option(OBSERVE) == b""
+    options = [(OBSERVE, bytes([number])), (CONTENT_FORMAT, b"")]
+    device.answer(heard, options=options, payload=b"7")
+    return path_of(heard)
+
+
+def states(world) -> list[str]:
+    return [each["state"] for each in world.engine.observations("dev-1")]
+
+
+def test_an_observe_says_its_number_and_stands():
+    world, _ = observed("/3/0/9")
+    [shown] = world.desk.operations("dev-1")
+    assert shown["state"] == "SUCCESSFUL"
+    assert shown["result"]["observation"] > 0
+    assert states(world) == ["active"]
+
+
+def test_a_passive_cancellation_asks_nothing_of_the_device():
+    world, device = observed("/3/0/9", "/3/0/13")
+    [one] = world.submit("dev-1", {"op": "cancel_observe", "path": "/3/0/9"})
+    device.hear_nothing()
+    shown = world.shown_operation("dev-1", one)
+    assert (shown["state"], shown["result"]["cancelled"]) == ("SUCCESSFUL", 1)
+    assert states(world) == ["active"]
+
+
+def test_an_active_cancellation_asks_the_device():
+    world, device = observed("/3/0/9")
+    [one] = world.submit("dev-1", {"op": "cancel_observe", "path": "/3/0/9", "mode": "active"})
+    heard = device.hear()
+    assert heard.number(OBSERVE) == 1
+    device.answer(heard, options=[(CONTENT_FORMAT, b"")], payload=b"7")
+    assert world.state("dev-1", one) == "SUCCESSFUL"
+    assert states(world) == []
+
+
+def test_all_are_given_up_together_and_counted():
+    world, device = observed("/3/0/9", "/3/0/13")
+    [one] = world.submit("dev-1", {"op": "cancel_observe", "path": "/"})
+    device.hear_nothing()
+    assert world.shown_operation("dev-1", one)["result"]["cancelled"] == 2
+    assert states(world) == []
+
+
+def test_giving_up_what_is_not_observed_fails_with_its_path():
+    world, device = observed("/3/0/9")
+    [one] = world.submit("dev-1", {"op": "cancel_observe", "path": "/3/0/13"})
+    shown = world.shown_operation("dev-1", one)
+    assert shown["state"] == "FAILED"
+    assert "/3/0/13" in shown["result"]["error"]
+    device.hear_nothing()
+
+
+def test_after_a_re_registration_attributes_go_first_and_then_each_observe():
+    world, device = observed("/3/0/9", "/3/0/13")
+    attributes = {"op": "write_attributes", "path": "/3/0/9", "attributes": {"pmin": 5, "pmax": 60}}
+    world.submit("dev-1", attributes)
+    answer_next(device, "2.04")
+    device.register()
+    heard = device.hear()
+    assert (heard.code, path_of(heard)) == ("0.03", "/3/0/9")
+    assert sorted(value for number, value in heard.options if number == 15) == [
+        b"pmax=60",
+        b"pmin=5",
+    ]
+    device.answer(heard, "2.04")
+    assert agree(device) == "/3/0/9"
+    assert agree(device) == "/3/0/13"
+    device.hear_nothing()
+    assert states(world) == ["active", "active"]
+    assert world.operating.counters()["observations_reestablished"] == 2
+    assert world.operating.counters()["devices_reestablishing"] == 0
+
+
+def test_what_waits_in_the_queue_comes_after_the_observes():
+    world, device = observed("/3/0/9")
+    world.settings.set("dev-1", awakeTimeRegistrationParameter=1000)
+    world.after(10)
+    world.submit("dev-1", "/3/0/1")
+    device.register()
+    assert agree(device) == "/3/0/9"
+    assert asked(device) == "/3/0/1"
+
+
+def test_an_update_does_not_observe_again():
+    world, device = observed("/3/0/9")
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    device.hear_nothing()
+
+
+def test_what_the_device_refuses_now_is_given_up():
+    world, device = observed("/3/0/9", "/3/0/13")
+    device.register()
+    answer_next(device, "4.04")
+    assert agree(device) == "/3/0/13"
+    assert states(world) == ["active"]
+    assert world.operating.counters()["observations_given_up"] == 1
+
+
+def test_a_device_that_does_not_answer_is_observed_at_its_next_contact():
+    world, device = observed("/3/0/9", "/3/0/13")
+    location = device.register(lifetime=86400)
+    assert agree(device) == "/3/0/9"
+    world.after(200)
+    device.hear_all()
+    assert states(world) == ["active", "lapsed"]
+    device.update(location)
+    assert agree(device) == "/3/0/13"
+    assert states(world) == ["active", "active"]
+
+
+def test_a_sleeping_device_is_observed_again_inside_its_window():
+    world, device = observed("/3/0/9")
+    world.settings.set("dev-1", awakeTimeRegistrationParameter=1000)
+    device.register(lifetime=86400)
+    assert agree(device) == "/3/0/9"
+
+
+def test_attributes_that_were_unset_or_deleted_are_not_sent_again():
+    world, device = observed("/3/0/9")
+    for attributes in ({"pmin": 5, "pmax": 60}, {"pmin": None}, {"pmax": None}):
+        order = {"op": "write_attributes", "path": "/3/0/9", "attributes": attributes}
+        world.submit("dev-1", order)
+        answer_next(device, "2.04")
+    device.register()
+    assert agree(device) == "/3/0/9"
+    assert list(world.fleet.scan("attributes")) == []
+
+
+def test_attributes_of_a_device_have_a_bound():
+    world, device = observed("/3/0/9")
+    for number in range(66):
+        order = {
+            "op": "write_attributes",
+            "path": f"/3303/0/{number}",
+            "attributes": {"pmin": 5},
+        }
+        world.submit("dev-1", order)
+        answer_next(device, "2.04")
+    assert world.operating.counters()["attributes_not_kept"] == 2
+
+
+def test_after_a_restart_lapsed_observations_wait_for_the_next_register():
+    world, device = observed("/3/0/9")
+    device.register(lifetime=86400)
+    world = world.restarted()
+    device = world.device()
+    device.register(lifetime=86400)
+    assert agree(device) == "/3/0/9"
