@@ -77,7 +77,7 @@ def written(*names: bytes) -> list[tuple[int, bytes, bytes]]:
         keep(engine, stored)
     rows = [(table, key, value) for (table, key), value in stored.items()]
     heard = int(engine_kit.WALL_S * 1000 + 5000).to_bytes(8, "big")
-    return [*rows, (2, bytes(4), heard + bytes(8 * 63))]
+    return [*rows, (2, bytes(4), heard + heard + bytes(16 * 63))]
 
 
 SEEDS = (pack(written(b"a", b"b")), pack(written("é".encode() * 100)))

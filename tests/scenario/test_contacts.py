@@ -236,7 +236,7 @@ def test_it_survives_a_restart_without_the_lifetime():
 
 def test_a_contact_row_far_in_the_future_counts_as_now():
     world, _device = reachable()
-    rows = {**world.rows, (2, bytes(4)): bytes(8) + b"\x7f" + b"\xff" * 7}
+    rows = {**world.rows, (2, bytes(4)): bytes(8) + b"\x7f" + b"\xff" * 7 + bytes(16 * 63)}
     after = World(rows)
     assert after.engine.heard_at("dev-1") == START
     assert after.shown("dev-1")["updated_at"] == UNIX

@@ -247,16 +247,16 @@ def test_of_two_rows_for_one_slot_one_is_passed_over():
 
 def contacts(first: bytes) -> bytes:
     """A row of 64 contacts, of which the first slot has one."""
-    return first + bytes(8 * 63)
+    return first + first + bytes(16 * 63)
 
 
 @pytest.mark.parametrize(
     "key, value",
     [
-        (b"\0\0\0", bytes(512)),
-        (bytes(4), bytes(511)),
-        (bytes(4), bytes(8)),
-        (b"\xff" * 4, bytes(512)),
+        (b"\0\0\0", bytes(1024)),
+        (bytes(4), bytes(1023)),
+        (bytes(4), bytes(16)),
+        (b"\xff" * 4, bytes(1024)),
         (b"", b""),
     ],
 )
