@@ -14,6 +14,9 @@ from lwm2m_fast.core.target import Target, target_of
 from lwm2m_fast.fleet.settings import UNSET, Settings
 from lwm2m_fast.model import Model, binary_format, forced_format
 
+MAX_NAMED = 16_384
+"""Targets under their endpoint name kept ready: of devices that are asked again and again."""
+
 MAX_FORMS = 4096
 """Distinct registrations kept ready; the oldest one makes room."""
 
@@ -43,13 +46,24 @@ class Targets:
     def __init__(self, registry: Registry, model: Model, settings: SettingsSource) -> None:
         self._registry, self._model, self._settings = registry, model, settings
         self._forms: dict[_Key, Target] = {}
+        self._named: dict[str, tuple[Target, Target]] = {}
+        """Endpoint name to the form it had, and that form under its name."""
         self._revision = model.revision
         self.misses = 0
 
     def of(self, endpoint: str) -> Target | None:
         """The device's own target; None when it is not registered."""
         form = self.form_of(endpoint)
-        return None if form is None else replace(form, endpoint=endpoint)
+        if form is None:
+            return None
+        known = self._named.get(endpoint)
+        if known is not None and known[0] is form:
+            return known[1]
+        named = replace(form, endpoint=endpoint)
+        if len(self._named) >= MAX_NAMED:
+            del self._named[next(iter(self._named))]
+        self._named[endpoint] = (form, named)
+        return named
 
     def form_of(self, endpoint: str) -> Target | None:
         """A target that differs from of() in nothing but its endpoint name: for reading what the

@@ -27,6 +27,7 @@ from lwm2m_fast.core.operations import (
     ObservedContext,
     Result,
     decode_report,
+    decode_send,
     read_context,
 )
 from lwm2m_fast.core.orders import Order
@@ -119,9 +120,8 @@ class Values:
         form = self._targets.form_at(slot, endpoint) if endpoint is not None else None
         if endpoint is None or form is None:
             return NOT_FOUND
-        report = Report(slot, 0, 0, content_format, payload, self._wall(), -1)
         try:
-            pack = decode_report(form, None, report)
+            pack = decode_send(form, content_format, payload, self._wall())
         except FormatError:
             self._counts["values_sends_malformed"] += 1
             return BAD_REQUEST
@@ -211,28 +211,37 @@ class Values:
         events.append(notification(endpoint, context, whole, pack, why))
 
     def _send(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
-        whole = Report(*report)
-        endpoint, pack, why = self._read_send(whole)
+        endpoint, pack, why = self._read_send(report)
         if endpoint is None:
             self._counts["values_reports_orphaned"] += 1
             return
         if pack is not None:
-            self._note(Heard(endpoint, whole.at, Origin.SEND, pack))
-        if any(sink.hears(endpoint) for sink in listeners):
-            events.append(send(endpoint, whole, pack, why))
+            self._note_send(Heard(endpoint, report[5], Origin.SEND, pack), pack)
+        if listeners and any(sink.hears(endpoint) for sink in listeners):
+            events.append(send(endpoint, Report(*report), pack, why))
 
-    def _read_send(self, report: Report) -> tuple[str | None, Pack | None, str]:
+    def _note_send(self, item: Heard, pack: Pack) -> None:
+        """In the place of a Send of the same values that no flush has seen."""
+        sends, kind = self._batch.sends, (item.endpoint, pack.shape())
+        key = sends.get(kind)
+        if key is not None:
+            self._batch.items[key] = item
+        else:
+            sends[kind] = self._next_key
+            self._note(item)
+
+    def _read_send(self, report: ReportTuple) -> tuple[str | None, Pack | None, str]:
         """Whose it is and what judge() has read, else what can be read of it now."""
         while self._judged:
             payload, endpoint, pack = self._judged.popleft()
-            if payload is report.payload or payload == report.payload:
+            if payload is report[4] or payload == report[4]:
                 return endpoint, pack, ""
-        name = self._name_of(report.slot)
-        form = self._targets.form_at(report.slot, name) if name is not None else None
+        name = self._name_of(report[0])
+        form = self._targets.form_at(report[0], name) if name is not None else None
         if form is None:
             return None, None, ""
         try:
-            return name, decode_report(form, None, report), ""
+            return name, decode_report(form, None, Report(*report)), ""
         except FormatError as error:
             self._counts["values_sends_malformed"] += 1
             return name, None, str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
 import pytest
@@ -276,18 +276,37 @@ def test_a_send_keeps_the_newest_of_several_moments(store: Store) -> None:
     assert (value["value"], value["time"], value["origin"]) == (1.0, UNIX - 30, "SEND")
 
 
+def test_of_sends_of_the_same_values_the_newest_is_flushed(memory: Store) -> None:
+    scene = Scene(memory)
+    for number in range(100):
+        scene.send(senml(celsius(float(number))))
+    scene.send(senml(celsius(-1.0, 1)))
+    assert scene.values.counters()["values_unflushed"] == 2
+    assert scene.shown() == {"/3303/0/5700": 99.0, "/3303/1/5700": -1.0}
+    flush(scene)
+    scene.send(senml(celsius(7.0)))
+    flush(scene)
+    assert scene.shown() == {"/3303/0/5700": 7.0, "/3303/1/5700": -1.0}
+
+
 def test_a_send_is_read_once(memory: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(memory)
-    read = values.decode_report
     count = 0
 
-    def counting(*arguments: object) -> object:
-        nonlocal count
-        count += 1
-        return read(*arguments)  # type: ignore[arg-type]
+    def counting(read: Callable[..., object]) -> Callable[..., object]:
+        def counted(*arguments: object) -> object:
+            nonlocal count
+            count += 1
+            return read(*arguments)
 
-    monkeypatch.setattr(values, "decode_report", counting)
-    monkeypatch.setattr(value_rows, "decode_report", counting)
+        return counted
+
+    for place, name in (
+        (values, "decode_send"),
+        (values, "decode_report"),
+        (value_rows, "decode_report"),
+    ):
+        monkeypatch.setattr(place, name, counting(getattr(place, name)))
     scene.send(senml(celsius(1.0)))
     flush(scene)
     assert scene.shown() == {"/3303/0/5700": 1.0}

@@ -6,6 +6,7 @@ no list and no instance.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -25,6 +26,12 @@ NAME: Final = "CBOR"
 NUMBER: Final = 60
 TAG_TIME: Final = 1
 
+_FLOATS: Final = {
+    head: struct.Struct(f">x{code}")
+    for head, code in ((b"\xf9", "e"), (b"\xfa", "f"), (b"\xfb", "d"))
+}
+"""A number with a fraction, alone: what most sensors answer, read the short way."""
+
 
 def decode(
     payload: bytes,
@@ -36,7 +43,11 @@ def decode(
 ) -> Pack:
     """The one value at `base`, a resource or resource instance."""
     path = single_path(NAME, base)
-    wire = read_cbor(NAME, str(path), payload)
+    form = _FLOATS.get(payload[:1])
+    if form is not None and len(payload) == form.size:
+        (wire,) = form.unpack(payload)
+    else:
+        wire = read_cbor(NAME, str(path), payload)
     try:
         kind, value = typed(resource_kind(types, path), wire)
         return one_node(NUMBER, payload, Node(path, value, kind))

@@ -31,6 +31,9 @@ class Pack:
     def outside(self, paths: Iterable[Path | str]) -> Node | None:
         """The first Node that is at or below none of `paths`, None when all of them are."""
 
+    def shape(self) -> int:
+        """A number that two packs with values at the same paths, in the same order, share."""
+
     def unregistered(self, instances: Container[int]) -> Node | None:
         """The first Node at or below an object instance that is not in `instances`, or None.
 

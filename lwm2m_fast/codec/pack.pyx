@@ -247,6 +247,15 @@ cdef class Pack:
                 return self.node_at(i)
         return None
 
+    def shape(self):
+        """A number that two packs with values at the same paths, in the same order, share."""
+        cdef uint64_t mixed = self.count
+        cdef size_t i
+        for i in range(self.count):
+            mixed = (mixed ^ self.records[i].ids) * <uint64_t>0x9E3779B97F4A7C15
+            mixed ^= mixed >> 29 ^ self.records[i].depth
+        return mixed
+
     def unregistered(self, instances):
         """The first Node at or below an object instance that is not in `instances`, or None.
 

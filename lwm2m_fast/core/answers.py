@@ -127,7 +127,8 @@ def values(asked: Asked) -> Result:
         pack = _decoded(target, answered.content_format, answered.payload, path, now_ns)
     except FormatError as error:
         return _unreadable(asked, f"the answer cannot be read: {error}")
-    return Result(True, _code_text(answered.code), pack, content_format=answered.content_format)
+    code, number = _code_text(answered.code), answered.content_format
+    return Result(True, code, pack, content_format=number, answered=answered)
 
 
 def composite_values(asked: Asked) -> Result:
@@ -263,6 +264,15 @@ def result_json(result: Result) -> dict[str, Any]:
         found["payload_hex"] = bytes(result.payload[:MAX_RAW_BYTES]).hex()
         found["payload_bytes"] = len(result.payload)
     return found
+
+
+def decode_send(target: Target, content_format: int, payload: bytes, at: float) -> Pack:
+    """The values of a Send that came at `at` (unix seconds); FormatError when it has none."""
+    if content_format == _LINK or content_format < 0:
+        raise FormatError("a Send carries values and names its content format")
+    return codec.decode(
+        content_format, payload, _ROOT, target.types, now_ns=int(at * 1e9), root=target.root
+    )
 
 
 def decode_report(target: Target, context: ObservedContext | bytes | None, report: Report) -> Pack:

@@ -9,7 +9,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from lwm2m_fast.core.describe cimport describe
+from lwm2m_fast.core.describe cimport attributes_of, describe
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.exchange cimport Reply, reply_init
 from lwm2m_fast.core.observe cimport Relation
@@ -425,6 +425,18 @@ cdef class Engine:
         Lasts as long as the device is registered. Raises UnknownDevice.
         """
         self.state.devices.at(self.find(endpoint)).is_watched = on
+
+    def attribute(self, str endpoint, str name):
+        """What the registration says under a query parameter that is kept as it came; None where
+        it does not, and for a device that is not registered."""
+        cdef Record *record
+        try:
+            record = self.state.devices.at(self.find(endpoint)).record
+        except UnknownDevice:
+            return None
+        if record.attributes_size == 0:
+            return None
+        return attributes_of(record).get(name)
 
     def heard_at(self, str endpoint):
         """The moment (monotonic seconds) of the device's last Register, Update, notification, Send

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from lwm2m_fast.core import answers, asking, writing
-from lwm2m_fast.core.answers import Asked, Result, decode_report, result_json
+from lwm2m_fast.core.answers import Asked, Result, decode_report, decode_send, result_json
 from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.choice import LEVELS, place_of
 from lwm2m_fast.core.contexts import ObservedContext, context_of, paths_of, read_context
@@ -170,7 +170,7 @@ def interpret(order: Order, target: Target, answered: Answered, now_ns: int) -> 
         result = answers.refused(asked)
     else:
         result = answers.unexpected(asked, row.expected)
-    return result._replace(answered=answered)
+    return result if result.answered is answered else result._replace(answered=answered)
 
 
 unanswered = answers.unanswered
@@ -185,6 +185,7 @@ __all__ = [
     "build",
     "context_of",
     "decode_report",
+    "decode_send",
     "interpret",
     "paths_of",
     "read_context",

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, Protocol
 
 from lwm2m_fast.config import QueueConfig
-from lwm2m_fast.core.presence import Window, window_of
+from lwm2m_fast.core.presence import ATTRIBUTE, Window, window_of
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.settings import Settings
 from lwm2m_fast.queue.calls import Clock
@@ -21,7 +21,7 @@ MIN_TIMEOUT_S = 0.1
 class Engine(Protocol):
     """The part of core/engine that says who was heard when."""
 
-    def device(self, endpoint: str) -> dict[str, Any] | None: ...
+    def attribute(self, endpoint: str, name: str) -> str | None: ...
     def heard_at(self, endpoint: str) -> float | None: ...
 
 
@@ -40,16 +40,17 @@ class Reach:
     ) -> None:
         self._config, self._engine, self._settings = config, engine, settings
         self._clock = clock
+        self._usual = window_of(None, {}, config.awake_time_ms)
 
     def window(self, endpoint: str) -> Window | None:
         """The awake window in force; None when the device is not registered."""
         setting = self._settings.get(endpoint).awake_ms
         if setting is not None:
             return window_of(setting, {}, 0)
-        device = self._engine.device(endpoint)
-        if device is None:
-            return None
-        return window_of(None, device["attributes"], self._config.awake_time_ms)
+        said = self._engine.attribute(endpoint, ATTRIBUTE)
+        if said is None:  # nearly all
+            return self._usual if self.is_registered(endpoint) else None
+        return window_of(None, {ATTRIBUTE: said}, self._config.awake_time_ms)
 
     def is_registered(self, endpoint: str) -> bool:
         return self._engine.heard_at(endpoint) is not None
@@ -57,7 +58,11 @@ class Reach:
     def listens(self, endpoint: str) -> bool:
         """Registered, and inside its window."""
         heard_at = self._engine.heard_at(endpoint)
-        window = None if heard_at is None else self.window(endpoint)
+        if heard_at is None:
+            return False
+        window = self.window(endpoint)
+        if window is self._usual and window.awake_ms == 0:
+            return True
         return window is not None and window.is_awake(heard_at, self._clock.now())
 
     def presence(self, endpoint: str) -> dict[str, Any] | None:
