@@ -57,7 +57,7 @@ class Heard(NamedTuple):
 class Batch:
     """What was heard since the last flush, by a key that repeats where the later one suffices."""
 
-    __slots__ = ("bound", "items", "keys", "sends")
+    __slots__ = ("bound", "items", "keys", "newest")
 
     def __init__(self) -> None:
         self.items: dict[int, ReportTuple | Heard] = {}
@@ -66,8 +66,8 @@ class Batch:
         """Observation number to what its reports are read with."""
         self.keys: dict[str, list[int]] = {}
         """Endpoint name to the keys of its items; some may have gone."""
-        self.sends: dict[tuple[str, int], int] = {}
-        """Endpoint name and Pack.shape() to the key of the newest Send of these values."""
+        self.newest: dict[tuple[str, Origin, int], int] = {}
+        """Endpoint name, origin and Pack.shape() to the key of the newest item with such values."""
 
     def of(self, endpoint: str) -> list[ReportTuple | Heard]:
         """A device's items in the order of their arrival."""
@@ -84,7 +84,7 @@ class Batch:
         both = Batch()
         both.items = self.items | later.items
         both.bound = self.bound | later.bound
-        both.sends = later.sends.copy()
+        both.newest = later.newest.copy()
         both.keys = {name: list(keys) for name, keys in self.keys.items()}
         for name, keys in later.keys.items():
             both.keys[name] = list(dict.fromkeys([*both.keys.get(name, ()), *keys]))

@@ -216,18 +216,18 @@ class Values:
             self._counts["values_reports_orphaned"] += 1
             return
         if pack is not None:
-            self._note_send(Heard(endpoint, report[5], Origin.SEND, pack), pack)
+            self._note_values(Heard(endpoint, report[5], Origin.SEND, pack), pack)
         if listeners and any(sink.hears(endpoint) for sink in listeners):
             events.append(send(endpoint, Report(*report), pack, why))
 
-    def _note_send(self, item: Heard, pack: Pack) -> None:
-        """In the place of a Send of the same values that no flush has seen."""
-        sends, kind = self._batch.sends, (item.endpoint, pack.shape())
-        key = sends.get(kind)
+    def _note_values(self, item: Heard, pack: Pack) -> None:
+        """In the place of what no flush has seen of the same values, from the same origin."""
+        newest, kind = self._batch.newest, (item.endpoint, item.origin, pack.shape())
+        key = newest.get(kind)
         if key is not None:
             self._batch.items[key] = item
         else:
-            sends[kind] = self._next_key
+            newest[kind] = self._next_key
             self._note(item)
 
     def _read_send(self, report: ReportTuple) -> tuple[str | None, Pack | None, str]:
@@ -264,7 +264,7 @@ class Values:
         endpoint = target.endpoint
         origin = READS.get(order.op) or OBSERVES.get(order.op)
         if origin is not None and result.ok and result.pack is not None:
-            self._note(Heard(endpoint, at, origin, result.pack))
+            self._note_values(Heard(endpoint, at, origin, result.pack), result.pack)
         elif order.op == "delete" and result.ok:
             self._forget(endpoint, at, _paths_of(order))
         elif self._settings.get(endpoint).retains_values:
@@ -282,6 +282,8 @@ class Values:
             self._note(Heard(endpoint, at, Origin.READ_RESPONSE, None, gone))
 
     def _note(self, item: Heard) -> None:
+        if item.gone is not None:  # what comes after it must not take the place of what came before
+            self._batch.newest = {}
         key, self._next_key = self._next_key, self._next_key - 1
         self._batch.items[key] = item
         self._batch.keys.setdefault(item.endpoint, []).append(key)
