@@ -1,4 +1,4 @@
-"""A device made with the Leshan client library: everything a server does to one, and hears of it."""
+"""A device made with the Leshan client library: what a server does to one, and hears of it."""
 
 from __future__ import annotations
 
