@@ -51,13 +51,13 @@ class Reach:
             return None
         return window_of(None, device["attributes"], self._config.awake_time_ms)
 
-    def is_registered(self, endpoint: str) -> bool:
-        return self._engine.heard_at(endpoint) is not None
+    def heard_at(self, endpoint: str) -> float | None:
+        """When the device was last heard, monotonic; None when it is not registered."""
+        return self._engine.heard_at(endpoint)
 
-    def listens(self, endpoint: str) -> bool:
-        """Registered, and inside its window."""
-        heard_at = self._engine.heard_at(endpoint)
-        window = None if heard_at is None else self.window(endpoint)
+    def listens(self, endpoint: str, heard_at: float) -> bool:
+        """Whether a device that was heard then is inside its window."""
+        window = self.window(endpoint)
         return window is not None and window.is_awake(heard_at, self._clock.now())
 
     def presence(self, endpoint: str) -> dict[str, Any] | None:
