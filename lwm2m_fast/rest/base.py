@@ -160,8 +160,8 @@ class Values(Protocol):
         """Last values, `path`, `type`, `value`, `time`, `origin`, in path order."""
 
     def observations(self, endpoint: str) -> list[dict[str, Any]]:
-        """`number`, `paths`, `is_composite`, `state` (pending, active, lapsed), `since`,
-        `notified`, `last_at`. Empty when the device is not registered."""
+        """`id`, `paths`, `is_composite`, `content_format`, `state` (pending, active, lapsed),
+        `since`, `notified`, `last_at`, oldest first. Raises UnknownDevice."""
 
     def settings(self, endpoint: str) -> dict[str, Any]:
         """How this device is treated; what is not set is not there."""
@@ -173,7 +173,7 @@ class Values(Protocol):
         """
 
     async def put_file(self, name: str, content: AsyncIterable[bytes]) -> dict[str, Any]:
-        """Keep an upload for {"file": name}, whole or not at all: `name`, `bytes`, `created_at`."""
+        """Keep an upload for {"file": name}, whole or not at all: `name`, `size`, `changed_at`."""
 
     def files(self) -> list[dict[str, Any]]: ...
 
