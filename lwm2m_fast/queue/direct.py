@@ -81,9 +81,10 @@ class Direct:
         self, together: _Together, number: int, endpoint: str, order: Order, timeout_s: float
     ) -> None:
         try:
-            if not self._reach.is_registered(endpoint):
+            heard_at = self._reach.heard_at(endpoint)
+            if heard_at is None:
                 raise UnknownDevice(endpoint)
-            if not self._reach.listens(endpoint):
+            if not self._reach.listens(endpoint, heard_at):
                 raise DeviceAsleep(endpoint)
             asked = self._calls.ask(endpoint, order, timeout_s, partial(together.end, number))
         except Error as error:

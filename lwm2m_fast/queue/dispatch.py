@@ -172,27 +172,30 @@ class Dispatch:
 
     def kick(self, endpoint: str) -> None:
         """Send the device what is next, if it is to get anything now."""
-        if not self.pending.waits(endpoint) and not self._first.waits(endpoint):
-            self._watch(endpoint, False)
+        heard_at = self._reach.heard_at(endpoint)
+        if heard_at is None:  # not registered: its Register is a contact
             return
-        if self._may_send(endpoint) and not self._first.send(endpoint):
-            while (operation_id := self.pending.due(endpoint)) is not None:
-                if not self.delivery.send(endpoint, operation_id):
-                    break
-        self._watch(endpoint, self.pending.waits(endpoint) or self._first.waits(endpoint))
+        may_send = self._has_work(endpoint) and self._may_send(endpoint, heard_at)
+        if may_send and not self._first.send(endpoint):
+            self._send_line(endpoint)
+        # Be told of each contact of a device exactly as long as something waits for it.
+        self._engine.watch(endpoint, self._has_work(endpoint))
 
-    def _may_send(self, endpoint: str) -> bool:
+    def _has_work(self, endpoint: str) -> bool:
+        return self.pending.waits(endpoint) or self._first.waits(endpoint)
+
+    def _may_send(self, endpoint: str, heard_at: float) -> bool:
         if self.pending.is_busy(endpoint) or self.pending.is_held(endpoint):
             return False
         if self._keeper.problem is not None:  # what it answers could not be kept
             self.delivery.later.add(endpoint)
             return False
-        return self._reach.listens(endpoint)
+        return self._reach.listens(endpoint, heard_at)
 
-    def _watch(self, endpoint: str, on: bool) -> None:
-        """Be told of each contact of a device exactly as long as something waits for it."""
-        if self._reach.is_registered(endpoint):
-            self._engine.watch(endpoint, on)
+    def _send_line(self, endpoint: str) -> None:
+        while (operation_id := self.pending.due(endpoint)) is not None:
+            if not self.delivery.send(endpoint, operation_id):
+                break
 
     def hear(self) -> None:
         """Be told of full Registers as long as that of any device may matter."""

@@ -49,17 +49,15 @@ class Reach:
             return window_of(setting, {}, 0)
         said = self._engine.attribute(endpoint, ATTRIBUTE)
         if said is None:  # nearly all
-            return self._usual if self.is_registered(endpoint) else None
+            return self._usual if self.heard_at(endpoint) is not None else None
         return window_of(None, {ATTRIBUTE: said}, self._config.awake_time_ms)
 
-    def is_registered(self, endpoint: str) -> bool:
-        return self._engine.heard_at(endpoint) is not None
+    def heard_at(self, endpoint: str) -> float | None:
+        """When the device was last heard, monotonic; None when it is not registered."""
+        return self._engine.heard_at(endpoint)
 
-    def listens(self, endpoint: str) -> bool:
-        """Registered, and inside its window."""
-        heard_at = self._engine.heard_at(endpoint)
-        if heard_at is None:
-            return False
+    def listens(self, endpoint: str, heard_at: float) -> bool:
+        """Whether a device that was heard then is inside its window."""
         window = self.window(endpoint)
         if window is self._usual and window.awake_ms == 0:
             return True

@@ -160,8 +160,8 @@ class Values(Protocol):
         """Last values, `path`, `type`, `value`, `time`, `origin`, in path order."""
 
     def observations(self, endpoint: str) -> list[dict[str, Any]]:
-        """`number`, `paths`, `is_composite`, `state` (pending, active, lapsed), `since`,
-        `notified`, `last_at`. Empty when the device is not registered."""
+        """`id`, `paths`, `is_composite`, `content_format`, `state` (pending, active, lapsed),
+        `since`, `notified`, `last_at`, oldest first. Raises UnknownDevice."""
 
     def settings(self, endpoint: str) -> dict[str, Any]:
         """How this device is treated; what is not set is not there."""

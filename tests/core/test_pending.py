@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from lwm2m_fast.core.pending import MIN_EXPIRIES, Pending
@@ -251,3 +253,12 @@ def test_a_line_that_is_empty_leaves_nothing_behind():
         "operation_devices": 0,
     }
     assert (line._held, line._phases, line._reserved, line._lines) == (set(), {}, {}, {})
+
+
+def test_a_device_with_one_operation_costs_a_line_of_eight_bytes_and_nothing_for_the_collector():
+    line = pending()
+    queue(line, 1)
+    [kept] = line._lines.values()
+    assert isinstance(kept, bytes)
+    assert len(kept) == 8
+    assert not gc.is_tracked(line._lines)

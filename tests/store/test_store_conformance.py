@@ -147,6 +147,34 @@ def test_fleet_rows_are_put_replaced_and_deleted(store):
     assert store.fleet.get("device", b"b") == b"2"
 
 
+def test_changes_of_several_namespaces_are_applied_in_order_and_together(store):
+    store.fleet.put("a", [(b"1", b"old"), (b"2", b"gone")])
+    store.fleet.apply(
+        [
+            ("a", b"1", b"new"),
+            ("a", b"2", None),
+            ("a", b"none", None),
+            ("b", b"1", b"put"),
+            ("b", b"1", None),
+            ("c", b"1", None),
+            ("c", b"1", b"last"),
+        ]
+    )
+    store.fleet.apply([])
+    assert list(store.fleet.scan("a")) == [(b"1", b"new")]
+    assert list(store.fleet.scan("b")) == []
+    assert list(store.fleet.scan("c")) == [(b"1", b"last")]
+
+
+@pytest.mark.parametrize(
+    "bad", [("a" * 64, b"k", b"v"), ("a", b"", b"v"), ("a", b"k", b"x" * ((1 << 20) + 1))]
+)
+def test_of_fleet_changes_with_a_bad_one_none_is_kept(store, bad):
+    with pytest.raises(StoreError):
+        store.fleet.apply([("a", b"good", b"v"), bad])
+    assert store.fleet.get("a", b"good") is None
+
+
 def test_namespaces_do_not_see_each_other(store):
     # "a" + "bc" and "ab" + "c" are the same bytes when written one after the other.
     store.fleet.put("a", [(b"bc", b"1")])
