@@ -79,10 +79,7 @@ def test_a_composite_is_given_up_by_its_paths_in_any_order(mode):
         device.answer(asked_again, options=content, payload=b"[]")
     device.hear_nothing()
     assert world.state("dev-1", two) == "SUCCESSFUL"
-    assert [
-        world.engine.observation(o["number"]) is not None
-        for o in world.engine.observations("dev-1")
-    ] == [True]
+    assert states(world) == ["active"]
     device.notify(heard.token, 2)
     assert device.hear().type == RST
 
