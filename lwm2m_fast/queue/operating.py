@@ -33,6 +33,7 @@ from lwm2m_fast.queue.operation_ids import OperationIds
 from lwm2m_fast.queue.post_registration import PostRegistration
 from lwm2m_fast.queue.reach import Reach, SettingsSource
 from lwm2m_fast.queue.reestablish import Reestablish
+from lwm2m_fast.queue.wakefulness import Wakefulness
 from lwm2m_fast.store.base import FleetStore
 
 
@@ -111,7 +112,11 @@ class Operating:
         batches = Batches(around.fleet, config.max_batches, delivery.current)
         self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock)
         self.direct = Direct(self.calls, self.reach)
-        self._counted = (self.dispatch, first, attributes, self.post_registration)
+        self.wakefulness = Wakefulness(self.reach, around.clock, around.publish)
+        """To be put behind the sinks, so that a device has registered before it is awake."""
+        self._counted = (
+            self.dispatch, first, attributes, self.post_registration, self.wakefulness,
+        )  # fmt: skip
         self.unusable = self.dispatch.load(around.fleet)
         """Stored operations that could not be read."""
 
@@ -130,10 +135,12 @@ class Operating:
     def tick(self) -> None:
         """To be called once a second."""
         self.dispatch.tick()
+        self.wakefulness.tick()
 
     def settings_changed(self, endpoint: str) -> None:
         """A device is treated differently from now on; its window may be open again."""
         self.dispatch.kick(endpoint)
+        self.wakefulness.settings_changed(endpoint)
 
     def _told(self, operation: Operation) -> None:
         self.desk.told(operation)

@@ -6,6 +6,7 @@ itself is core/presence.py's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from typing import Any, Protocol
 
@@ -55,6 +56,19 @@ class Reach:
     def heard_at(self, endpoint: str) -> float | None:
         """When the device was last heard, monotonic; None when it is not registered."""
         return self._engine.heard_at(endpoint)
+
+    def window_said(self, endpoint: str, attributes: Mapping[str, str | None]) -> Window:
+        """The window in force of a device that registered with these attributes."""
+        setting = self._settings.get(endpoint).awake_ms
+        return window_of(setting, attributes, self._config.awake_time_ms)
+
+    def awake_until(self, endpoint: str, said: Window) -> float | None:
+        """The end of the window, when without a setting it is `said`; infinite when it never ends,
+        None when the device is not registered."""
+        heard_at = self._engine.heard_at(endpoint)
+        setting = self._settings.get(endpoint).awake_ms
+        window = said if setting is None else window_of(setting, {}, 0)
+        return None if heard_at is None else window.awake_until(heard_at)
 
     def listens(self, endpoint: str, heard_at: float) -> bool:
         """Whether a device that was heard then is inside its window."""

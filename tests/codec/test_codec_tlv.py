@@ -132,6 +132,24 @@ def test_an_object_comes_as_instances_or_as_bare_resources():
     assert read("08000 3c10101 080103c10101".replace(" ", ""), "/9")[1] == Node("/9/1/1", 1)
 
 
+def test_an_object_that_nobody_knows_may_lack_its_instance_layer():
+    assert read("c10155", "/77") == [Node("/77/0/1", b"U")]
+    assert read("080003c10155 080103c10156", "/77") == [
+        Node("/77/0/1", b"U"), Node("/77/1/1", b"V"),
+    ]  # fmt: skip
+
+
+def test_an_instance_with_multiple_resources_of_numbers_keeps_their_instances():
+    # What an access control instance looks like: an id, a map of rights, an owner.
+    types = {(2, 0): "INTEGER", (2, 1): "INTEGER", (2, 2): "INTEGER", (2, 3): "INTEGER"}
+    text = "080211 c10003 c10100 8602 41010f 417f07 c1037f"
+    nodes = read(text.replace(" ", ""), "/2", types)
+    assert [(str(n.path), n.value) for n in nodes] == [
+        ("/2/2/0", 3), ("/2/2/1", 0), ("/2/2/2/1", 15), ("/2/2/2/127", 7), ("/2/2/3", 127),
+    ]  # fmt: skip
+    assert tlv.encode(nodes, "/2") == bytes.fromhex(text)
+
+
 def test_bare_resources_of_an_object_with_many_instances_have_no_instance_yet():
     node = tlv.decode(bytes.fromhex("c10101"), "/9", Types(KINDS, multiple={9}))[0]
     assert node.path == Path(9, UNDEFINED_INSTANCE, 1)

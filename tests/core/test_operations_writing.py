@@ -211,6 +211,30 @@ def test_a_resource_instance_is_written(version: str, content_format: int) -> No
     assert values(made, "/3442/0/1120/1") == {"/3442/0/1120/1": 5}
 
 
+MULTIPLE: list[tuple[str, dict[str, Any], list[Any]]] = [
+    ("1110", {"0": "x", "1": ""}, ["x", ""]),
+    ("1120", {"0": -5, "1": 1 << 40}, [-5, 1 << 40]),
+    ("1125", {"0": 255, "1": (1 << 64) - 1}, [255, (1 << 64) - 1]),
+    ("1130", {"0": 1.5, "1": 3}, [1.5, 3.0]),
+    ("1140", {"0": True, "1": False}, [True, False]),
+    ("1150", {"0": {"hex": "00ff"}, "1": {"hex": ""}}, [b"\x00\xff", b""]),
+    ("1160", {"0": 1367491215, "1": -1}, [1367491215, -1]),
+    ("1170", {"0": "3:0", "1": "65535:65535"}, [ObjectLink(3, 0), ObjectLink(65535, 65535)]),
+]
+
+
+@pytest.mark.parametrize("content_format", [SENML_JSON, SENML_CBOR, TLV, OLD_TLV, JSON, LWM2M_CBOR])
+@pytest.mark.parametrize(("number", "given", "wanted"), MULTIPLE, ids=[row[0] for row in MULTIPLE])
+def test_a_multiple_resource_of_every_type_is_written_in_every_format_that_holds_it(
+    number: str, given: dict[str, Any], wanted: list[Any], content_format: int
+) -> None:
+    path = f"/3442/0/{number}"
+    made = request(target("1.2"), "write", path, value=given, format=content_format)
+    assert values(made, path) == {f"{path}/{at}": value for at, value in enumerate(wanted)}
+    alone = request(target("1.2"), "write", f"{path}/0", value=given["0"], format=content_format)
+    assert values(alone, f"{path}/0") == {f"{path}/0": wanted[0]}
+
+
 def test_a_multiple_resource_is_emptied_where_a_format_can_say_so() -> None:
     made = request(target("1.0"), "write", "/3442/0/1120", value={})
     assert (made.content_format, made.payload) == (TLV, bytes.fromhex("a00460"))

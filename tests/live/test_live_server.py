@@ -168,6 +168,24 @@ def test_an_event_reaches_its_reader_after_the_devices_answer(server):
         assert any("deregistered" in line for line, _ in zip(lines, range(9), strict=False))
 
 
+def test_a_device_that_sleeps_is_told_awake_and_asleep(server):
+    about = {"endpoint": "dozes"}
+    with (
+        server.http.stream("GET", "/api/v1/events", params=about, timeout=5.0) as stream,
+        Socket(server) as device,
+    ):
+        lines = (line for line in stream.iter_lines() if line.startswith("event:"))
+        location = device.register("dozes", query=["at=200"]).location
+        told = [next(lines).removeprefix("event:").strip() for _ in range(3)]
+        assert told == ["registered", "awake", "asleep"]
+        device.ask(POST, location)
+        assert [next(lines).removeprefix("event:").strip() for _ in range(2)] == [
+            "updated",
+            "awake",
+        ]
+        device.ask(DELETE, location)
+
+
 def test_no_token_no_devices(server):
     answer = server.http.get("/api/v1/devices", headers={"Authorization": "Bearer wrong"})
     assert answer.status_code == 401

@@ -170,6 +170,7 @@ class QueueWorld(World):
             self.operating.resolve(output.answers)
         if not output.turn:
             self.events += output.events
+            self._tell(output.events)
             self._contacts(output.contacts)
             return
         self.waiting.append(output)
@@ -177,9 +178,14 @@ class QueueWorld(World):
             self.commit()
 
     def commit_one(self) -> None:
-        contacts = self.waiting[0].contacts
+        events, contacts = self.waiting[0].events, self.waiting[0].contacts
         super().commit_one()
+        self._tell(events)
         self._contacts(contacts)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if self.operating is not None:
+            self.operating.wakefulness.publish(events)
 
     def _contacts(self, contacts: Sequence[Contact]) -> None:
         if self.operating is not None:

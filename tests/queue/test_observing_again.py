@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from queue_kit import QueueWorld, answer_next, asked, path_of
 
+RST = 3
 OBSERVE, CONTENT_FORMAT = 6, 12
 
 
@@ -56,6 +58,30 @@ def test_an_active_cancellation_asks_the_device():
     device.answer(heard, options=[(CONTENT_FORMAT, b"")], payload=b"7")
     assert world.state("dev-1", one) == "SUCCESSFUL"
     assert states(world) == []
+
+
+@pytest.mark.parametrize("mode", ["passive", "active"])
+def test_a_composite_is_given_up_by_its_paths_in_any_order(mode):
+    world, device = observed("/3/0/9")
+    order = {"op": "observe_composite", "paths": ["/3/0/9", "/3303"], "format": 110}
+    [one] = world.submit("dev-1", order)
+    heard = device.hear()
+    assert (heard.code, heard.option(OBSERVE)) == ("0.05", b"")
+    content = [(CONTENT_FORMAT, b"\x6e")]
+    device.answer(heard, options=[(OBSERVE, b"\1"), *content], payload=b"[]")
+    assert world.state("dev-1", one) == "SUCCESSFUL"
+    assert states(world) == ["active", "active"]
+    order = {"op": "cancel_composite", "paths": ["/3303", "/3/0/9"], "mode": mode}
+    [two] = world.submit("dev-1", order)
+    if mode == "active":
+        asked_again = device.hear()
+        assert (asked_again.number(OBSERVE), asked_again.token) == (1, heard.token)
+        device.answer(asked_again, options=content, payload=b"[]")
+    device.hear_nothing()
+    assert world.state("dev-1", two) == "SUCCESSFUL"
+    assert states(world) == ["active"]
+    device.notify(heard.token, 2)
+    assert device.hear().type == RST
 
 
 def test_all_are_given_up_together_and_counted():

@@ -336,6 +336,28 @@ def test_an_acknowledged_request_waits_no_longer_than_configured():
     device.hear_nothing()
 
 
+@pytest.mark.parametrize("outcome", ["answered", "reset", "timeout", "no_response", "cancelled"])
+def test_however_a_request_ends_it_is_told_exactly_once(outcome):
+    world, device = reachable()
+    call = world.read("dev-1", 3, timeout_s=10)
+    asked = device.hear()
+    if outcome == "no_response":
+        device.acknowledge(asked)
+    if outcome == "cancelled":
+        world.cancel(call)
+    if outcome in ("timeout", "no_response"):
+        world.after(10 + TICK)
+    if outcome == "answered":
+        device.answer(asked)
+    if outcome == "reset":
+        device.reset(asked)
+    device.acknowledge(asked).reset(asked).answer(asked).answer(asked, kind=NON)
+    world.cancel(call)
+    world.after(300)
+    device.answer(asked)
+    assert world.outcomes() == [(call, outcome)]
+
+
 def test_an_answer_to_any_transmission_counts():
     world, device = reachable()
     call = world.read("dev-1", 3)

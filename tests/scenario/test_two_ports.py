@@ -6,7 +6,21 @@ The number of the port is put on by the socket, so this is the one scenario over
 import socket
 
 import pytest
-from scripted import DELETE, POST, World, read, register, request
+from scripted import (
+    ACK,
+    CON,
+    DELETE,
+    NON,
+    OBSERVE,
+    POST,
+    RST,
+    World,
+    code_byte,
+    read,
+    register,
+    request,
+    write,
+)
 
 from lwm2m_fast.datagram import Inbox
 from lwm2m_fast.net.udp import UdpEndpoint
@@ -33,7 +47,21 @@ class Ports:
         assert inbox.count == 1
         self.world.engine.receive(inbox, self.world.now)
         self.world.finish_turn()
-        return self.world.device("{}:{}".format(*self.device.getsockname())).hear()
+        return self.heard.hear()
+
+    def give(self, port: int, *messages: bytes) -> None:
+        """Send by a port, whatever is heard."""
+        inbox = Inbox()
+        for message in messages:
+            self.device.sendto(message, ("127.0.0.1", self.endpoints[port].port))
+            self.endpoints[port].receive(inbox)
+            self.world.engine.receive(inbox, self.world.now)
+            self.world.finish_turn()
+
+    @property
+    def heard(self):
+        """What the device hears, as World puts it."""
+        return self.world.device("{}:{}".format(*self.device.getsockname()))
 
     def close(self) -> None:
         for thing in (*self.endpoints, self.device):
@@ -79,3 +107,30 @@ def test_a_duplicate_by_another_port_is_no_duplicate(ports):
     assert ports.ask(0, message).data == first.data
     assert ports.ask(1, message).location != first.location
     assert read(message).mid == 1
+
+
+@pytest.mark.parametrize("kind", [CON, NON])
+def test_a_notification_by_another_port_is_not_told_and_changes_nothing(ports, kind):
+    ports.ask(0, register("dev-1", mid=1))
+    ports.world.observe()
+    asked = ports.heard.hear()
+    content = code_byte("2.05")
+    ports.give(0, write(ACK, content, asked.mid, asked.token, [(OBSERVE, b"\1")], b"20"))
+    before = ports.world.shown("dev-1")
+    ports.give(1, write(kind, content, 7, asked.token, [(OBSERVE, b"\2")], b"21"))
+    assert [m.type for _, m in ports.heard.hear_all()] == ([RST] if kind == CON else [])
+    assert ports.world.reports == []
+    assert ports.world.shown("dev-1") == before
+    assert ports.world.states() == {b"3303/0/5700": "active"}
+    ports.give(0, write(NON, content, 8, asked.token, [(OBSERVE, b"\2")], b"22"))
+    assert ports.world.told() == [b"22"]
+
+
+def test_an_answer_by_another_port_is_none(ports):
+    ports.ask(0, register("dev-1", mid=1))
+    call = ports.world.read("dev-1", 3)
+    asked = ports.heard.hear()
+    ports.give(1, write(ACK, code_byte("2.05"), asked.mid, asked.token, [], b"x"))
+    assert ports.world.answers == []
+    ports.give(0, write(ACK, code_byte("2.05"), asked.mid, asked.token, [], b"x"))
+    assert ports.world.outcomes() == [(call, "answered")]

@@ -136,6 +136,20 @@ def test_an_unknown_id_is_not_found(name):
     assert device.world.engine.device_count() == 1
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [{"query": ["lt=abc"]}, {"query": ["b=X"]}, {"payload": b"<"}, {"options": [(12, b"")]}],
+    ids=["lifetime", "binding", "links", "format"],
+)
+def test_that_an_id_is_unknown_is_said_before_anything_else(parts):
+    device = World().device()
+    device.leave(left := device.register())
+    device.update(left, "4.04", **parts)
+    device.update(
+        device.register(), "4.15" if "options" in parts else "4.00", **{"payload": b"x", **parts}
+    )
+
+
 def test_an_id_with_one_wrong_character_is_not_found():
     device = World().device()
     location = device.register()
