@@ -1,7 +1,7 @@
 """Devices at the far end of a lossy link, and the queue's world at the near end.
 
-A device registers, updates, sleeps, deduplicates by message id, answers at once, later or never, and
-writes down what it did. Everything it says is repeated as RFC 7252, section 4.2 has it. Judges
+A device registers, updates, sleeps, deduplicates by message id, answers at once, later or never,
+and writes down what it did. What it asks is repeated as RFC 7252, section 4.2 has it. Judges
 nothing, and reads CoAP by scripted.py's few lines.
 """
 
@@ -29,7 +29,7 @@ _NUMBER = re.compile(rb"op-(\d+)")
 
 
 def number_of(heard: Heard) -> int:
-    """The number of the operation that a request belongs to: in its payload, or last in its path."""
+    """The number of a request's operation: in its payload, or last in its path."""
     found = _NUMBER.search(heard.payload)
     return int(found[1]) if found is not None else int(heard.path[-1])
 

@@ -1,4 +1,4 @@
-"""10 % loss, reordering and duplication: no operation lost, none done twice by our fault (issue, 4).
+"""Loss, reordering and duplication: no operation lost, none done twice by our fault (issue, 4).
 
 Done twice by our fault means: a device was given an operation under a new message id while the
 attempt before could still be answered. A device that deduplicates by message id (RFC 7252, section
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -161,7 +161,7 @@ def test_what_was_tried_again_waited_for_the_attempt_s_whole_time(run):
                 first.setdefault(each.mid, each.at)
         moments = list(first.values())
         reasons = [e.data["reason"] for e in run.events_of(device, operation["id"])]
-        waits = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+        waits = [later - earlier for earlier, later in pairwise(moments)]
         if "cancelled" not in reasons:
             assert all(wait >= TIMEOUT_S - 0.001 for wait in waits), (waits, reasons)
 
