@@ -16,9 +16,8 @@ from contextlib import contextmanager, suppress
 
 import httpx
 import orjson
-from serving import Server
-
 from scripted import ACK, CON, POST, Heard, read, register_parts, request, write
+from serving import Server
 
 CHANGED = 0x44
 ASK_AGAIN_S = 1.0

@@ -60,14 +60,13 @@ def test_pending_operations_outlive_kills_and_go_once_per_contact_in_order(tmp_p
     with served(data, env=stream) as server, successes(server) as reported:
         assert server.count("operations_waiting") == DEVICES * EACH
         fleet.contact(server)
-        fleet.serve(server, lambda: answered(fleet) >= DEVICES * EACH // 3)
+        fleet.serve(server, lambda: answered(fleet) >= 3000 and len(reported) >= 1000)
         kill(server)
         fleet.drain()
     done = {device.name: len(device.answered) for device in fleet.devices}
     for device in fleet.devices:
         assert device.given == ALL[: len(device.given)], "each once, in order"
         assert len(device.given) - len(device.answered) in (0, 1), "one at a time"
-    assert len(reported) > DEVICES * EACH // 6
     assert all(number < done[name] for name, number in reported), "nothing unanswered is reported"
 
     for device in fleet.devices:
