@@ -4,6 +4,9 @@ Knows one operation at a time: which one, and when, is dispatch.py's business.
 
     PENDING --sent--> EXECUTING --answered--> SUCCESSFUL or FAILED
        ^------------------'  nobody answered: until the next contact
+
+A device that has answered gets its next operation once its answer is kept, so that a killed process
+can have forgotten one answer of a device at most: only that operation is done again.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ class Delivery:
         self.pending, self.history, self._keeper = pending, history, keeper
         self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
         self._running: dict[str, tuple[Operation, int]] = {}
+        self._ending: dict[str, int] = {}  # answered, and not kept yet
         self.go_on: Callable[[str], None] = lambda endpoint: None
         self.later: set[str] = set()
         """Devices for which there was no room just now."""
@@ -117,9 +121,14 @@ class Delivery:
     # What comes of it
 
     def _ended(self, operation: Operation, ended: Ended) -> None:
-        if self.pending.running(operation.endpoint) == operation.id:
-            self._settle(operation, ended)
-            self.go_on(operation.endpoint)
+        endpoint = operation.endpoint
+        if self.pending.running(endpoint) != operation.id:
+            return
+        if ended.outcome not in UNANSWERED:
+            self._ending[endpoint] = operation.id
+        self._settle(operation, ended)
+        if endpoint not in self._ending:
+            self.go_on(endpoint)
 
     def _settle(self, operation: Operation, ended: Ended) -> None:
         self._running.pop(operation.endpoint, None)
@@ -166,6 +175,8 @@ class Delivery:
         self.pending.remove(operation.endpoint, operation.id)
         operation.state, operation.result, operation.reason = state, result, reason
         operation.updated_at = self._clock.wall()
+        if self._ending.get(operation.endpoint) == operation.id:
+            self.pending.start(operation.endpoint, 0, operation.updated_at)
         if state == SUCCESSFUL:
             self.succeeded += 1
         else:
@@ -173,8 +184,14 @@ class Delivery:
         self._keeper.keep(self._end_rows(operation), partial(self._kept, operation), must=True)
 
     def _kept(self, operation: Operation, error: StoreError | None) -> None:
-        if error is None:
-            self._tell(operation)
+        if error is not None:
+            return
+        self._tell(operation)
+        endpoint = operation.endpoint
+        if self._ending.get(endpoint) == operation.id:
+            del self._ending[endpoint]
+            self.pending.pause(endpoint)
+            self.go_on(endpoint)
 
     def _end_rows(self, operation: Operation) -> list[FleetChange]:
         endpoint, row = operation.endpoint, operation.as_row()

@@ -55,6 +55,40 @@ def test_what_was_never_sent_goes_at_once_to_a_device_that_listens():
     assert asked(world.device()) == "/3/0/1"
 
 
+def test_the_next_operation_leaves_once_the_answer_before_it_is_kept():
+    """So that a kill can have forgotten one answer of a device at most."""
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400)
+    _, two = world.submit("dev-1", "/3/0/1", "/3/0/2")
+    world.keeper.holds = True
+    answer_next(device)
+    world.finish_turn()
+    world.tick()
+    device.hear_nothing()
+    assert world.state("dev-1", two) == "PENDING"
+
+    killed = world.restarted(after_s=1)  # the answer was never kept
+    killed.device().update("rd/" + killed.shown("dev-1")["registration_id"])
+    assert answer_all(killed.device()) == ["/3/0/1", "/3/0/2"]
+
+
+def test_a_contact_or_a_new_operation_does_not_overtake_an_answer_that_is_being_kept():
+    world = QueueWorld()
+    device = world.device()
+    location = device.register(lifetime=86400)
+    world.submit("dev-1", "/3/0/1", "/3/0/2")
+    world.keeper.holds = True
+    answer_next(device)
+    device.update(location)
+    device.hear_nothing()
+    world.keeper.release()
+    world.finish_turn()
+    assert answer_next(device) == "/3/0/2"
+    world.submit("dev-1", "/3/0/3")
+    assert answer_all(device) == ["/3/0/3"]
+
+
 def test_history_and_ids_survive():
     world = QueueWorld()
     device = world.device()

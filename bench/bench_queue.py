@@ -1,0 +1,187 @@
+"""Operations for sleeping devices: what one costs to queue, to remember, and to take up again.
+
+    python -m bench.bench_queue [--rounds N] [--devices N] [--quick]
+
+The devices register and fall asleep at once. Then each gets one operation, in batches of 10,000
+devices over POST /api/v1/batches, whose answer means that all of them are in the store: the cost
+has everything in it, from the JSON of the names to the transaction. Rounds of batches of 10 orders
+for names that nobody has registered follow. Memory is anonymous pages only, so the page cache that
+LMDB maps does not count. A restart, after SIGKILL, ends when an Update is answered 2.04, with all
+operations still there.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+
+from bench import options, recovery, report, rig, servers
+from bench.report import Finding, Goal
+
+DEVICES = 200_000
+QUICK_DEVICES = 10_000
+BATCH = 10_000
+"""Devices of one call (rest/base.py: MAX_BULK)."""
+
+ORDERS = 10
+ADDRESSES = {"shared": 16, "first-port": 21_000, "models": 64}
+ORDER = {"op": "write", "path": "/3/0/14", "value": "+01:00"}
+SETTINGS = ["LWM2M_FAST_QUEUE__AWAKE_TIME_MS=1"]
+CALL_LIMIT_S = 60.0
+
+RATE_GOAL = Goal(20_000)
+MEMORY_GOAL = Goal(0.5, 0.25, is_limit=True)
+STALL_GOAL = Goal(10.0, 2.0, is_limit=True)
+RESTART_GOAL = Goal(1.5, 0.6, is_limit=True)
+FORGOTTEN_GOAL = Goal(0, is_limit=True)
+
+
+@dataclass
+class Run:
+    """One server over one data directory, and what was found so far."""
+
+    chosen: options.Options
+    data_root: Path
+    findings: list[Finding] = field(default_factory=list)
+    samples: dict[str, Any] = field(default_factory=dict)
+    empty_start_s: float = 0.0
+
+    @property
+    def recipe(self) -> servers.Recipe:
+        """The server, whose devices are asleep a millisecond after they were heard."""
+        served = servers.ours(self.data_root / "data")
+        return servers.Recipe(served.name, lambda: ["env", *SETTINGS, *served.command()])
+
+    def judge(self, what: str, value: float | None, goal: Goal, unit: str, why: str = "") -> None:
+        self.findings.append(Finding(what, value, goal, unit, why=why))
+
+
+class Operator:
+    """Speaks to the server over HTTP."""
+
+    def __init__(self, server: servers.Server) -> None:
+        self._server = server
+        self._http = httpx.Client(
+            base_url=server.http or "",
+            headers={"Authorization": f"Bearer {servers.ADMIN_TOKEN}"},
+            trust_env=False,
+            timeout=CALL_LIMIT_S,
+        )
+
+    def batch(self, names: list[str], orders: int) -> dict[str, float]:
+        """Queue so many orders for each; what that took, per operation and in all."""
+        used_s, started = servers.used_s(self._server), time.monotonic()
+        made = self._http.post(
+            "/api/v1/batches", json={"endpoints": names, "orders": [ORDER] * orders}
+        )
+        took_s, used_s = time.monotonic() - started, servers.used_s(self._server) - used_s
+        if made.status_code != 202 or made.json()["failed"]:
+            raise rig.LoadFailed(f"a batch was answered {made.status_code}: {made.text[:200]}")
+        count = len(names) * orders
+        return {"operations": count, "rate": count / took_s, "us": used_s / count * 1e6}
+
+    def count(self, name: str) -> float:
+        """A figure of /metrics."""
+        text = self._http.get("/metrics").text
+        found = re.search(rf"^lwm2m_fast_{name} (\S+)$", text, re.MULTILINE)
+        if found is None:
+            raise rig.LoadFailed(f"the server has no figure {name}")
+        return float(found[1])
+
+
+def anonymous_kib(server: servers.Server) -> int:
+    """Anonymous memory of the process."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(re.findall(r"^RssAnon:\s+(\d+) kB", status, re.MULTILINE)[0])
+
+
+def registered(run: Run, server: servers.Server) -> dict[str, Any]:
+    """The fleet, registered and asleep; the load's own result."""
+    fleet = {"mode": "idle", "seconds": 0, "devices": run.chosen.devices, "timeout": 5}
+    loaded = rig.load(server, "device_load", {**fleet, **ADDRESSES, "first-mid": 1000})
+    servers.settle(server)
+    grown = anonymous_kib(server) - loaded["before_anon_kib"]
+    run.samples["registration_kib"] = grown / run.chosen.devices
+    return loaded
+
+
+def judge_rate(run: Run, what: str, samples: list[dict[str, float]]) -> None:
+    rates = [each["rate"] for each in samples]
+    us = median(each["us"] for each in samples)
+    run.samples[what] = samples
+    found = Finding(
+        what, median(rates), RATE_GOAL, "/s", min(rates), max(rates), f"{us:.1f} us CPU each"
+    )
+    run.findings.append(found)
+
+
+def one_for_each(run: Run, server: servers.Server, operator: Operator) -> None:
+    """One operation for every device of the fleet, and what it costs to remember them."""
+    before_kib = anonymous_kib(server)
+    names = [f"dev{number:07}" for number in range(run.chosen.devices)]
+    batches = [names[at : at + BATCH] for at in range(0, len(names), BATCH)]
+    judge_rate(run, "enqueue, one for each device", [operator.batch(each, 1) for each in batches])
+    servers.settle(server)
+    grown = (anonymous_kib(server) - before_kib) / run.chosen.devices
+    both = grown + run.samples["registration_kib"]
+    why = f"{both:.2f} KiB with the registration"
+    run.judge("memory of a device's pending operation", grown, MEMORY_GOAL, "KiB", why)
+    stall_ms = operator.count("loop_stall_max_seconds") * 1e3
+    why = f"the server's own gauge since its start; batches of {BATCH:,}"
+    run.judge("longest stall of the loop", stall_ms, STALL_GOAL, "ms", why)
+
+
+def many_for_each(run: Run, operator: Operator) -> int:
+    """Batches of several orders; how many operations that were."""
+    samples = []
+    for number in range(run.chosen.rounds):
+        names = [f"nobody-{number}-{each}" for each in range(BATCH // ORDERS)]
+        samples.append(operator.batch(names, ORDERS))
+    judge_rate(run, f"enqueue, {ORDERS} for each device", samples)
+    return len(samples) * BATCH
+
+
+def live(run: Run) -> None:
+    started = time.monotonic()
+    server = servers.start(run.recipe)
+    run.empty_start_s = time.monotonic() - started
+    try:
+        loaded = registered(run, server)
+        operator = Operator(server)
+        one_for_each(run, server, operator)
+        total = run.chosen.devices + many_for_each(run, operator)
+        known = bytes.fromhex(next(iter(loaded["locations"].values())))
+        server, took = recovery.restart(server, run.recipe, signal.SIGKILL, known)
+        why = f"{total:,} operations pending; an empty start took {run.empty_start_s:.2f} s"
+        run.judge("restart after SIGKILL", took.updated_s, RESTART_GOAL, "s", why)
+        forgotten = total - Operator(server).count("operations_waiting")
+        run.judge("kept and forgotten", forgotten, FORGOTTEN_GOAL, f"of {total:,}")
+    finally:
+        server.stop()
+
+
+def main(words: list[str] | None = None) -> list[Finding]:
+    chosen = options.parse(__doc__ or "", devices=DEVICES, words=words)
+    if chosen.quick and chosen.devices == DEVICES:
+        chosen = options.parse("", devices=QUICK_DEVICES, words=words)
+    missing: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="lwm2m-bench-") as data_root:
+        run = Run(chosen, Path(data_root))
+        try:
+            live(run)
+        except (servers.Unavailable, rig.LoadFailed) as error:
+            missing["ours"] = str(error)
+    report.publish("queue", run.findings, missing=missing, devices=chosen.devices, runs=run.samples)
+    return run.findings
+
+
+if __name__ == "__main__":
+    main()
