@@ -20,7 +20,6 @@ from fake_service import SECRETS, Api, FakeEvent, FakeService
 
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.rest.app import HttpServer
-from lwm2m_fast.rest.base import Answer
 
 BEARER = {"Authorization": f"Bearer {SECRETS['admin']}"}
 Scene = Callable[[FakeService, HttpServer, httpx.AsyncClient], Awaitable[None]]
@@ -63,7 +62,7 @@ def test_signals_stay_with_whoever_had_them() -> None:
 
 
 def test_a_stop_with_open_streams_and_a_read_under_way_takes_less_than_two_seconds() -> None:
-    async def never(*given: object) -> Answer:
+    async def never(*given: object) -> None:
         reading.set()
         await asyncio.Event().wait()
         raise AssertionError
