@@ -135,7 +135,7 @@ def test_a_large_batch_lets_others_have_the_loop():
     names = [f"dev-{number}" for number in range(10 * SLICE)]
 
     async def submitting():
-        task = asyncio.create_task(world.desk.submit_many(names, [parse_order(READ)]))
+        task = asyncio.create_task(world.desk.submit_many(names, [READ]))
         turns = 0
         while not task.done():
             turns += 1
@@ -153,15 +153,16 @@ def test_a_batch_that_is_being_kept_goes_its_way_when_its_caller_leaves(problem)
     world.keeper.holds = True
 
     async def leaving():
-        task = asyncio.create_task(world.desk.submit_many(["a", "b"], [parse_order(READ)] * 3))
-        while not world.keeper.calls:
+        task = asyncio.create_task(world.desk.submit_many(["a", "b"], [READ] * 3))
+        for _ in range(10):
             await asyncio.sleep(0)
+        assert world.keeper.calls == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         world.keeper.problem = problem
         world.keeper.release()
-        while world.desk._keeping:
+        for _ in range(10):
             await asyncio.sleep(0)
 
     world.keeper.calls = 0
