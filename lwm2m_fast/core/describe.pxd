@@ -7,3 +7,5 @@ from lwm2m_fast.core.records cimport Record
 
 cdef dict describe(const Record *record, const Device *device, int64_t wall_offset, uint32_t shard)
 cdef str id_text(const Record *record, uint32_t shard)
+# The attributes of the Register that the server itself has no use for, `sms` among them.
+cdef dict attributes_of(const Record *record)

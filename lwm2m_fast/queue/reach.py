@@ -21,7 +21,7 @@ MIN_TIMEOUT_S = 0.1
 class Engine(Protocol):
     """The part of core/engine that says who was heard when."""
 
-    def device(self, endpoint: str) -> dict[str, Any] | None: ...
+    def attributes(self, endpoint: str) -> dict[str, str | None] | None: ...
     def heard_at(self, endpoint: str) -> float | None: ...
 
 
@@ -46,10 +46,10 @@ class Reach:
         setting = self._settings.get(endpoint).awake_ms
         if setting is not None:
             return window_of(setting, {}, 0)
-        device = self._engine.device(endpoint)
-        if device is None:
+        attributes = self._engine.attributes(endpoint)
+        if attributes is None:
             return None
-        return window_of(None, device["attributes"], self._config.awake_time_ms)
+        return window_of(None, attributes, self._config.awake_time_ms)
 
     def is_registered(self, endpoint: str) -> bool:
         return self._engine.heard_at(endpoint) is not None

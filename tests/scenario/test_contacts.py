@@ -250,3 +250,13 @@ def test_an_endpoint_is_found_by_its_slot():
             world.engine.endpoint_of(slot)
     device.send(request(POST, "dp", mid=9, **SEND))
     assert world.reports[0].slot == 0
+
+
+def test_the_attributes_alone_are_those_of_the_whole_registration():
+    world, device = reachable()
+    device.register(lifetime=86400, query=["at=1000", "flag", "b=U"])
+    attributes = world.engine.attributes("dev-1")
+    assert attributes == world.shown("dev-1")["attributes"] == {"at": "1000", "flag": None}
+    device.register(lifetime=86400)
+    assert world.engine.attributes("dev-1") == {}
+    assert world.engine.attributes("nobody") is None
