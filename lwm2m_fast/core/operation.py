@@ -13,7 +13,7 @@ operations stands before the JSON, which then need not be read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -134,8 +134,7 @@ class Operation:
             ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What a row says before its JSON."""
 
     state: str

@@ -87,14 +87,12 @@ class Pending:
         is_post_registration: bool = False,
     ) -> None:
         """Let a stored operation join its device's line, where its id belongs."""
-        entry = operation_id | (_MARK if is_post_registration else 0)
-        line = self._lines.get(endpoint, b"")
-        at = len(line)
-        while at and _id_at(line, at - ID_BYTES) > operation_id:
-            at -= ID_BYTES
-        self._lines[endpoint] = line[:at] + entry.to_bytes(ID_BYTES, "big") + line[at:]
+        entry = operation_id | _MARK if is_post_registration else operation_id
+        place, line = entry.to_bytes(ID_BYTES, "big"), self._lines.get(endpoint)
+        self._lines[endpoint] = place if line is None else _with(line, place, operation_id)
         self._count += 1
-        self._next_id = max(self._next_id, operation_id + 1)
+        if operation_id >= self._next_id:
+            self._next_id = operation_id + 1
         if valid_until_ms:
             heapq.heappush(self._expiries, (valid_until_ms, operation_id, endpoint))
             if len(self._expiries) > 2 * self._count + MIN_EXPIRIES:
@@ -269,6 +267,14 @@ class Pending:
 
 def _id_at(line: bytes, at: int) -> int:
     return int.from_bytes(line[at : at + ID_BYTES], "big") & ~_MARK
+
+
+def _with(line: bytes, place: bytes, operation_id: int) -> bytes:
+    """A line in order with another place in it, which is the last one as a rule."""
+    at = len(line)
+    while at and _id_at(line, at - ID_BYTES) > operation_id:
+        at -= ID_BYTES
+    return line[:at] + place + line[at:]
 
 
 def _find(line: bytes, operation_id: int) -> int:

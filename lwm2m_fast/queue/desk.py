@@ -6,7 +6,7 @@ Checks what they give and waits on their behalf; everything else is dispatch.py'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from typing import Any
@@ -29,9 +29,9 @@ from lwm2m_fast.errors import (
     StoreError,
     UnknownOperation,
 )
-from lwm2m_fast.queue.batches import Batches, Entry
+from lwm2m_fast.queue.batches import Batch, Batches, Entry
 from lwm2m_fast.queue.calls import Clock
-from lwm2m_fast.queue.dispatch import Dispatch
+from lwm2m_fast.queue.dispatch import Dispatch, rows_of
 from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE
 from lwm2m_fast.store.base import FleetChange
@@ -49,7 +49,7 @@ MAX_UNIX_S = 253_402_300_799.0
 MAX_ORIGIN_BYTES = 64
 MAX_WAIT_S = 3600.0
 SLICE = 256
-"""Devices of a batch prepared between two turns of the loop."""
+"""Devices or operations of a batch seen to between two turns of the loop."""
 
 
 class Desk:
@@ -68,6 +68,7 @@ class Desk:
         self._pending, self._delivery = dispatch.pending, dispatch.delivery
         self._waiters: dict[int, list[asyncio.Future[dict[str, Any]]]] = {}
         self._waiting = 0
+        self._keeping: set[asyncio.Task[Any]] = set()  # the loop itself keeps none alive
 
     def told(self, operation: Operation) -> None:
         """The state of an operation has changed, and that is kept."""
@@ -153,26 +154,44 @@ class Desk:
             raise
         for operation in operations:
             operation.batch = batch.id
-        await self._keep(operations, rows, lambda: self._batches.begun(batch))
+        # Shielded: it goes its way also when the caller goes meanwhile.
+        keeping = asyncio.create_task(self._keep_many(operations, rows, batch))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        error = await asyncio.shield(keeping)
+        if error is not None:
+            raise StoreError(str(error))
         shown = await self._batches.show(batch.id, 0, 100)
         return shown if shown is not None else batch.as_json()
+
+    async def _keep_many(
+        self, operations: Sequence[Operation], beside: Sequence[FleetChange], batch: Batch
+    ) -> StoreError | None:
+        """Queue them all in one transaction, without holding up the loop for all of them. With an
+        error none of it is kept."""
+        kept: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+        rows = list(beside)
+        for some in _slices(operations):
+            rows += rows_of(some)
+            await asyncio.sleep(0)
+        self._dispatch.keep(rows, lambda error: None if kept.done() else kept.set_result(error))
+        error = await kept
+        if error is None:
+            self._batches.begun(batch)
+        for some in _slices(operations):
+            self._dispatch.join(some, error)
+            await asyncio.sleep(0)
+        return error
 
     def _release(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             self._pending.release(operation.endpoint, 1)
 
-    async def _keep(
-        self,
-        operations: Sequence[Operation],
-        beside: Sequence[FleetChange] = (),
-        kept: Callable[[], None] = lambda: None,
-    ) -> None:
+    async def _keep(self, operations: Sequence[Operation]) -> None:
         """Queue them, also when the caller goes meanwhile."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(error: StoreError | None) -> None:
-            if error is None:
-                kept()
             if future.done():
                 return
             if error is None:
@@ -180,7 +199,7 @@ class Desk:
             else:
                 future.set_exception(StoreError(str(error)))
 
-        self._dispatch.enqueue(operations, done, beside)
+        self._dispatch.enqueue(operations, done)
         await future
 
     def _terms(
@@ -341,6 +360,10 @@ class _Terms:
             )
             for i, order in enumerate(self.orders)
         ]
+
+
+def _slices(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
+    return (operations[at : at + SLICE] for at in range(0, len(operations), SLICE))
 
 
 def _check_name(endpoint: str) -> None:

@@ -86,18 +86,29 @@ class Dispatch:
 
     # Joining the queue
 
-    def enqueue(
-        self, operations: Sequence[Operation], done: Done, beside: Sequence[FleetChange] = ()
-    ) -> None:
-        """Keep `operations`, whose places are reserved, and the rows `beside` them; then let them
-        go their way. With an error, none of it is kept or queued."""
+    def enqueue(self, operations: Sequence[Operation], done: Done) -> None:
+        """Keep `operations`, whose places are reserved; then let them go their way. With an error,
+        none of them is kept or queued."""
+        self.keep(rows_of(operations), partial(self._enqueued, operations, done))
+
+    def keep(self, rows: Sequence[FleetChange], done: Done) -> None:
+        """The first half of enqueue(): whoever has many operations takes both in slices."""
         self._ids.given(self.pending.next_id)
-        rows = [(PENDING_ROWS, pending_key(o.endpoint, o.id), o.as_row()) for o in operations]
-        self._keeper.keep([*beside, *rows], partial(self._enqueued, operations, done))
+        self._keeper.keep(rows, done)
 
     def _enqueued(
         self, operations: Sequence[Operation], done: Done, error: StoreError | None
     ) -> None:
+        self.join(operations, error, partial(done, error))
+
+    def join(
+        self,
+        operations: Sequence[Operation],
+        error: StoreError | None,
+        joined: Callable[[], None] = lambda: None,
+    ) -> None:
+        """The second half: the rows of `operations` are kept, or they are not. `joined` is called
+        before any of them is sent."""
         for operation in operations:
             self.pending.release(operation.endpoint, 1)
             if error is None:
@@ -106,7 +117,7 @@ class Dispatch:
             self.hear()
             for operation in operations:
                 self._tell(operation)
-        done(error)
+        joined()
         self.ready(dict.fromkeys(operation.endpoint for operation in operations))
 
     def load(self, fleet: FleetStore) -> int:
@@ -203,3 +214,8 @@ class Dispatch:
 
     def counters(self) -> dict[str, Any]:
         return {**self.pending.counters(), **self.delivery.counters()}
+
+
+def rows_of(operations: Sequence[Operation]) -> list[FleetChange]:
+    """What keeps them."""
+    return [(PENDING_ROWS, pending_key(o.endpoint, o.id), o.as_row()) for o in operations]

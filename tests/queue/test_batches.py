@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from queue_kit import QueueWorld, answer_next
 
 from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError
+from lwm2m_fast.queue.desk import SLICE
 
 READ = parse_order({"op": "read", "path": "/3/0/9"})
 
@@ -124,3 +127,50 @@ def test_progress_is_counted_anew_after_a_restart():
     answer_next(device)
     assert progress(show(world, batch["id"])) == (3, 2, 1, 0)
     assert submit_many(world, "dev-0")["id"] == batch["id"] + 1
+
+
+def test_a_large_batch_lets_others_have_the_loop():
+    """While it is prepared, while its rows are made, and while its operations join their lines."""
+    world = QueueWorld()
+    names = [f"dev-{number}" for number in range(10 * SLICE)]
+
+    async def submitting():
+        task = asyncio.create_task(world.desk.submit_many(names, [READ]))
+        turns = 0
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return turns, await task
+
+    turns, shown = world.do(submitting())
+    assert turns >= 30
+    assert shown["pending"] == len(names) == world.operating.counters()["operations_waiting"]
+
+
+@pytest.mark.parametrize("problem", [None, "no space left"])
+def test_a_batch_that_is_being_kept_goes_its_way_when_its_caller_leaves(problem):
+    world = QueueWorld()
+    world.keeper.holds = True
+
+    async def leaving():
+        task = asyncio.create_task(world.desk.submit_many(["a", "b"], [READ] * 3))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert world.keeper.calls == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        world.keeper.problem = problem
+        world.keeper.release()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    world.keeper.calls = 0
+    world.do(leaving())
+    assert world.operating.counters()["operations_waiting"] == (6 if problem is None else 0)
+    assert len(world.desk.batches()) == (1 if problem is None else 0)
+    world.keeper.problem = None
+    most = 997 if problem is None else 1000  # no place is lost
+    assert len(world.submit("a", *["/3/0/1"] * most)) == most
+    with pytest.raises(QueueFull):
+        world.submit("a", "/3/0/1")

@@ -82,7 +82,9 @@ class Run:
         return [
             event
             for event in self.world.told
-            if event.endpoint == device.name and event.data["id"] == operation_id
+            if event.kind == "operation"
+            and event.endpoint == device.name
+            and event.data["id"] == operation_id
         ]
 
 

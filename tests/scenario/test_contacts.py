@@ -250,3 +250,14 @@ def test_an_endpoint_is_found_by_its_slot():
             world.engine.endpoint_of(slot)
     device.send(request(POST, "dp", mid=9, **SEND))
     assert world.reports[0].slot == 0
+
+
+def test_one_attribute_is_told_as_the_whole_registration_has_it():
+    world, device = reachable()
+    device.register(lifetime=86400, query=["at=1000", "flag", "b=U"])
+    assert world.shown("dev-1")["attributes"] == {"at": "1000", "flag": None}
+    told = [world.engine.attribute("dev-1", name) for name in ("at", "flag", "b", "")]
+    assert told == ["1000", None, None, None]
+    device.register(lifetime=86400)
+    assert world.engine.attribute("dev-1", "at") is None
+    assert world.engine.attribute("nobody", "at") is None
