@@ -116,9 +116,12 @@ class Values:
         4.00 when it cannot be read, 4.04 when it reports on an object instance that the device has
         not registered. What was read is kept for the report that follows.
         """
-        endpoint = self._name_of(slot)
-        form = self._targets.form_at(slot, endpoint) if endpoint is not None else None
-        if endpoint is None or form is None:
+        try:
+            endpoint = self._registry.endpoint_of(slot)
+        except UnknownDevice:
+            return NOT_FOUND
+        form = self._targets.form_at(slot, endpoint)
+        if form is None:
             return NOT_FOUND
         try:
             pack = decode_send(form, content_format, payload, self._wall())
@@ -146,19 +149,19 @@ class Values:
                 items[number] = report
                 if listeners:
                     self._tell(report, listeners, events)
-            else:
+            elif number:
                 self._first(report, listeners, events)
+            else:
+                self._send(report, listeners, events)
         self._counts["values_reports"] += len(reports)
         self._bytes += size
         self._check_bounds()
         return events
 
     def _first(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
-        """The first of an observation since the last flush, its end, or a Send."""
+        """The first of an observation since the last flush, or its end."""
         number = report[1]
-        if not number:
-            self._send(report, listeners, events)
-        elif (number in self._batch.bound or self._bind(report)) and report[2] < ERROR:
+        if (number in self._batch.bound or self._bind(report)) and report[2] < ERROR:
             self._batch.items[number] = report
             if listeners:
                 self._tell(report, listeners, events)

@@ -268,11 +268,10 @@ def result_json(result: Result) -> dict[str, Any]:
 
 def decode_send(target: Target, content_format: int, payload: bytes, at: float) -> Pack:
     """The values of a Send that came at `at` (unix seconds); FormatError when it has none."""
-    if content_format == _LINK or content_format < 0:
-        raise FormatError("a Send carries values and names its content format")
-    return codec.decode(
-        content_format, payload, _ROOT, target.types, now_ns=int(at * 1e9), root=target.root
-    )
+    row = codec.FORMATS.get(content_format)
+    if row is None or content_format == _LINK:
+        raise FormatError(f"a Send of content format {content_format} carries no values")
+    return row.decode(payload, _ROOT, target.types, now_ns=int(at * 1e9), root=target.root)
 
 
 def decode_report(target: Target, context: ObservedContext | bytes | None, report: Report) -> Pack:
