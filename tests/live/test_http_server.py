@@ -69,7 +69,7 @@ def test_a_stop_with_open_streams_and_a_read_under_way_takes_less_than_two_secon
         raise AssertionError
 
     async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
-        service.read = never  # type: ignore[method-assign]
+        service.perform = never  # type: ignore[method-assign]
         read = asyncio.create_task(client.get("/api/v1/devices/dev-1/3", timeout=30))
         await reading.wait()
         async with client.stream("GET", "/api/v1/events") as stream:
