@@ -97,11 +97,6 @@ class Operator:
         return float(found[1])
 
 
-def stall_ms(operator: Operator) -> float:
-    """The longest so far."""
-    return operator.count("loop_stall_max_seconds") * 1e3
-
-
 def anonymous_kib(server: servers.Server) -> int:
     """Anonymous memory of the process."""
     status = Path(f"/proc/{server.pid}/status").read_text()
@@ -130,7 +125,7 @@ def judge_rate(run: Run, what: str, samples: list[dict[str, float]]) -> None:
 
 def one_for_each(run: Run, server: servers.Server, operator: Operator) -> None:
     """One operation for every device of the fleet, and what it costs to remember them."""
-    before_kib, before_ms = anonymous_kib(server), stall_ms(operator)
+    before_kib = anonymous_kib(server)
     names = [f"dev{number:07}" for number in range(run.chosen.devices)]
     batches = [names[at : at + BATCH] for at in range(0, len(names), BATCH)]
     judge_rate(run, "enqueue, one for each device", [operator.batch(each, 1) for each in batches])
@@ -139,8 +134,9 @@ def one_for_each(run: Run, server: servers.Server, operator: Operator) -> None:
     both = grown + run.samples["registration_kib"]
     why = f"{both:.2f} KiB with the registration"
     run.judge("memory of a device's pending operation", grown, MEMORY_GOAL, "KiB", why)
-    why = f"the server's own gauge since its start; {before_ms:.0f} ms before the first batch"
-    run.judge("longest stall of the loop", stall_ms(operator), STALL_GOAL, "ms", why)
+    stall_ms = operator.count("loop_stall_max_seconds") * 1e3
+    why = "the server's own gauge, since it was ready"
+    run.judge("longest stall of the loop", stall_ms, STALL_GOAL, "ms", why)
 
 
 def many_for_each(run: Run, operator: Operator) -> int:
@@ -159,6 +155,8 @@ def live(run: Run) -> None:
     run.empty_start_s = time.monotonic() - started
     try:
         loaded = registered(run, server)
+        server.stop()
+        server = servers.start(run.recipe)  # the gauge of stalls begins anew
         operator = Operator(server)
         one_for_each(run, server, operator)
         total = run.chosen.devices + many_for_each(run, operator)
