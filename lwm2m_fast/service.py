@@ -6,57 +6,16 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.device_operations import DeviceOperations
-from lwm2m_fast.errors import DeviceError, DeviceTimeout, RequestError, UnknownDevice
-from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Answer
+from lwm2m_fast.errors import RequestError, UnknownDevice
+from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES
 from lwm2m_fast.sink.stream import StreamSink, Subscription
 from lwm2m_fast.store.base import Store
 from lwm2m_fast.turn import Answers, Turns
-from lwm2m_fast.wire.numbers import Code
 
 PROVISIONED = "provisioned"
 """Namespace of the fleet store: a key is an endpoint name that may register."""
-
-MAX_IDS = 4  # object, instance, resource, resource instance
-MAX_ID = 65534  # 65535 is reserved (LwM2M TS 1.2 Core, section 6.3)
-
-# How a request can end without an answer, and what its caller is told.
-FAILURES: dict[str, tuple[type[DeviceError], str]] = {
-    "timeout": (DeviceTimeout, "{endpoint!r} did not answer a Read of {path}"),
-    "no_response": (
-        DeviceTimeout,
-        "{endpoint!r} acknowledged a Read of {path}, and then did not answer it",
-    ),
-    "reset": (DeviceError, "{endpoint!r} rejected the Read of {path} (reset)"),
-    "cancelled": (
-        DeviceError,
-        "the Read of {path} was cancelled: {endpoint!r} registered anew, moved or left",
-    ),
-    "malformed": (DeviceError, "{endpoint!r} answered the Read of {path} with an unusable message"),
-    "too_large": (
-        DeviceError,
-        "the answer of {endpoint!r} to a Read of {path} is larger than coap.max_body_bytes",
-    ),
-}
-
-
-def failure(outcome: str, endpoint: str, path: str) -> DeviceError:
-    """The error that a caller gets for a request that ended so."""
-    kind, text = FAILURES[outcome]
-    return kind(text.format(endpoint=endpoint, path=path))
-
-
-def parse_path(path: str) -> list[int]:
-    """The one to four ids of a path; RequestError names the fault."""
-    parts = path.strip("/").split("/")
-    if not 1 <= len(parts) <= MAX_IDS:
-        raise RequestError(f"path {path!r} has {len(parts)} parts, allowed are 1 to {MAX_IDS}")
-    for part in parts:
-        if not (part.isascii() and part.isdigit() and len(part) <= 5 and int(part) <= MAX_ID):
-            raise RequestError(f"path {path!r}: {part!r} is not an id from 0 to {MAX_ID}")
-    return [int(part) for part in parts]
 
 
 class RunningServer(DeviceOperations):
@@ -71,9 +30,7 @@ class RunningServer(DeviceOperations):
     ) -> None:
         self._engine, self._store, self._stream = engine, store, stream
         self._own_counters = counters
-        self._calls: dict[int, asyncio.Future[Answer]] = {}
         self._turns: Turns | None = None
-        self._asked: dict[int, tuple[str, str]] = {}
 
     def attach(self, turns: Turns) -> None:
         """The turns that our own requests take part in."""
@@ -92,38 +49,10 @@ class RunningServer(DeviceOperations):
     def device_count(self) -> int:
         return self._engine.device_count()
 
-    async def read(self, endpoint: str, path: str, accept: int | None, timeout_s: float) -> Answer:
-        turns = self._running()
-        segments = tuple(b"%d" % number for number in parse_path(path))
-        request = CoapRequest(Code.GET, segments, accept=accept)
-        call = self._engine.start(endpoint, request, timeout_s, turns.now())
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._calls[call] = answer
-        self._asked[call] = (endpoint, path)
-        turns.act()
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await answer
-        except TimeoutError:
-            raise failure("timeout", endpoint, path) from None
-        finally:
-            if self._calls.pop(call, None) is not None:
-                self._engine.cancel(call, turns.now())
-                turns.act()
-            self._asked.pop(call, None)
-
     def resolve(self, answers: Answers) -> None:
         """Hand the answers of devices to those who wait for them."""
         if self._operating is not None:
             self._operating.resolve(answers)
-        for call, outcome, code, content_format, payload, etag, _, _ in answers:
-            waiting = self._calls.pop(call, None)
-            if waiting is None or waiting.done():
-                continue
-            if outcome == "answered":
-                waiting.set_result(Answer(code, content_format, payload, etag))
-            else:
-                waiting.set_exception(failure(outcome, *self._asked[call]))
 
     async def deregister(self, endpoint: str) -> bool:
         turns = self._running()

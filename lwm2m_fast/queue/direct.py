@@ -28,6 +28,12 @@ from lwm2m_fast.rest.base import MAX_BULK
 SLICE = 256
 """Requests begun between two turns of the loop."""
 
+GRACE_S = 0.5
+"""Beyond the caller's time: who has been asked in time may end it in his own way."""
+
+LONG = frozenset({"write", "write_composite", "create"})
+"""What may have many blocks to send, each of which begins the time anew (core/downlink)."""
+
 # How a direct request can end without an answer, and what its caller is told.
 FAILURES: dict[str, tuple[type[DeviceError], str]] = {
     "timeout": (DeviceTimeout, "did not answer"),
@@ -66,6 +72,9 @@ class Direct:
         if len(asks) > MAX_BULK:
             raise RequestError(f"{len(asks)} requests, allowed are at most {MAX_BULK}")
         together = _Together(asks)
+        loop = asyncio.get_running_loop()
+        # The engine's time begins when a request leaves; this one has others before it, perhaps.
+        timer = loop.call_later(timeout_s + GRACE_S, self._give_up, together)
         try:
             for number, (endpoint, order) in enumerate(asks):
                 self._start(together, number, endpoint, order, timeout_s)
@@ -73,9 +82,18 @@ class Direct:
                     await asyncio.sleep(0)
             await together.ended()
         finally:
+            timer.cancel()
             for call in together.calls.values():  # its caller has gone
                 self._calls.forget(call)
         return together.outcomes
+
+    def _give_up(self, together: _Together) -> None:
+        for number, call in list(together.calls.items()):
+            endpoint, order = together.asks[number]
+            if order.op not in LONG:
+                self._calls.forget(call)
+                del together.calls[number]
+                together.fail(number, failure(endpoint, order, "timeout"))
 
     def _start(
         self, together: _Together, number: int, endpoint: str, order: Order, timeout_s: float
@@ -100,7 +118,7 @@ class _Together:
     """Direct requests that are waited for together."""
 
     def __init__(self, asks: Sequence[tuple[str, Order]]) -> None:
-        self._asks, self._left = asks, len(asks)
+        self.asks, self._left = asks, len(asks)
         self.outcomes: list[Any] = [None] * len(asks)
         self.calls: dict[int, int] = {}
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -108,7 +126,7 @@ class _Together:
     def end(self, number: int, ended: Ended) -> None:
         self.calls.pop(number, None)
         if ended.result is None:
-            self.fail(number, failure(*self._asks[number], ended.outcome))
+            self.fail(number, failure(*self.asks[number], ended.outcome))
         else:
             self._put(number, ended.result)
 

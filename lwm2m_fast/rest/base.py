@@ -7,7 +7,6 @@ loop's thread and does bounded work.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lwm2m_fast.core.orders import Order
@@ -15,16 +14,6 @@ from lwm2m_fast.core.orders import Order
 MAX_PAGE = 1000
 MAX_BULK = 10_000
 MAX_ENDPOINT_BYTES = 255
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A device's response. `code` is the CoAP code byte (69 is 2.05), also of a refusal."""
-
-    code: int
-    content_format: int | None
-    payload: bytes
-    etag: bytes | None = None
 
 
 class Event(Protocol):
@@ -199,12 +188,6 @@ class Service(Operations, Values, Protocol):
         """
 
     def device_count(self) -> int: ...
-
-    async def read(self, endpoint: str, path: str, accept: int | None, timeout_s: float) -> Answer:
-        """The device's answer to a Read of `path`, be it a refusal.
-
-        Raises UnknownDevice, QueueFull, DeviceTimeout, DeviceError, RequestError.
-        """
 
     async def deregister(self, endpoint: str) -> bool:
         """Remove the registration; the device's next Update gets 4.04. False when unknown.

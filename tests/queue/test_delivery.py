@@ -7,13 +7,9 @@ from queue_kit import QueueWorld, answer_all, answer_next, asked, path_of
 
 from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.errors import (
-    DeviceAsleep,
-    DeviceError,
-    DeviceTimeout,
     QueueFull,
     RequestError,
     StoreError,
-    UnknownDevice,
     UnknownOperation,
 )
 
@@ -394,75 +390,6 @@ def test_no_orders_or_too_many_are_refused():
         world.submit("dev-1")
     with pytest.raises(RequestError, match="1001 orders"):
         world.submit("dev-1", *["/3"] * 1001)
-
-
-# Directly
-
-
-def test_a_direct_request_gets_the_device_s_answer():
-    world, device = registered()
-
-    async def performing():
-        import asyncio
-
-        task = asyncio.ensure_future(world.direct.perform("dev-1", parse_order(READ), 10.0))
-        await asyncio.sleep(0)
-        world.finish_turn()
-        answer_next(device, value=b"55")
-        return await task
-
-    result = world.do(performing())
-    assert result.ok
-    assert [node.value for node in result.pack] == [55]
-    assert world.states("dev-1") == []
-
-
-def test_a_direct_request_to_nobody_or_to_a_sleeper_is_refused():
-    world, _device = registered(queue={"awake_time_ms": 1000})
-    with pytest.raises(UnknownDevice):
-        world.do(world.direct.perform("nobody", parse_order(READ), 5.0))
-    world.after(1.001)
-    with pytest.raises(DeviceAsleep) as refused:
-        world.do(world.direct.perform("dev-1", parse_order(READ), 5.0))
-    assert refused.value.http_status == 409
-
-
-@pytest.mark.parametrize("outcome, error", [("reset", DeviceError), ("silence", DeviceTimeout)])
-def test_a_direct_request_that_is_not_answered_is_an_error(outcome, error):
-    world, device = registered()
-
-    async def performing():
-        import asyncio
-
-        task = asyncio.ensure_future(world.direct.perform("dev-1", parse_order(READ), 5.0))
-        await asyncio.sleep(0)
-        world.finish_turn()
-        if outcome == "reset":
-            device.reset(device.hear())
-        else:
-            world.after(6)
-        return await task
-
-    with pytest.raises(error):
-        world.do(performing())
-
-
-def test_many_direct_requests_give_an_outcome_each():
-    world, device = registered()
-
-    async def performing():
-        import asyncio
-
-        asks = [("dev-1", parse_order(READ)), ("nobody", parse_order(READ))]
-        task = asyncio.ensure_future(world.direct.perform_many(asks, 5.0))
-        await asyncio.sleep(0)
-        world.finish_turn()
-        answer_next(device)
-        return await task
-
-    good, bad = world.do(performing())
-    assert good.ok
-    assert isinstance(bad, UnknownDevice)
 
 
 # The store

@@ -17,8 +17,19 @@ from lwm2m_fast.errors import UnknownDevice, UnknownOperation
 from lwm2m_fast.fleet.tokens import KEY_BYTES, Role, Tokens
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.rest.app import create_app
-from lwm2m_fast.rest.base import MAX_BULK, Answer
+from lwm2m_fast.rest.base import MAX_BULK
 from lwm2m_fast.store.memory import MemoryFleet
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A device's response. `code` is the CoAP code byte (69 is 2.05), also of a refusal."""
+
+    code: int
+    content_format: int | None
+    payload: bytes
+    etag: bytes | None = None
+
 
 NOW_NS = 1_700_000_000 * 10**9
 MODEL = Model(built_in())

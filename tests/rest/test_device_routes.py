@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_service import Api, FakeService
+from fake_service import Answer, Api, FakeService
 
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import (
@@ -14,7 +14,6 @@ from lwm2m_fast.errors import (
     RequestError,
     StoreError,
 )
-from lwm2m_fast.rest.base import Answer
 from lwm2m_fast.rest.direct import wants_octets
 from lwm2m_fast.rest.paths import code_text
 

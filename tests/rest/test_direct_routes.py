@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fake_service import Api
+from fake_service import Answer, Api
 
 from lwm2m_fast.errors import DeviceAsleep
-from lwm2m_fast.rest.base import Answer
 
 ROOT = "/api/v1/devices/dev-1"
 
