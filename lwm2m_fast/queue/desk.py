@@ -32,7 +32,7 @@ from lwm2m_fast.errors import (
 from lwm2m_fast.queue.batches import Batch, Batches, Entry
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.dispatch import Dispatch, rows_of
-from lwm2m_fast.queue.durable import Done
+from lwm2m_fast.queue.durable import until_kept
 from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE
 from lwm2m_fast.store.base import FleetChange
@@ -190,7 +190,7 @@ class Desk:
 
     async def _keep(self, operations: Sequence[Operation]) -> None:
         """Queue them, also when the caller goes meanwhile."""
-        future, done = _kept()
+        future, done = until_kept()
         self._dispatch.enqueue(operations, done)
         await future
 
@@ -309,7 +309,7 @@ class Desk:
                 del self._waiters[operation_id]
 
     async def cancel(self, endpoint: str, operation_id: int) -> dict[str, Any]:
-        future, done = _kept()
+        future, done = until_kept()
         if self._find(endpoint, operation_id) is None:
             raise UnknownOperation(endpoint, operation_id)
         if self._delivery.cancel(endpoint, operation_id, done):
@@ -343,21 +343,6 @@ class _Terms:
             )
             for i, order in enumerate(self.orders)
         ]
-
-
-def _kept() -> tuple[asyncio.Future[None], Done]:
-    """A future, and what ends it once something is kept or cannot be."""
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def done(error: StoreError | None) -> None:
-        if future.done():  # its caller has gone
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(StoreError(str(error)))
-
-    return future, done
 
 
 def _slices(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:

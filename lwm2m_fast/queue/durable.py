@@ -35,6 +35,21 @@ class Keeper(Protocol):
     ) -> None: ...
 
 
+def until_kept() -> tuple[asyncio.Future[None], Done]:
+    """A future, and what ends it once something is kept or cannot be."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def done(error: StoreError | None) -> None:
+        if future.done():  # its caller has gone
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(StoreError(str(error)))
+
+    return future, done
+
+
 class _Job(NamedTuple):
     changes: Sequence[FleetChange]
     done: Done | None
@@ -69,16 +84,7 @@ class Durable:
 
     async def put(self, changes: Sequence[FleetChange]) -> None:
         """Wait until `changes` are on disk; StoreError: nothing of them is kept."""
-        kept: asyncio.Future[None] = self._loop.create_future()
-
-        def done(error: StoreError | None) -> None:
-            if kept.done():  # its caller has gone
-                return
-            if error is None:
-                kept.set_result(None)
-            else:
-                kept.set_exception(StoreError(str(error)))
-
+        kept, done = until_kept()
         self.keep(changes, done)
         await kept
 

@@ -144,7 +144,7 @@ async def delete(
     path: str,
     timeout: Timeout = 30.0,  # noqa: ASYNC109
 ) -> Response:
-    """Delete an object instance, or an instance of a resource (LwM2M 1.1)."""
+    """Delete an object instance, or an instance of a resource (LwM2M 1.2)."""
     order = {"op": "delete", "path": lwm2m_path(decoded(path))}
     return await _performed(request, ctx, endpoint, order, None, timeout)
 
