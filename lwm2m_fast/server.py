@@ -133,7 +133,7 @@ class Server:
         durable = self._durable = Durable(store.fleet)
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
-        sinks.append(operating.wakefulness)
+        sinks.append(operating.wakefulness)  # turns and values hold this very list
         turns.work, turns.tick = operating.run, operating.tick
         stream.changed = turns.listen
         turns.listen()

@@ -7,13 +7,12 @@ import socket
 from pathlib import Path
 
 import pytest
-from fake_service import Api
+from fake_service import Answer, Api
 from outcome import Run
 
 from lwm2m_fast.cli.devices import BULK_BYTES, BULK_NAMES, batches
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import QueueFull
-from lwm2m_fast.rest.base import Answer
 from lwm2m_fast.rest.limits import MAX_BODY_BYTES
 
 
