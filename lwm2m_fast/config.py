@@ -434,7 +434,7 @@ class StoreConfig(_Section):
         None,
         "File with the key that secrets are encrypted with at rest, mode 0600. Made where it does "
         "not exist. Keep a copy apart from the data: without it credentials are lost. Unset: "
-        "`secrets.key` in the data directory.",
+        "`vault.key` in the data directory.",
         json_schema_extra=_words("a file"),
     )
     durability: Literal["commit", "sync"] = _field(
