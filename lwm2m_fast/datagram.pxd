@@ -62,6 +62,9 @@ cdef class Outbox:
     cdef uint8_t *reserve(self, size_t size) noexcept nogil
     cdef void commit(self, const lf_addr *to, size_t size) noexcept nogil
     cdef void take_from(self, Outbox other) noexcept nogil
+    # Copies of `count` datagrams in `arena`, in order. What finds no memory is dropped.
+    cdef void append_entries(self, const uint8_t *arena, const lf_out *entries,
+                             int count) noexcept nogil
     cdef void reset(self) noexcept nogil
 
 

@@ -118,15 +118,19 @@ cdef class Outbox:
 
     cdef void take_from(self, Outbox other) noexcept nogil:
         """Append what `other` holds, in order, and empty it. What finds no memory is dropped."""
+        self.append_entries(other.arena, other.entries + other.first, other.count - other.first)
+        other.reset()
+
+    cdef void append_entries(self, const uint8_t *arena, const lf_out *entries,
+                             int count) noexcept nogil:
         cdef int i
         cdef uint8_t *room
-        for i in range(other.first, other.count):
-            room = self.reserve(other.entries[i].size)
+        for i in range(count):
+            room = self.reserve(entries[i].size)
             if room == NULL:
                 break
-            memcpy(room, other.arena + other.entries[i].offset, other.entries[i].size)
-            self.commit(&other.entries[i].to, other.entries[i].size)
-        other.reset()
+            memcpy(room, arena + entries[i].offset, entries[i].size)
+            self.commit(&entries[i].to, entries[i].size)
 
     cdef void reset(self) noexcept nogil:
         self.arena_used = 0

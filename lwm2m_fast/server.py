@@ -24,6 +24,7 @@ from lwm2m_fast.errors import StoreError
 from lwm2m_fast.files import Files
 from lwm2m_fast.fleet.tokens import Tokens
 from lwm2m_fast.model import Model, built_in
+from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.net.udp import UdpEndpoint
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.durable import Durable
@@ -121,7 +122,7 @@ class Server:
         service.attach_data(data)
         turns = self._turns = Turns(
             engine,
-            udp,
+            Listeners([udp]),
             store.state,
             sinks,
             service.resolve,
