@@ -17,8 +17,11 @@ from pydantic import SecretStr, ValidationError
 from lwm2m_fast.errors import RequestError, StoreError
 from lwm2m_fast.fleet.device_fields import (
     MAX_IDENTITY_BYTES,
+    BootstrapSecurity,
     DeviceConfiguration,
+    Fields,
     ServerSecurity,
+    names_of,
 )
 from lwm2m_fast.fleet.key_pairs import check_certificate, check_pair
 
@@ -301,10 +304,29 @@ def merged(before: DeviceConfiguration, given: Mapping[str, Any]) -> DeviceConfi
     A masked secret, as as_json() shows it, stays what it is. ConfigurationError, and no change,
     when the whole is not valid. The endpoint name cannot be changed.
     """
-    new = _merge(_reveal(_plain(before)), given)
+    new = _merge(_reveal(_plain(before)), canonical(given))
     made = read(new)
     if made.endpoint_id != before.endpoint_id:
         raise ConfigurationError([Problem("endpointId", "cannot be changed")])
+    return made
+
+
+_PARTS: Final[dict[str, type[Fields]]] = {
+    "serverSecurity": ServerSecurity,
+    "bootstrapSecurity": BootstrapSecurity,
+}
+
+
+def canonical(
+    given: Mapping[str, Any], model: type[Fields] = DeviceConfiguration
+) -> dict[str, Any]:
+    """`given` by the names that answers use; unknown ones stay, to be refused by name."""
+    names = names_of(model)
+    made: dict[str, Any] = {}
+    for name, value in given.items():
+        name = names.get(name, name)
+        part = _PARTS.get(name) if model is DeviceConfiguration else None
+        made[name] = canonical(value, part) if part and isinstance(value, Mapping) else value
     return made
 
 

@@ -78,6 +78,11 @@ def _one_of(words: tuple[str, ...], otherwise: str | None) -> BeforeValidator:
     return BeforeValidator(choose)
 
 
+def _listed(given: Any) -> Any:
+    """JSON has no tuples."""
+    return tuple(given) if isinstance(given, list) else given
+
+
 def _legacy_flag(given: Any) -> Any:
     """Older files have true or false here, which says nothing."""
     is_flag = isinstance(given, bool) or (
@@ -255,9 +260,9 @@ class DeviceConfiguration(Fields):
         None, "Package URL for the device.", "fwUpdateURL", "fwUpdateUrl"
     )
     disable_firmware_state_machine: bool = _field(False, "Object 5 is left alone.")
-    further_servers: Annotated[tuple[FurtherServer, ...], Field(max_length=MAX_SERVERS)] = _field(
-        (), "Other LwM2M servers whose accounts bootstrap writes."
-    )
+    further_servers: Annotated[
+        tuple[FurtherServer, ...], Field(max_length=MAX_SERVERS), BeforeValidator(_listed)
+    ] = _field((), "Other LwM2M servers whose accounts bootstrap writes.")
 
 
 SECRETS: Final = (
