@@ -1,0 +1,342 @@
+"""A device's configuration as a whole: read, checked across its fields, shown, and taken apart
+into what may be read by anybody with access and what is sealed.
+
+The fields themselves are device_fields.py's business. Every refusal lists all that is wrong, each
+with its field and rule, and never with a value that may be a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+from pydantic import SecretStr, ValidationError
+
+from lwm2m_fast.errors import RequestError, StoreError
+from lwm2m_fast.fleet.device_fields import (
+    MAX_IDENTITY_BYTES,
+    BootstrapSecurity,
+    DeviceConfiguration,
+    Fields,
+    ServerSecurity,
+    names_of,
+)
+from lwm2m_fast.fleet.key_pairs import check_certificate, check_pair
+
+MASK: Final = "********"
+GENERATED_KEY_BYTES: Final = 16
+MAX_PROBLEMS: Final = 20
+"""Named in one refusal; the rest are counted."""
+
+_SECRET_NAMES: Final = frozenset({"pskKey", "bootstrapKey", "x509PrivateKey"})
+_WORDS: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "is no field of a device's configuration",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be text",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+"""What the commonest refusals of the validation library are called here."""
+
+
+class Problem(NamedTuple):
+    field: str
+    """"serverSecurity.pskKey"."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.why}"
+
+
+class ConfigurationError(RequestError):
+    """A configuration that cannot be used; nothing of it is."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        told = "; ".join(str(problem) for problem in problems[:MAX_PROBLEMS])
+        more = len(problems) - MAX_PROBLEMS
+        super().__init__(told + (f"; and {more} more" if more > 0 else ""))
+
+
+def _read(data: Any, strict: bool) -> DeviceConfiguration:
+    try:
+        return DeviceConfiguration.model_validate(data, strict=strict)
+    except ValidationError as error:
+        raise ConfigurationError(
+            [
+                Problem(
+                    ".".join(str(part) for part in each["loc"]) or "the body",
+                    _WORDS.get(each["type"], each["msg"].removeprefix("Value error, ")),
+                )
+                for each in error.errors(include_url=False, include_input=False)
+            ]
+        ) from None
+
+
+def read(data: Any, *, is_text: bool = False, needs_bootstrap: bool = False) -> DeviceConfiguration:
+    """The configuration that `data` (names and values of the JSON form) says.
+
+    `is_text`: values are text, as in CSV, so that "12" is a number; JSON must have real ones.
+    `needs_bootstrap`: how the device bootstraps must be said. ConfigurationError names all that is
+    wrong.
+    """
+    configuration = _read(data, strict=not is_text)
+    problems = [problem for rule in _RULES for problem in rule(configuration)]
+    if needs_bootstrap and configuration.bootstrap_security is None:
+        problems.append(Problem("bootstrapSecurity.bootstrapSecurityMode", "is missing"))
+    if problems:
+        raise ConfigurationError(problems)
+    return configuration
+
+
+# What the fields must be together
+
+
+def _accounts(given: DeviceConfiguration) -> Iterator[tuple[str, str | None, ServerSecurity]]:
+    """Where each server account's security is, the field and value of its URI."""
+    yield "serverSecurity", given.lwm2m_server_uri, given.server_security
+    for number, server in enumerate(given.further_servers):
+        yield f"furtherServers.{number}.security", server.uri, server.security
+
+
+def _psk_is_whole(given: DeviceConfiguration) -> Iterator[Problem]:
+    """Row P4: mandatory by mode, for each connection by itself."""
+    wanted = [
+        (where, security.security_mode, ("pskId", security.psk_id), ("pskKey", security.psk_key))
+        for where, _, security in _accounts(given)
+    ]
+    if (own := given.bootstrap_security) is not None:
+        pair = ("bootstrapId", own.psk_id), ("bootstrapKey", own.psk_key)
+        wanted.append(("bootstrapSecurity", own.security_mode, *pair))
+    for where, mode, *fields in wanted:
+        for name, value in fields:
+            if mode == "PSK" and value is None:
+                yield Problem(f"{where}.{name}", "is missing, which security mode PSK needs")
+            if mode == "PSK_GENERATED" and value is not None:
+                yield Problem(f"{where}.{name}", "is given, but PSK_GENERATED makes its own")
+
+
+def _generated_has_a_name(given: DeviceConfiguration) -> Iterator[Problem]:
+    generated = given.server_security.security_mode == "PSK_GENERATED" or (
+        given.bootstrap_security is not None
+        and given.bootstrap_security.security_mode == "PSK_GENERATED"
+    )
+    if generated and len(given.endpoint_id.encode()) > MAX_IDENTITY_BYTES:
+        yield Problem(
+            "endpointId",
+            f"is longer than the {MAX_IDENTITY_BYTES} bytes of a PSK identity, which "
+            "PSK_GENERATED makes of it",
+        )
+
+
+def _bootstrap_has_a_server(given: DeviceConfiguration) -> Iterator[Problem]:
+    if given.bootstrap_security is not None and given.lwm2m_server_uri is None:
+        yield Problem("lwm2mServerUri", "is missing, which a bootstrap writes to the device")
+
+
+def _scheme_is_the_modes(given: DeviceConfiguration) -> Iterator[Problem]:
+    for where, uri, security in _accounts(given):
+        if uri is None:
+            continue
+        plain = security.security_mode == "NO_SEC"
+        if plain != uri.startswith("coap:"):
+            field = "lwm2mServerUri" if where == "serverSecurity" else where[:-8] + "uri"
+            scheme = "coap" if plain else "coaps"
+            yield Problem(field, f"must be {scheme}:// with security mode {security.security_mode}")
+
+
+def _certificates_are_whole(given: DeviceConfiguration) -> Iterator[Problem]:
+    """Row P7."""
+    for where, _, security in _accounts(given):
+        certificate, key = security.x509_certificate, security.x509_private_key
+        try:
+            if certificate:
+                check_certificate(certificate)
+            if certificate and key:
+                check_pair(certificate, key.get_secret_value())
+            elif key:
+                raise RequestError("is given without the certificate that belongs to it")
+        except RequestError as error:
+            name = "x509PrivateKey" if key else "x509Certificate"
+            yield Problem(f"{where}.{name}", str(error))
+
+
+def _servers_differ(given: DeviceConfiguration) -> Iterator[Problem]:
+    seen = {given.lwm2m_short_server_id}
+    for number, server in enumerate(given.further_servers):
+        if server.server_id in seen:
+            yield Problem(
+                f"furtherServers.{number}.serverId", f"is {server.server_id}, as another server's"
+            )
+        seen.add(server.server_id)
+
+
+def _periods_are_in_order(given: DeviceConfiguration) -> Iterator[Problem]:
+    least, most = given.default_minimum_period, given.default_maximum_period
+    if least and most and least > most:
+        yield Problem("defaultMaximumPeriod", f"is {most}, less than defaultMinimumPeriod, {least}")
+
+
+def _one_identity_for_two_connections(given: DeviceConfiguration) -> Iterator[Problem]:
+    own = given.bootstrap_security
+    if (
+        own is not None
+        and own.psk_id is not None
+        and own.psk_id == given.server_security.psk_id
+        and own.psk_key != given.server_security.psk_key
+    ):
+        yield Problem("bootstrapSecurity.bootstrapId", "is also pskId, but with another key")
+
+
+_RULES: Final[tuple[Callable[[DeviceConfiguration], Iterator[Problem]], ...]] = (
+    _psk_is_whole,
+    _generated_has_a_name,
+    _bootstrap_has_a_server,
+    _scheme_is_the_modes,
+    _certificates_are_whole,
+    _servers_differ,
+    _periods_are_in_order,
+    _one_identity_for_two_connections,
+)
+
+
+# Generated keys
+
+
+def with_generated(
+    given: DeviceConfiguration, random: Callable[[int], bytes]
+) -> tuple[DeviceConfiguration, dict[str, str]]:
+    """PSK_GENERATED become PSK, with the endpoint name as identity and fresh keys.
+
+    Also the keys made, by field and in hexadecimal digits: the one moment at which they can be
+    shown. Row P6.
+    """
+    made: dict[str, str] = {}
+
+    def fresh(field: str) -> SecretStr:
+        made[field] = random(GENERATED_KEY_BYTES).hex()
+        return SecretStr(made[field])
+
+    changes: dict[str, Any] = {}
+    for name, field in (
+        ("server_security", "serverSecurity.pskKey"),
+        ("bootstrap_security", "bootstrapSecurity.bootstrapKey"),
+    ):
+        part = getattr(given, name)
+        if part is not None and part.security_mode == "PSK_GENERATED":
+            changes[name] = part.model_copy(
+                update={
+                    "security_mode": "PSK",
+                    "psk_id": given.endpoint_id,
+                    "psk_key": fresh(field),
+                }
+            )
+    return (given.model_copy(update=changes) if changes else given), made
+
+
+# To and from what is kept and shown
+
+
+def _plain(given: DeviceConfiguration) -> dict[str, Any]:
+    """Every field, unset ones left out, secrets as SecretStr."""
+    return given.model_dump(mode="python", by_alias=True, exclude_none=True)
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {name: _reveal(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_reveal(each) for each in value]
+    return value
+
+
+def as_bytes(given: DeviceConfiguration) -> bytes:
+    """The stored form, secrets and all: seal it (fleet/vault.py)."""
+    return orjson.dumps(_reveal(_plain(given)))
+
+
+def from_bytes(endpoint: str, row: bytes) -> DeviceConfiguration:
+    """What as_bytes() made; StoreError when it is anything else."""
+    try:
+        return _read(orjson.loads(row), strict=False)
+    except (ValueError, ConfigurationError) as error:
+        raise StoreError(
+            f"the stored configuration of {endpoint!r:.80} cannot be read: {error}"
+        ) from None
+
+
+def _mask(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield name, masked(value)
+    elif isinstance(value, list | tuple):
+        yield name, [masked(each) if isinstance(each, dict) else each for each in value]
+    elif name not in _SECRET_NAMES:
+        yield name, value
+    elif name == "x509PrivateKey":  # row P7: its fingerprint only
+        digest = hashlib.sha256(str(_reveal(value)).encode()).hexdigest()
+        yield "x509PrivateKeyFingerPrint", digest
+    else:
+        yield name, MASK
+
+
+def masked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`fields` with every secret masked, and a private key's fingerprint in its place."""
+    return {key: value for pair in fields.items() for key, value in _mask(*pair)}
+
+
+def as_json(given: DeviceConfiguration) -> dict[str, Any]:
+    """What may be shown: every field that is set or has a default, no secret."""
+    return masked(_plain(given))
+
+
+def merged(before: DeviceConfiguration, given: Mapping[str, Any]) -> DeviceConfiguration:
+    """`before` with what is `given` by its names; null unsets, objects are gone into.
+
+    A masked secret, as as_json() shows it, stays what it is. ConfigurationError, and no change,
+    when the whole is not valid. The endpoint name cannot be changed.
+    """
+    new = _merge(_reveal(_plain(before)), canonical(given))
+    made = read(new)
+    if made.endpoint_id != before.endpoint_id:
+        raise ConfigurationError([Problem("endpointId", "cannot be changed")])
+    return made
+
+
+_PARTS: Final[dict[str, type[Fields]]] = {
+    "serverSecurity": ServerSecurity,
+    "bootstrapSecurity": BootstrapSecurity,
+}
+
+
+def canonical(
+    given: Mapping[str, Any], model: type[Fields] = DeviceConfiguration
+) -> dict[str, Any]:
+    """`given` by the names that answers use; unknown ones stay, to be refused by name."""
+    names = names_of(model)
+    made: dict[str, Any] = {}
+    for name, value in given.items():
+        name = names.get(name, name)
+        part = _PARTS.get(name) if model is DeviceConfiguration else None
+        made[name] = canonical(value, part) if part and isinstance(value, Mapping) else value
+    return made
+
+
+def _merge(before: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    after = dict(before)
+    for name, value in given.items():
+        if value is None:
+            after.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(after.get(name), dict):
+            after[name] = _merge(after[name], value)
+        elif value != MASK and name != "x509PrivateKeyFingerPrint":
+            after[name] = value
+    return after

@@ -1,0 +1,178 @@
+"""Files of devices as they come: every shape in use is read, every other refused with its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from lwm2m_fast.errors import RequestError
+from lwm2m_fast.fleet.configuration import read
+from lwm2m_fast.fleet.csv_rows import EXPORTED, MAX_BYTES, BadRow, Row, read_rows
+
+HEADER = b"endpoint id;type;securityMode;lwm2m server uri\n"
+LEGACY = (
+    "ID;IDTYPE;CREDENTIALS;NAME;TYPE;SHELL;c8y_GenericUi;com_cumulocity_model_Agent;endpoint id;"
+    "lwm2m server uri;securityMode;external-c8y_Lwm2mPskId;external-c8y_BootstrapPskId\n"
+)
+
+
+def only(data: bytes) -> Row | BadRow:
+    (row,) = read_rows(data)
+    return row
+
+
+def why(data: bytes) -> str:
+    row = only(data)
+    assert isinstance(row, BadRow)
+    return row.why
+
+
+@pytest.mark.parametrize("delimiter", [b";", b","])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_every_dialect_gives_the_same_row(
+    delimiter: bytes, end: bytes, mark: bytes, quote: bytes
+) -> None:
+    cells = [quote + cell + quote for cell in (b"d-1", b"", b"NO_SEC", b"coap://h:5783")]
+    header = HEADER.strip().replace(b";", delimiter)
+    row = only(mark + header + end + delimiter.join(cells) + end)
+    assert isinstance(row, Row)
+    assert row.fields == {
+        "endpointId": "d-1",
+        "serverSecurity": {"securityMode": "NO_SEC"},
+        "bootstrapSecurity": {"bootstrapSecurityMode": "NO_SEC"},
+        "lwm2mServerUri": "coap://h:5783",
+    }
+
+
+def test_column_names_have_any_case() -> None:
+    row = only(b"Endpoint ID;SECURITYMODE;REGISTRATIONLIFETIME\nd;NO_SEC;60\n")
+    assert isinstance(row, Row)
+    assert row.fields["registrationLifetime"] == "60"
+
+
+def test_every_column_of_the_template_reaches_a_field() -> None:
+    line = ";".join(EXPORTED).encode() + b"\n"
+    assert list(read_rows(line)) == []
+    row = only(line + b";".join(b"1" for _ in EXPORTED) + b"\n")
+    assert isinstance(row, Row)
+    flat = sum(len(v) if isinstance(v, dict) else 1 for v in row.fields.values())
+    assert flat == len(EXPORTED)
+
+
+def test_bad_rows_tell_their_line_and_stop_no_other() -> None:
+    rows = list(
+        read_rows(
+            HEADER + b"a;;NO_SEC;coap://h\nb;NO_SEC\n\n=c;;NO_SEC;coap://h\nd;;NO_SEC;coap://h\n"
+        )
+    )
+    assert [(row.line, isinstance(row, Row)) for row in rows] == [
+        (2, True), (3, False), (5, False), (6, True),
+    ]  # fmt: skip
+    assert rows[1] == BadRow(3, "2 cells, but 4 columns")
+
+
+@pytest.mark.parametrize("cell", [b"=1+1", b"+1", b"-1", b"@x"])
+def test_a_cell_that_a_spreadsheet_would_run_is_refused(cell: bytes) -> None:
+    assert why(b"endpoint id\n" + cell + b"\n").startswith("endpoint id: begins like a formula")
+
+
+def test_a_certificate_over_many_lines_is_one_cell() -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"
+    rows = list(read_rows(f'endpoint id;x509ClientCertificate\na;"{pem}"\nb;\n'.encode()))
+    assert isinstance(rows[0], Row)
+    assert rows[0].fields["serverSecurity"]["x509Certificate"] == pem
+    assert rows[1].line == 5
+
+
+@pytest.mark.parametrize(
+    "body", [b'"a\n' + b'"' * 3002, b'"' + b"x" * 200_000, b'"a"b\n', b'"a\nb\nc']
+)
+def test_a_quote_that_does_not_close_ends_the_file_there(body: bytes) -> None:
+    assert why(b"endpoint id\n" + body).endswith("the rest of the file cannot be read")
+
+
+def test_a_cell_longer_than_the_bound_is_refused() -> None:
+    assert why(b"endpoint id\n" + b"x" * 16_385) == (
+        "endpoint id: 16385 characters, allowed are 16384"
+    )
+
+
+def test_the_bound_on_the_size_is_exact() -> None:
+    padding = MAX_BYTES - len(HEADER)
+    assert list(read_rows(HEADER + b"\n" * padding)) == []
+    with pytest.raises(RequestError, match="10000001 bytes, allowed are 10000000"):
+        read_rows(HEADER + b"\n" * (padding + 1))
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "the column 'endpoint id' is missing"),
+        (b"a;b\n", "'a' is no column"),
+        (b"endpoint id;endpoint id\n", "is there twice"),
+        (b"endpoint id\n\xff\n", "line 2: not UTF-8"),
+        (
+            b"endpoint id;" + b";".join(b"c8y_%d" % i for i in range(128)),
+            "129 columns, allowed are 128",
+        ),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used_is_refused_before_its_rows(data: bytes, told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        read_rows(data)
+
+
+def test_fragments_of_other_tools_are_passed_over() -> None:
+    row = only(b"endpoint id;c8y_Hardware.model;com_x\nd;M;1\n")
+    assert isinstance(row, Row)
+    assert row.fields == {"endpointId": "d"}
+
+
+def legacy(**change: str) -> bytes:
+    cells = {
+        "ID": "d", "IDTYPE": "c8y_Id", "CREDENTIALS": "Abcdefghij1!", "NAME": "d",
+        "TYPE": "c8y_lwm2m", "SHELL": "1", "c8y_GenericUi": "{}", "Agent": "1", "endpoint id": "d",
+        "uri": "coap://h", "mode": "NO_SEC", "psk": "", "bootstrap": "",
+    } | change  # fmt: skip
+    return (LEGACY + ";".join(cells.values()) + "\n").encode()
+
+
+def test_the_older_columns_give_a_device() -> None:
+    row = only(legacy())
+    assert isinstance(row, Row)
+    assert row.is_legacy and row.shell
+    kept = read(row.fields, is_text=True, needs_bootstrap=True)
+    assert (kept.endpoint_id, kept.type, kept.bootstrap_security.security_mode) == (
+        "d", "c8y_lwm2m", "NO_SEC",
+    )  # fmt: skip
+
+
+def test_the_older_identities_are_the_connections() -> None:
+    row = only(legacy(psk="s", bootstrap="b"))
+    assert isinstance(row, Row)
+    assert row.fields["serverSecurity"]["pskId"] == "s"
+    assert row.fields["bootstrapSecurity"]["bootstrapId"] == "b"
+
+
+def test_the_older_shell_column_forbids_the_shell() -> None:
+    row = only(legacy(SHELL="0"))
+    assert isinstance(row, Row)
+    assert row.shell is False
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"ID": "e", "NAME": "e"}, "ID is not the endpoint id"),
+        ({"IDTYPE": "c8y_Serial"}, "IDTYPE must be c8y_Id"),
+        ({"CREDENTIALS": "abcdefghijkl"}, "CREDENTIALS must have 12 characters"),
+        ({"CREDENTIALS": "Abcdefghi1!"}, "CREDENTIALS must have 12 characters"),
+        ({"CREDENTIALS": ""}, "CREDENTIALS is missing"),
+        ({"NAME": "x"}, "NAME is not the ID"),
+        ({"SHELL": "2"}, "SHELL must be 0 or 1"),
+        ({"Agent": "0"}, "COM_CUMULOCITY_MODEL_AGENT must be 1"),
+    ],
+)
+def test_wrong_older_columns_are_refused(change: dict[str, str], told: str) -> None:
+    assert why(legacy(**change)).startswith(told)
