@@ -24,6 +24,8 @@ class Engine:
     store_works: bool
     wants_reports: bool
     hears_registers: bool
+    judge_bootstrap: Callable[[str, bool], int] | None
+    make_pack: Callable[[str, int], tuple[int, int, bytes]] | None
     judge_send: Callable[[int, int, bytes], int] | None
     where: Callable[[bytes], dict[str, Any] | None] | None
     def __init__(
@@ -33,6 +35,7 @@ class Engine:
         random: Callable[[int], bytes],
         now: float,
         wall: float,
+        serves: str = ...,
     ) -> None: ...
     @property
     def outbox(self) -> Outbox: ...

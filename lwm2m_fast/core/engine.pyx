@@ -9,6 +9,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
+from lwm2m_fast.core.bootstrapping cimport BootstrapPack, Bootstrapping
 from lwm2m_fast.core.describe cimport attributes_of, describe
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.exchange cimport Reply, reply_init
@@ -46,6 +47,7 @@ RETRY[:] = [0xD1, 1, 30]
 MARKS = {0: NAME_PLAIN, 1: NAME_SECURE, None: 0}
 
 LINKS = b'</rd>;rt="core.rd";ct=40'
+BOOTSTRAP_LINKS = b"</bs>,</bspack>"
 
 
 cdef class Output:
@@ -72,8 +74,8 @@ cdef class Output:
 
 
 cdef class Engine:
-    def __init__(self, config, seed, random, double now, double wall):
-        """`seed`: two secret 64-bit numbers; `random(n)` gives n unguessable bytes.
+    def __init__(self, config, seed, random, double now, double wall, str serves="registration"):
+        """An LwM2M server's, or with `serves` "bootstrap" a bootstrap server's. `seed`: two secret 64-bit numbers; `random(n)` gives n unguessable bytes.
 
         `now` is monotonic, `wall` unix time, both in seconds.
         """
@@ -87,8 +89,12 @@ cdef class Engine:
         self.reporting = Reporting(state, self.exchange, self.requests, self.changes, config.coap)
         self.requests.owner = self.reporting
         self.blocks = Blocks(state, config.coap)
-        self.registration = Registration(state, self.changes, config.registration)
-        self.resources = [self.registration, Send(state), WellKnown(LINKS)]
+        if serves == "bootstrap":
+            self.registration = Bootstrapping(state, self.changes, config.registration)
+            self.resources = [self.registration, BootstrapPack(state), WellKnown(BOOTSTRAP_LINKS)]
+        else:
+            self.registration = Registration(state, self.changes, config.registration)
+            self.resources = [self.registration, Send(state), WellKnown(LINKS)]
         self.flush_interval = <int64_t>(config.registration.contact_flush_s * 1000)
         self.set_wall_clock(now, wall)
         self.flush_at = state.now + self.flush_interval
@@ -169,6 +175,25 @@ cdef class Engine:
     @where.setter
     def where(self, value):
         self.state.where = value
+
+    @property
+    def judge_bootstrap(self):
+        """Called as (endpoint, whether it is secure) for each POST /bs and GET /bspack before it is
+        answered: 0, or the code to refuse with. None: every device may bootstrap."""
+        return self.state.judge_bootstrap
+
+    @judge_bootstrap.setter
+    def judge_bootstrap(self, value):
+        self.state.judge_bootstrap = value
+
+    @property
+    def make_pack(self):
+        """Called as (endpoint, Accept or -1) for GET /bspack: code, content format, payload."""
+        return self.state.make_pack
+
+    @make_pack.setter
+    def make_pack(self, value):
+        self.state.make_pack = value
 
     # Receiving
 

@@ -36,3 +36,7 @@ cdef class Registration(Resource):
     cdef bint change(self, Request *request, Reply *reply, uint32_t slot, Record *record) except? -1
     cdef void deregister(self, Request *request, Reply *reply) except *
     cdef void drop(self, uint32_t slot, int count, str kind, object more=*) except *
+
+
+# 5.03 with the time after which to come again.
+cdef void unavailable(Reply *reply, const char *why) noexcept nogil

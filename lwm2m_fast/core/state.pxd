@@ -87,6 +87,9 @@ cdef class State:
     cdef public bint wants_reports      # whether anybody wants what devices send by themselves
     cdef public bint hears_registers    # every Register is a contact, watched or not
     cdef public object judge_send # (slot, content format, payload) -> 0 or a code; None: all is well
+    # A bootstrap server's: (endpoint, is secure) -> 0 or a code; (endpoint, accept) -> code, format,
+    # payload. None: nobody decides, there is none.
+    cdef public object judge_bootstrap, make_pack
     cdef dict ended               # number -> (endpoint, context), of those that a report ended
     cdef list reports, contacts   # of this turn, in the order of core/ask.py
     cdef int64_t unix_of          # the moment that `unix_s` says

@@ -201,6 +201,7 @@ class World:
         coap: dict[str, Any] | None = None,
         reporting: dict[str, Any] | None = None,
         dtls: dict[str, Any] | None = None,
+        serves: str = "registration",
         **registration: Any,
     ) -> None:
         self.config = Config(
@@ -212,7 +213,7 @@ class World:
         )
         self.now = now
         self.wall = wall - now
-        self.engine = Engine(self.config, seed, chance or Chance(), now, wall)
+        self.engine = Engine(self.config, seed, chance or Chance(), now, wall, serves)
         self.engine.tells = self.engine.wants_reports = True
         self.rows = {} if rows is None else dict(rows)
         self.passed_over = 0

@@ -1,0 +1,1 @@
+"""The bootstrap server: who may bootstrap, what each device is given, and what came of it."""

@@ -1,0 +1,251 @@
+"""Bootstraps under way: from POST /bs to Finish, one per device, the newest one counting.
+
+Between the engine that has the devices and core/bootstrap.py that decides the steps. Owns no socket
+and no clock; what devices are given comes from whoever keeps the configurations.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from lwm2m_fast.bootstrap.outcomes import Outcome, Outcomes
+from lwm2m_fast.core.accounts import Configuration
+from lwm2m_fast.core.ask import AnsweredTuple, Contact
+from lwm2m_fast.core.bootstrap import WRITABLE, Policy, Session, pack
+from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.errors import Error, RequestError, UnknownDevice
+from lwm2m_fast.wire.numbers import Code
+
+_log = logging.getLogger("lwm2m_fast.bootstrap")
+
+TOLD_PER_S: Final = 20
+"""Refused devices that are told, and failures that are logged; beyond, they are counted only."""
+
+
+class Offer(Protocol):
+    """Who knows what a device is to be given."""
+
+    def mode(self, endpoint: str) -> str | None:
+        """How it is to connect to the bootstrap server, "NO_SEC", "PSK" or "X509"; None: it is not
+        to bootstrap, or unknown."""
+        ...
+
+    def configuration(self, endpoint: str) -> Configuration:
+        """What it is given. RequestError, with the reason: its configuration lacks something."""
+        ...
+
+    def version(self, endpoint: str) -> str | None:
+        """The LwM2M version that it registered with, where it has."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a bootstrap may take: all of it, and one answer."""
+
+    session_s: float
+    request_s: float
+
+
+@dataclass(slots=True)
+class _Run:
+    session: Session
+    began: float
+    call: int = 0
+
+
+class Bootstraps:
+    """Drives `engine` (one that serves "bootstrap"). Everything is called on the loop's thread.
+
+    `tell` gets the events, `now` and `wall` the two clocks in seconds, `nudge` has what was asked
+    of a device sent soon.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        offer: Offer,
+        limits: Limits,
+        tell: Callable[[Sequence[Event]], None],
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        nudge: Callable[[], None],
+        policy: Policy | None = None,
+    ) -> None:
+        self._engine, self._offer, self._limits = engine, offer, limits
+        self._tell, self._now, self._wall, self._nudge = tell, now, wall, nudge
+        self._policy = policy or Policy()
+        self._runs: dict[str, _Run] = {}
+        self._by_call: dict[int, str] = {}
+        self.outcomes = Outcomes()
+        self.started = self.finished = self.failed = self.refused = self.packs = 0
+        self._refusals_told = self._failures_logged = 0
+        engine.hears_registers = True
+        engine.judge_bootstrap = self.judge
+        engine.make_pack = self.make_pack
+
+    # What the engine asks
+
+    def judge(self, endpoint: str, is_secure: bool) -> int:
+        """0, or 4.00 for a device that is unknown here or came the wrong way (row B9)."""
+        mode = self._offer.mode(endpoint)
+        if mode is None:
+            return self._refuse(endpoint, "no bootstrap is configured for this endpoint")
+        if (mode == "NO_SEC") == is_secure:
+            came = "over DTLS" if is_secure else "without security"
+            return self._refuse(endpoint, f"it is to bootstrap with {mode}, but came {came}")
+        return 0
+
+    def make_pack(self, endpoint: str, accept: int) -> tuple[int, int, bytes]:
+        """The answer to GET /bspack."""
+        content_format = WRITABLE[0] if accept < 0 else accept
+        if content_format not in WRITABLE:
+            return Code.NOT_ACCEPTABLE, -1, b""
+        try:
+            payload = pack(self._offer.configuration(endpoint), content_format)
+        except Error as error:
+            self._refuse(endpoint, str(error))
+            return Code.BAD_REQUEST, -1, b""
+        self.packs += 1
+        self._note(endpoint, "finished", None, (("PACK", "2.05"),))
+        return Code.CONTENT, content_format, payload
+
+    def _refuse(self, endpoint: str, why: str) -> int:
+        self.refused += 1
+        if self._refusals_told < TOLD_PER_S:  # a stranger may try names all day
+            self._refusals_told += 1
+            self._note(endpoint, "failed", why, ())
+        return Code.BAD_REQUEST
+
+    # What the turns bring
+
+    def contacts(self, contacts: Sequence[Contact]) -> None:
+        """Devices whose bootstrap request has been answered."""
+        for contact in contacts:
+            if contact.kind == "registered":
+                self._begin(contact.endpoint)
+
+    def resolve(self, answers: Sequence[AnsweredTuple]) -> None:
+        """How the requests to devices ended."""
+        for call, outcome, code, _format, payload, *_rest in answers:
+            endpoint = self._by_call.pop(call, None)
+            run = self._runs.get(endpoint) if endpoint is not None else None
+            if endpoint is None or run is None or run.call != call:
+                continue
+            if outcome == "cancelled":  # it has begun anew: what is in the engine is the new one
+                del self._runs[endpoint]
+                run.session.fail("the device began another bootstrap")
+                self._told(endpoint, run)
+                continue
+            self._take(run.session, outcome, code, payload)
+            self._go_on(endpoint, run)
+
+    def _take(self, session: Session, outcome: str, code: int, payload: bytes) -> None:
+        try:
+            session.answered(outcome, code, payload)
+        except Error as error:
+            session.fail(str(error))
+
+    def tick(self) -> None:
+        """Once a second: end what takes too long."""
+        self._refusals_told = self._failures_logged = 0
+        latest = self._now() - self._limits.session_s
+        # In the order in which they began: the first that is young enough ends the search.
+        for endpoint, run in list(self._runs.items()):
+            if run.began > latest:
+                break
+            step = run.session.step
+            run.session.fail(f"{step}: not done within {self._limits.session_s:g} s in all")
+            self._end(endpoint, run)
+
+    # One bootstrap
+
+    def _begin(self, endpoint: str) -> None:
+        before = self._runs.pop(endpoint, None)
+        if before is not None:  # between two of its requests
+            before.session.fail("the device began another bootstrap")
+            self._told(endpoint, before)
+        try:
+            session = Session(
+                self._offer.configuration(endpoint),
+                self._preferred(endpoint),
+                self._offer.version(endpoint),
+                self._policy,
+            )
+        except Error as error:
+            self.failed += 1
+            self._note(endpoint, "failed", str(error), ())
+            self._leave(endpoint)
+            return
+        self.started += 1
+        run = self._runs[endpoint] = _Run(session, self._now())
+        self._note(endpoint, "started", None, ())
+        self._go_on(endpoint, run)
+
+    def _preferred(self, endpoint: str) -> int | None:
+        given = self._engine.attribute(endpoint, "pct")
+        return int(given) if given is not None and given.isascii() and given.isdigit() else None
+
+    def _go_on(self, endpoint: str, run: _Run) -> None:
+        request = run.session.next()
+        if request is None:
+            self._end(endpoint, run)
+            return
+        try:
+            run.call = self._engine.start(endpoint, request, self._limits.request_s, self._now())
+        except RequestError as error:  # it has gone meanwhile, or too much is under way
+            run.session.fail(f"{run.session.step}: {error}")
+            self._end(endpoint, run)
+            return
+        self._by_call[run.call] = endpoint
+        self._nudge()
+
+    def _end(self, endpoint: str, run: _Run) -> None:
+        if self._runs.get(endpoint) is run:
+            del self._runs[endpoint]
+            self._leave(endpoint)
+        self._told(endpoint, run)
+
+    def _leave(self, endpoint: str) -> None:
+        """The device is not wanted in the engine's tables any longer."""
+        try:
+            self._engine.deregister(endpoint, self._now())
+        except UnknownDevice:
+            return
+        self._nudge()
+
+    def _told(self, endpoint: str, run: _Run) -> None:
+        session = run.session
+        state = session.ended or "failed"
+        self.finished += state == "finished"
+        self.failed += state == "failed"
+        self._note(endpoint, state, session.reason, tuple(session.steps))
+
+    def _note(
+        self, endpoint: str, state: str, reason: str | None, steps: tuple[tuple[str, str], ...]
+    ) -> None:
+        at = self._wall()
+        outcome = Outcome(state, at, reason, tuple((step, result) for step, result in steps))
+        self.outcomes.note(endpoint, outcome)
+        data: dict[str, Any] = {"reason": reason} if reason else {}
+        if steps:
+            data["steps"] = outcome.as_json()["steps"]
+        self._tell([Event(f"bootstrap_{state}", endpoint, at, data)])
+        if state == "failed" and self._failures_logged < TOLD_PER_S:
+            self._failures_logged += 1
+            _log.warning("a bootstrap failed", extra={"endpoint": endpoint, "reason": reason})
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "bootstraps_started": self.started,
+            "bootstraps_finished": self.finished,
+            "bootstraps_failed": self.failed,
+            "bootstraps_refused": self.refused,
+            "bootstrap_packs": self.packs,
+            "bootstraps_current": len(self._runs),
+            "bootstrap_outcomes_current": len(self.outcomes),
+        }

@@ -1,0 +1,353 @@
+"""Bootstraps in lock-step: a scripted device, the core, and a clock that is a number."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from lwm2m_fast.bootstrap.sessions import TOLD_PER_S, Bootstraps, Limits
+from lwm2m_fast.codec import FORMATS
+from lwm2m_fast.core.accounts import Account, Configuration, SecurityMode, ServerTerms
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.errors import RequestError
+from tests.scenario.scripted import (
+    ACCEPT,
+    CONTENT_FORMAT,
+    DELETE,
+    GET,
+    NON,
+    POST,
+    PUT,
+    Device,
+    Heard,
+    World,
+    number_bytes,
+)
+
+ACCOUNT = Account(
+    "coaps://s:5784",
+    SecurityMode.PSK,
+    1,
+    ServerTerms(300),
+    identity=b"id-1",
+    secret=bytes(range(200, 216)),
+)
+
+
+class Offers:
+    """What devices are given, by name."""
+
+    def __init__(self) -> None:
+        self.modes: dict[str, str] = {"dev-1": "NO_SEC", "dev-2": "NO_SEC"}
+        self.configurations: dict[str, Configuration] = {}
+        self.versions: dict[str, str] = {}
+        self.error: str | None = None
+
+    def mode(self, endpoint: str) -> str | None:
+        return self.modes.get(endpoint)
+
+    def configuration(self, endpoint: str) -> Configuration:
+        if self.error is not None:
+            raise RequestError(self.error)
+        return self.configurations.get(endpoint, Configuration((ACCOUNT,)))
+
+    def version(self, endpoint: str) -> str | None:
+        return self.versions.get(endpoint)
+
+
+class Bench(World):
+    """A world whose engine bootstraps, with what drives it."""
+
+    def __init__(self, **settings: object) -> None:
+        self.driver: Bootstraps | None = None
+        super().__init__(serves="bootstrap", **settings)  # type: ignore[arg-type]
+        self.engine.tells = False
+        self.offers = Offers()
+        self.told: list[Event] = []  # type: ignore[assignment]
+        self.driver = Bootstraps(
+            self.engine, self.offers, Limits(session_s=60.0, request_s=30.0), self.told.extend,
+            lambda: self.now, lambda: self.now + self.wall, lambda: None,
+        )  # fmt: skip
+
+    def finish_turn(self) -> None:
+        super().finish_turn()
+        if self.driver is None:
+            return
+        while self.answers or self.contacts:
+            answers, self.answers = self.answers, []
+            contacts, self.contacts = self.contacts, []
+            self.driver.resolve([tuple(answer) for answer in answers])
+            self.driver.contacts(contacts)
+            super().finish_turn()
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.told]
+
+    def reason(self) -> str:
+        return str(self.told[-1].data.get("reason"))
+
+
+@pytest.fixture
+def world() -> Bench:
+    return Bench()
+
+
+def begin(device: Device, endpoint: str = "dev-1", *query: str, expected: str = "2.04") -> None:
+    answer = device.ask(POST, "bs", query=[f"ep={endpoint}", *query])
+    assert answer.code == expected, answer
+
+
+def asked(device: Device) -> Heard:
+    """The next request of the server."""
+    heard = device.hear()
+    assert heard.code.startswith("0."), heard
+    return heard
+
+
+def shown(heard: Heard) -> str:
+    return f"{heard.code} /{b'/'.join(heard.path).decode()}"
+
+
+def serve(device: Device, links: bytes = b"</0/0>", code: str = "") -> list[str]:
+    """Answer everything as a willing device; what was asked."""
+    names = []
+    while device.inbox:
+        heard = asked(device)
+        names.append(shown(heard))
+        if heard.code == "0.01":
+            device.answer(heard, options=[(CONTENT_FORMAT, number_bytes(40))], payload=links)
+        else:
+            device.answer(heard, code or {"0.04": "2.02"}.get(heard.code, "2.04"))
+    return names
+
+
+def test_a_device_is_given_its_account_and_forgotten(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    assert serve(device) == ["0.01 /", "0.03 /0/1", "0.03 /1/1", "0.02 /bs"]
+    assert world.kinds() == ["bootstrap_started", "bootstrap_finished"]
+    assert world.engine.device_count() == 0
+    assert [step["result"] for step in world.told[-1].data["steps"]] == [
+        "2.05", "2.04", "2.04", "2.04",
+    ]  # fmt: skip
+
+
+def test_the_account_arrives_in_the_format_that_was_asked_for(world: Bench) -> None:
+    device = world.device()
+    begin(device, "dev-1", "pct=110")
+    device.answer(asked(device), "4.04")
+    device.answer(asked(device), "2.02")  # without Discover everything goes
+    device.answer(asked(device), "2.02")
+    write = asked(device)
+    assert write.number(CONTENT_FORMAT) == 110
+    nodes = FORMATS[110].decode(write.payload, "/0/0", {(0, 5): "OPAQUE"})
+    assert {str(node.path): node.value for node in nodes}["/0/0/5"] == bytes(range(200, 216))
+
+
+def test_the_version_it_registered_with_chooses_the_format(world: Bench) -> None:
+    world.offers.versions["dev-1"] = "1.2"
+    device = world.device()
+    begin(device)
+    device.answer(asked(device), options=[(CONTENT_FORMAT, number_bytes(40))], payload=b"</0/0>")
+    assert asked(device).number(CONTENT_FORMAT) == 112
+
+
+def test_a_long_write_leaves_in_blocks(world: Bench) -> None:
+    account = replace(ACCOUNT, security_mode=SecurityMode.X509, identity=bytes(1500))
+    world.offers.configurations["dev-1"] = Configuration((account,))
+    device = world.device()
+    begin(device)
+    device.answer(asked(device), options=[(CONTENT_FORMAT, number_bytes(40))], payload=b"</0/0>")
+    first = asked(device)
+    assert first.block(27) == (0, True, 1024)
+    device.answer(first, "2.31", options=[(27, first.option(27) or b"")])
+    last = asked(device)
+    assert last.block(27) == (1, False, 1024)
+    device.answer(last, "2.04", options=[(27, last.option(27) or b"")])
+    assert shown(asked(device)) == "0.03 /1/1"
+
+
+@pytest.mark.parametrize(
+    ("code", "path", "query", "expected"),
+    [
+        (POST, "bs", [], "4.00"),
+        (POST, "bs", ["ep=" + "x" * 256], "4.02"),
+        (POST, "bs/1", ["ep=dev-1"], "4.04"),
+        (GET, "bs", ["ep=dev-1"], "4.05"),
+        (PUT, "bs", ["ep=dev-1"], "4.05"),
+        (POST, "rd", ["ep=dev-1"], "4.04"),
+        (POST, "dp", [], "4.04"),
+        (POST, "bspack", ["ep=dev-1"], "4.05"),
+        (GET, "bspack", [], "4.00"),
+        (DELETE, "bspack", ["ep=dev-1"], "4.05"),
+    ],
+)
+def test_what_is_no_bootstrap_request_changes_nothing(
+    world: Bench, code: int, path: str, query: list[str], expected: str
+) -> None:
+    device = world.device()
+    assert device.ask(code, path, query=query).code == expected
+    device.hear_nothing()
+    assert (world.told, world.engine.device_count()) == ([], 0)
+
+
+def test_a_request_that_is_not_confirmable_is_refused(world: Bench) -> None:
+    device = world.device()
+    assert device.ask(POST, "bs", query=["ep=dev-1"], kind=NON).code == "4.00"
+    assert world.engine.device_count() == 0
+
+
+def test_an_unknown_device_is_refused_and_told(world: Bench) -> None:
+    device = world.device()
+    begin(device, "stranger", expected="4.00")
+    device.hear_nothing()
+    assert world.kinds() == ["bootstrap_failed"]
+    assert world.told[0].endpoint == "stranger"
+    assert world.reason() == "no bootstrap is configured for this endpoint"
+
+
+def test_strangers_cannot_fill_the_log(world: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    device = world.device()
+    with caplog.at_level(logging.WARNING):
+        for number in range(TOLD_PER_S + 30):
+            begin(device, f"stranger-{number}", expected="4.00")
+    assert len(world.told) == len(caplog.records) == TOLD_PER_S
+    assert world.driver is not None
+    assert world.driver.counters()["bootstraps_refused"] == TOLD_PER_S + 30
+    world.driver.tick()
+    begin(device, "stranger", expected="4.00")
+    assert len(world.told) == TOLD_PER_S + 1
+
+
+def test_the_way_in_must_be_the_configured_one(world: Bench) -> None:
+    world.offers.modes["dev-1"] = "PSK"
+    begin(world.device(), expected="4.00")
+    assert world.reason() == "it is to bootstrap with PSK, but came without security"
+    begin(world.secure("b-1", "dev-2"), "dev-2", expected="4.00")
+    assert world.reason() == "it is to bootstrap with NO_SEC, but came over DTLS"
+    begin(world.secure("b-2", "dev-1"))
+    assert world.kinds()[-1] == "bootstrap_started"
+
+
+def test_a_secure_device_speaks_for_nobody_else(world: Bench) -> None:
+    world.offers.modes = {"dev-1": "PSK", "dev-2": "PSK"}
+    device = world.secure("b-1", "dev-1")
+    begin(device, "dev-2", expected="4.03")
+    assert device.ask(GET, "bspack", query=["ep=dev-2"]).code == "4.03"
+    assert world.told == []
+
+
+def test_a_secure_device_need_not_say_its_name(world: Bench) -> None:
+    world.offers.modes["dev-1"] = "PSK"
+    device = world.secure("b-1", "dev-1")
+    assert device.ask(POST, "bs").code == "2.04"
+    assert world.told[0].endpoint == "dev-1"
+
+
+def test_the_newest_request_counts(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    old = asked(device)
+    begin(device)
+    assert world.kinds() == ["bootstrap_started", "bootstrap_failed", "bootstrap_started"]
+    assert world.told[1].data["reason"] == "the device began another bootstrap"
+    device.answer(old, options=[(CONTENT_FORMAT, number_bytes(40))], payload=b"</0/0>")
+    assert serve(device)[-1] == "0.02 /bs"
+    assert world.kinds()[-1] == "bootstrap_finished"
+
+
+def test_the_newest_request_counts_from_another_address_too(world: Bench) -> None:
+    first, second = world.device(), world.device("192.0.2.9:5683")
+    begin(first)
+    begin(second)
+    assert serve(second)[-1] == "0.02 /bs"
+    assert world.kinds()[-1] == "bootstrap_finished"
+
+
+def test_a_repeated_request_is_the_same_bootstrap(world: Bench) -> None:
+    device = world.device()
+    device.ask(POST, "bs", query=["ep=dev-1"], mid=7)
+    discover = asked(device)
+    device.ask(POST, "bs", query=["ep=dev-1"], mid=7)
+    device.hear_nothing()
+    assert world.kinds() == ["bootstrap_started"]
+    device.answer(discover, "4.04")
+    assert shown(asked(device)) == "0.04 /0"
+
+
+def test_silence_ends_it_with_the_step(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    world.after(120.0)
+    assert world.kinds() == ["bootstrap_started", "bootstrap_failed"]
+    assert world.reason().startswith("DISCOVER /: the device did not answer")
+    assert world.engine.device_count() == 0
+
+
+def test_a_reset_ends_it(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    device.reset(asked(device))
+    assert world.reason() == "DISCOVER /: the device did not answer (reset)"
+
+
+def test_the_whole_may_take_so_long_only(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    assert world.driver is not None
+    world.now += 59.0
+    world.driver.tick()
+    assert world.kinds() == ["bootstrap_started"]
+    world.now += 2.0
+    world.driver.tick()
+    world.finish_turn()
+    assert world.reason() == "DISCOVER /: not done within 60 s in all"
+    assert world.engine.device_count() == 0
+
+
+def test_a_refused_write_is_told_with_the_end(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    device.answer(asked(device), options=[(CONTENT_FORMAT, number_bytes(40))], payload=b"</0/0>")
+    device.answer(asked(device), "4.05")
+    assert serve(device) == ["0.03 /1/1", "0.02 /bs"]
+    assert world.kinds()[-1] == "bootstrap_finished"
+    assert {"step": "WRITE /0/1", "result": "4.05"} in world.told[-1].data["steps"]
+
+
+def test_what_the_configuration_lacks_is_the_reason(world: Bench) -> None:
+    world.offers.error = "lwm2mServerUri is missing"
+    device = world.device()
+    begin(device)
+    device.hear_nothing()
+    assert world.kinds() == ["bootstrap_failed"]
+    assert world.reason() == "lwm2mServerUri is missing"
+    assert world.engine.device_count() == 0
+
+
+def test_a_pack_is_everything_in_one_answer(world: Bench) -> None:
+    device = world.device()
+    answer = device.ask(GET, "bspack", query=["ep=dev-1"], options=[(ACCEPT, number_bytes(112))])
+    # A stranger gets no more than a small multiple of what it sent: block by block.
+    assert (answer.code, answer.number(CONTENT_FORMAT)) == ("2.05", 112)
+    assert world.kinds() == ["bootstrap_finished"]
+    assert (
+        device.ask(GET, "bspack", query=["ep=dev-1"], options=[(ACCEPT, number_bytes(42))]).code
+        == "4.06"
+    )
+
+
+def test_nothing_that_is_told_or_logged_is_a_key(
+    world: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = world.device()
+    with caplog.at_level(logging.DEBUG):
+        begin(device)
+        serve(device, code="4.00")
+        world.offers.error = "x"
+        begin(device)
+    secret = bytes(range(200, 216))
+    told = repr(world.told) + repr([vars(record) for record in caplog.records])
+    assert secret.hex() not in told and repr(secret) not in told
