@@ -39,7 +39,7 @@ Components: main
 """
 ONE_LINE = """\
 # deb http://comment.example/ubuntu noble main
-deb [arch=amd64 signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg] http://a.example/ noble main universe # x
+deb [arch=amd64 signed-by=/usr/share/keyrings/ubuntu.gpg] http://a.example/ noble main universe # x
 deb http://a.example/ noble-security main
 deb-src http://src.example/ubuntu/ noble main
 deb http://apt.example/cloud cloud-sdk-noble main
@@ -86,7 +86,7 @@ def test_lines_keep_mirror_and_key(script: ModuleType, tmp_path: Path, name: str
     assert script.other_release(script.machine_sources(etc), NOBLE) == (
         "Types: deb-src\nURIs: http://a.example/\nSuites: resolute\n"
         "Components: main universe\n"
-        "Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg\n\n"
+        "Signed-By: /usr/share/keyrings/ubuntu.gpg\n\n"
         "Types: deb-src\nURIs: http://a.example/\nSuites: resolute-security\n"
         "Components: main universe\n"
     )
