@@ -15,7 +15,7 @@ from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.exchange cimport Reply, reply_init
 from lwm2m_fast.core.names cimport NAME_LISTED, NAME_PLAIN, NAME_SECURE
 from lwm2m_fast.core.observe cimport Relation
-from lwm2m_fast.core.principals cimport PRINCIPAL_SIZE, principal_addr
+from lwm2m_fast.core.principals cimport PRINCIPAL_SIZE, Principal, principal_addr
 from lwm2m_fast.core.records cimport NONE, Record, record_endpoint
 from lwm2m_fast.core.resource cimport Resource
 from lwm2m_fast.core.state cimport (COUNT_BAD_OPTIONS, COUNT_NOT_ALLOWED, COUNT_NOT_FOUND,
@@ -606,6 +606,20 @@ cdef class Engine:
     def secure_peer_gone(self, bytes principal):
         """It has no session any more. Its registration stays; nobody can use it until it is back."""
         self.state.principals.drop(principal)
+
+    def secure_peers(self, int kind, uint32_t cursor=0, int limit=1000):
+        """Up to `limit` of the peers of a kind that are here, each as (principal, one of its names),
+        and the next cursor or None."""
+        cdef uint32_t number = cursor
+        cdef const Principal *who
+        found = []
+        while number < self.state.principals.next_new and len(found) < limit:
+            who = self.state.principals.at(number)
+            if who != NULL and who.kind == kind and who.count:
+                found.append(((<const char *>who.id)[:PRINCIPAL_SIZE],
+                              (<const char *>who.names)[1:1 + who.names[0]].decode()))
+            number += 1
+        return found, (number if number < self.state.principals.next_new else None)
 
     def principal(self, str endpoint):
         """The 16 bytes that a registered secure device came as; None: a plain one, or not here."""
