@@ -72,6 +72,16 @@ class Change:
     """Kind and subject of sessions that are good no more: net/dtls has their principals."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows that a transaction has to write, and what is to be told once it has."""
+
+    changes: Changes
+    told: tuple[Change, ...]
+    is_fresh: bool
+    """There is one more (of a removal: one less) afterwards."""
+
+
 def x509_subject(tenant: str, name: str) -> bytes:
     """What a certificate stands for: it stays when the certificate is renewed."""
     return tenant.encode() + b"\0" + name.encode()
@@ -179,27 +189,56 @@ class Credentials:
         claimed: dict[Place, str] = {}
         fresh = 0
         for one in credentials:
-            key = endpoint_bytes(one.endpoint)
-            row = self._fleet.get(CREDENTIAL, key)
-            if row is not None and not replacing:
-                raise Conflict(f"endpoint {one.endpoint!r} has a credential already")
-            if (CREDENTIAL, key) in claimed:
-                raise Conflict(f"endpoint {one.endpoint!r} is given twice")
-            fresh += row is None
-            before, names = self._before(key, row)
-            rows = self._rows(one)
-            self._check_owners(one.endpoint, rows, names, claimed)
-            changes += [(*at, None) for at in names if at not in rows]
-            changes += [(*at, sealed) for at, sealed in rows.items()]
-            told += _told(before, one)
+            prepared = self.prepare(one, claimed, replacing=replacing)
+            changes += prepared.changes
+            told += prepared.told
+            fresh += prepared.is_fresh
+        self.check_room(fresh)
+        self._fleet.apply(changes)
+        self._count += fresh
+        return told
+
+    def prepare(self, one: Credential, claimed: dict[Place, str], *, replacing: bool) -> Prepared:
+        """What put() would do for one of several: `claimed` has the places of those before it.
+
+        For callers who keep rows of their own in the same transaction; note() the number of fresh
+        ones once that is done. Conflict as put(), and then `claimed` is as before.
+        """
+        key = endpoint_bytes(one.endpoint)
+        row = self._fleet.get(CREDENTIAL, key)
+        if row is not None and not replacing:
+            raise Conflict(f"endpoint {one.endpoint!r} has a credential already")
+        if (CREDENTIAL, key) in claimed:
+            raise Conflict(f"endpoint {one.endpoint!r} is given twice")
+        before, names = self._before(key, row)
+        rows = self._rows(one)
+        self._check_owners(one.endpoint, rows, names, claimed)
+        claimed.update(dict.fromkeys(rows, one.endpoint))
+        changes: Changes = [(*at, None) for at in names if at not in rows]
+        changes += [(*at, sealed) for at, sealed in rows.items()]
+        return Prepared(changes, tuple(_told(before, one)), row is None)
+
+    def prepare_removal(self, endpoint: str) -> Prepared:
+        """What remove() would do for one endpoint; `is_fresh` says whether it has a credential."""
+        key = endpoint_bytes(endpoint)
+        row = self._fleet.get(CREDENTIAL, key)
+        if row is None:
+            return Prepared([], (), False)
+        before, names = self._before(key, row)
+        changes: Changes = [(*at, None) for at in names]
+        return Prepared(changes, tuple(_told(before, Credential(endpoint))), True)
+
+    def check_room(self, fresh: int) -> None:
+        """RequestError when so many more are too many."""
         if self._count + fresh > MAX_CREDENTIALS:
             raise RequestError(
                 f"there are {self._count} credentials and {fresh} are new: "
                 f"{MAX_CREDENTIALS} is the limit"
             )
-        self._fleet.apply(changes)
-        self._count += fresh
-        return told
+
+    def note(self, more: int) -> None:
+        """So many more (or less) are on disk, by a transaction of whoever prepared them."""
+        self._count += more
 
     def remove(self, endpoints: Iterable[str]) -> tuple[int, list[Change]]:
         """Forget those that there are, and say how many; on disk when it returns.
@@ -210,14 +249,10 @@ class Credentials:
         told: list[Change] = []
         gone = 0
         for endpoint in dict.fromkeys(endpoints):
-            key = endpoint_bytes(endpoint)
-            row = self._fleet.get(CREDENTIAL, key)
-            if row is None:
-                continue
-            gone += 1
-            before, names = self._before(key, row)
-            changes += [(*at, None) for at in names]
-            told += _told(before, Credential(endpoint))
+            prepared = self.prepare_removal(endpoint)
+            gone += prepared.is_fresh
+            changes += prepared.changes
+            told += prepared.told
         self._fleet.apply(changes)
         self._count -= gone
         return gone, told
@@ -306,7 +341,7 @@ class Credentials:
         claimed: dict[Place, str],
     ) -> None:
         for at in rows:
-            owner = claimed.setdefault(at, endpoint)
+            owner = claimed.get(at, endpoint)
             if owner == endpoint and at[0] != CREDENTIAL and at not in own:
                 owner = self._owner(*at) or endpoint
             if owner != endpoint:
