@@ -78,7 +78,7 @@ class DeviceCredentials:
             except RequestError as error:
                 where = f"credential {number}: " if len(given) > 1 else ""
                 raise RequestError(f"{where}{error}") from None
-        await self._write(lambda: self.credentials.put(parsed, replacing=False), self._tell)
+        await self.write(lambda: self.credentials.put(parsed, replacing=False), self.tell)
         return [one.shown_once() for one in parsed]
 
     async def set_credential(
@@ -92,7 +92,7 @@ class DeviceCredentials:
             is_new = self.credentials.show(endpoint) is None
             return self.credentials.put([wanted], replacing=True)
 
-        await self._write(put, self._tell)
+        await self.write(put, self.tell)
         return wanted.shown_once(), is_new
 
     async def set_server_side(self, endpoint: str, given: Mapping[str, Any]) -> None:
@@ -103,11 +103,11 @@ class DeviceCredentials:
             merged = self.credentials.with_server(wanted)
             return self.credentials.put([merged], replacing=True)
 
-        await self._write(put, self._tell)
+        await self.write(put, self.tell)
 
     async def remove_credential(self, endpoint: str) -> bool:
-        gone, _ = await self._write(
-            lambda: self.credentials.remove([endpoint]), lambda done: self._tell(done[1])
+        gone, _ = await self.write(
+            lambda: self.credentials.remove([endpoint]), lambda done: self.tell(done[1])
         )
         return gone > 0
 
@@ -118,13 +118,13 @@ class DeviceCredentials:
         def told(added: list[dict[str, Any]]) -> None:
             self._tell_trust(is_less=False)
 
-        return await self._write(lambda: self.trust.add(pem, tenant), told)
+        return await self.write(lambda: self.trust.add(pem, tenant), told)
 
     async def remove_anchor(self, sha256: str, tenant: str = DEFAULT_TENANT) -> None:
         def told(nothing: None) -> None:
             self._tell_trust(is_less=True)
 
-        await self._write(lambda: self.trust.remove(sha256, tenant), told)
+        await self.write(lambda: self.trust.remove(sha256, tenant), told)
 
     def server_certificate(self) -> bytes | None:
         current = None if self.server_identity is None else self.server_identity.current
@@ -132,8 +132,11 @@ class DeviceCredentials:
 
     # -- the shell's share
 
-    async def _write(self, work: Callable[[], T], tell: Callable[[T], Any]) -> T:
-        """`work` in a thread, one at a time, and then `tell`; both also when the caller leaves."""
+    async def write(self, work: Callable[[], T], tell: Callable[[T], Any]) -> T:
+        """`work` in a thread, one at a time, and then `tell`; both also when the caller leaves.
+
+        For everything that writes credentials: what is unique is looked up first and written then.
+        """
 
         async def written() -> T:
             async with self._writing:
@@ -148,7 +151,8 @@ class DeviceCredentials:
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
-    async def _tell(self, changes: list[Change]) -> None:
+    async def tell(self, changes: list[Change]) -> None:
+        """Let everybody hear of changes that are on disk."""
         for number, change in enumerate(changes, 1):
             for told in self.changed:
                 told(change)

@@ -60,6 +60,10 @@ class DeviceSettings:
         """What is set for this device, registered or not; a look into a dictionary."""
         return self._by_endpoint.get(endpoint, UNSET)
 
+    def adopt(self, endpoint: str, settings: Settings) -> None:
+        """Whoever keeps the row has written it (provisioning/registry.py); it counts from now on."""
+        self._remember(endpoint, settings)
+
     def as_json(self, endpoint: str) -> dict[str, Any]:
         """get() by the names of the API."""
         return as_json(self.get(endpoint))

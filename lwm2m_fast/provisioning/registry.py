@@ -50,7 +50,7 @@ class Wanted:
 
 
 class Added(NamedTuple):
-    """One that is, and the keys made for it, by field: the one moment at which they can be shown."""
+    """One that is, and the keys made for it, by field: the one moment to show them."""
 
     device: Device
     generated: dict[str, str]

@@ -1,0 +1,105 @@
+"""Configured devices of a running server: on disk before they count, then at once for everybody.
+
+What is kept, and what is unique, is registry.py's business. Belongs to the loop; waits for the disk
+in another thread, behind whatever else writes credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from lwm2m_fast.device_credentials import DeviceCredentials
+from lwm2m_fast.device_settings import DeviceSettings
+from lwm2m_fast.errors import NotFound, RequestError
+from lwm2m_fast.fleet.configuration import merged
+from lwm2m_fast.fleet.credentials import Change
+from lwm2m_fast.fleet.settings import UNSET
+from lwm2m_fast.provisioning.device_rows import Device
+from lwm2m_fast.provisioning.registry import Added, Outcome, Registry, Wanted, settings_of
+
+
+class ProvisionedDevices:
+    """Adds, changes and removes devices. `forget` is told the names that are gone, to end what is
+    registered under them."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        security: DeviceCredentials,
+        settings: DeviceSettings,
+        forget: Callable[[Iterable[str]], None],
+    ) -> None:
+        self.registry = registry
+        self._security, self._settings, self._forget = security, settings, forget
+
+    async def add(self, wanted: Wanted) -> Added:
+        """One device; RequestError (Conflict) when it cannot be."""
+        (result,) = await self.add_all([wanted])
+        if isinstance(result, RequestError):
+            raise result
+        return result
+
+    async def add_all(self, wanted: Sequence[Wanted]) -> list[Added | RequestError]:
+        """Up to MAX_AT_ONCE devices in one transaction, each by itself; results in their order."""
+        outcome = await self._security.write(lambda: self.registry.add(wanted), self._added)
+        return outcome.results
+
+    async def change(
+        self, endpoint: str, given: Mapping[str, Any], tenant: str | None = None
+    ) -> Added:
+        """What is `given` by name, null unsetting; the rest stays. NotFound, Conflict,
+        ConfigurationError: nothing has changed."""
+
+        def work() -> Outcome:
+            before = self._of(endpoint, tenant)
+            return self.registry.change(endpoint, merged(before.configuration, given))
+
+        outcome = await self._security.write(work, self._added)
+        (result,) = outcome.results
+        assert isinstance(result, Added)  # noqa: S101 - change() raises what it refuses
+        return result
+
+    def _of(self, endpoint: str, tenant: str | None) -> Device:
+        found = self.registry.get(endpoint)
+        if found is None or tenant not in (None, found.tenant):
+            raise NotFound(f"no device is configured as {endpoint!r:.80}")
+        return found
+
+    async def remove(
+        self, endpoints: Iterable[str], tenant: str | None = None, *, keeps_route: bool = False
+    ) -> list[Device | RequestError]:
+        """Forget devices, their credentials, settings and registrations; results in order."""
+        names = list(endpoints)
+        results, _ = await self._security.write(
+            lambda: self.registry.remove(names, tenant, keeps_route=keeps_route), self._removed
+        )
+        return results
+
+    async def cleanup(self, endpoint: str, tenant: str) -> None:
+        """Free a name, with or without its device (Registry.cleanup)."""
+
+        async def told(changes: list[Change]) -> None:
+            self._settings.adopt(endpoint, UNSET)
+            await self._security.tell(changes)
+            self._forget([endpoint])
+
+        await self._security.write(lambda: self.registry.cleanup(endpoint, tenant), told)
+
+    async def _added(self, outcome: Outcome) -> None:
+        for result in outcome.results:
+            if isinstance(result, Added):
+                device = result.device
+                self._settings.adopt(device.endpoint, settings_of(device.configuration))
+        await self._security.tell(outcome.changes)
+
+    async def _removed(self, done: tuple[list[Device | RequestError], list[Change]]) -> None:
+        results, changes = done
+        names = [found.endpoint for found in results if isinstance(found, Device)]
+        for name in names:
+            self._settings.adopt(name, UNSET)
+        await self._security.tell(changes)
+        self._forget(names)
+
+    def counters(self) -> dict[str, int]:
+        return {"devices_configured": len(self.registry)}
