@@ -61,7 +61,7 @@ class DeviceSettings:
         return self._by_endpoint.get(endpoint, UNSET)
 
     def adopt(self, endpoint: str, settings: Settings) -> None:
-        """Whoever keeps the row has written it (provisioning/registry.py); it counts from now on."""
+        """Whoever keeps the row (provisioning/registry.py) has written it: it counts at once."""
         self._remember(endpoint, settings)
 
     def as_json(self, endpoint: str) -> dict[str, Any]:

@@ -102,4 +102,7 @@ class ProvisionedDevices:
         self._forget(names)
 
     def counters(self) -> dict[str, int]:
-        return {"devices_configured": len(self.registry)}
+        return {
+            "devices_configured": len(self.registry),
+            "devices_unreadable": self.registry.unreadable,
+        }

@@ -182,11 +182,15 @@ class Jobs:
             self._worker = asyncio.create_task(self._work())
         return job
 
+    async def finished(self) -> None:
+        """Wait until every file that was accepted has been worked off."""
+        if self._worker is not None:
+            await self._worker
+
     async def stop(self) -> None:
         """Finish the rows under way; what is left is failed at the next start."""
         self._is_stopping = True
-        if self._worker is not None:
-            await self._worker
+        await self.finished()
 
     def _forget_old(self) -> None:
         ended = [job.id for job in self._jobs.values() if job.ended_at is not None]
@@ -205,12 +209,11 @@ class Jobs:
             job.state = "EXECUTING"
             self._changed(job)
             try:
-                await self._run(job, data)
+                if not await self._run(job, data):
+                    break  # the next start says so
             except Error as error:  # the store, say: what is in is in
                 _log.error("a bulk operation failed", exc_info=error, extra={"job": job.id})
                 job.reason = str(error)
-            if self._is_stopping and job.ended_at is None and job.reason is None:
-                break  # the next start says so
             job.state = "FAILED" if job.failed or job.reason else "SUCCESSFUL"
             job.ended_at = self._clock()
             await self._note(job)
@@ -223,16 +226,17 @@ class Jobs:
             _log.error("a bulk operation's state could not be kept", exc_info=error)
         self._changed(job)
 
-    async def _run(self, job: Job, data: bytes) -> None:
+    async def _run(self, job: Job, data: bytes) -> bool:
+        """Whether every row has been worked off; False: we stop."""
         rows = read_rows(data)
         step = self._register if job.action == "register" else self._delete
         while not self._is_stopping:
             batch = await asyncio.to_thread(_some, rows)
             if not batch:
-                return
+                return True
             await step(job, batch)
             await self._note(job)
-        job.ended_at = None
+        return False
 
     async def _register(self, job: Job, batch: list[Row | BadRow]) -> None:
         good, refused = await asyncio.to_thread(_wanted, batch, job.tenant)

@@ -7,11 +7,11 @@ whoever is registered, is known elsewhere (provisioned_devices.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from lwm2m_fast.errors import Conflict, NotFound, RequestError
+from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import settings
 from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
@@ -36,6 +36,7 @@ from lwm2m_fast.provisioning.device_rows import (
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
 SETTINGS: Final = "settings"
+LOOKED_AT_ONCE: Final = 4_096
 MAX_AT_ONCE: Final = 2_048
 """Devices in one transaction."""
 
@@ -112,6 +113,7 @@ class Registry:
         self._random, self._clock = random, clock
         self._count = 0
         self._last_id = 0
+        self.unreadable = 0
 
     def load(self) -> int:
         """Once at start: how many there are."""
@@ -144,13 +146,28 @@ class Registry:
         row = self._fleet.get(ROUTE, key) if 0 < len(key) < 256 else None
         return None if row is None else parse_route(row)
 
-    def page(self, after: str | None, limit: int) -> list[Device]:
-        """Up to `limit` devices by name, beginning behind `after`; unreadable ones are left out."""
-        return list(self._walk(after.encode() if after else None, limit))
+    def page(
+        self, after: str | None, limit: int, tenant: str | None = None
+    ) -> tuple[list[Device], str | None]:
+        """Up to `limit` devices of a tenant by name, beginning behind `after`; and where to go on.
 
-    def _walk(self, after: bytes | None, limit: int) -> Iterator[Device]:
-        for key, row in self._fleet.scan(DEVICE, after, limit):
-            yield parse_device(key, row, self._vault)
+        Looks at LOOKED_AT_ONCE rows at most. Rows that cannot be read are counted and left out.
+        """
+        found: list[Device] = []
+        last = after.encode() if after else None
+        for key, row in self._fleet.scan(DEVICE, last, LOOKED_AT_ONCE):
+            last = key
+            try:
+                device = parse_device(key, row, self._vault)
+            except StoreError:
+                self.unreadable += 1
+                continue
+            if tenant in (None, device.tenant):
+                found.append(device)
+            if len(found) == limit:
+                return found, key.decode()
+        is_end = last is None or not any(True for _ in self._fleet.scan(DEVICE, last, 1))
+        return found, None if is_end else last.decode()
 
     # Writing
 

@@ -8,7 +8,9 @@ core/shell, core/operations); the server is given as a protocol.
 from __future__ import annotations
 
 from lwm2m_fast.rest import (
+    agent,
     batches,
+    configurations,
     devices,
     direct,
     events,
@@ -38,6 +40,8 @@ ROUTES: tuple[Route, ...] = (
     *settings.FLEET_ROUTES,
     *events.ROUTES,
     *provisioned.ROUTES,
+    *configurations.ROUTES,
+    *agent.ROUTES,
     *tokens.ROUTES,
 )
 

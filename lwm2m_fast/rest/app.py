@@ -23,6 +23,7 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.errors import ConfigError, Error
 from lwm2m_fast.fleet.tokens import Role, Tokens
 from lwm2m_fast.rest import all_routes, docs_page, files, health, leshan, problem
+from lwm2m_fast.rest.agent import bulk
 from lwm2m_fast.rest.auth import Guard
 from lwm2m_fast.rest.base import Service
 from lwm2m_fast.rest.bodies import OrderBody
@@ -74,7 +75,13 @@ def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
     if config.http.leshan_api:
         app.add_middleware(Door, counters=context.counters, is_open=config.http.leshan_open)
     # Added last, it is asked first.
-    app.add_middleware(Gate, counters=context.counters, always=always, uploads=files.UPLOADS)
+    app.add_middleware(
+        Gate,
+        counters=context.counters,
+        always=always,
+        uploads=files.UPLOADS,
+        larger={bulk.BULK: bulk.MAX_FORM_BYTES},
+    )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -220,11 +220,66 @@ class Security(Protocol):
         """The server's own, as DER; None when it has none."""
 
 
+class Provisioning(Protocol):
+    """Devices as people configure them, registered or not.
+
+    A device as JSON: `id`, `configuration` (every field, secrets masked) and `more`: `tenant`,
+    `registered`, `bootstrap` (what came of its latest one, or null), and in the answer that made
+    keys `generated`. Who asks is of a tenant, and finds the devices of that tenant only.
+    """
+
+    def device(self, endpoint: str, tenant: str) -> dict[str, Any] | None:
+        """One of them; None when there is none."""
+
+    def devices_after(
+        self, after: str | None, limit: int, tenant: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """A page by endpoint name behind `after`, and where to go on."""
+
+    def name_of(self, number: int, tenant: str) -> str:
+        """The endpoint name of the device with this id; NotFound."""
+
+    async def add(
+        self, given: Mapping[str, Any], tenant: str, *, needs_bootstrap: bool = False
+    ) -> dict[str, Any]:
+        """Configure a device. RequestError lists every wrong field, Conflict, StoreError."""
+
+    async def add_all(self, given: Sequence[Any], tenant: str) -> list[dict[str, Any]]:
+        """Each by itself: the device, or `endpointId` and `error`."""
+
+    async def change(self, endpoint: str, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+        """Change what is given, null unsetting. NotFound, and errors as above."""
+
+    async def remove(self, endpoint: str, tenant: str, *, keeps_route: bool = False) -> None:
+        """Forget a device. NotFound. `keeps_route`: its name stays taken."""
+
+    def group(self, endpoint: str, name: str, tenant: str) -> Any:
+        """A group of settings. NotFound: no such device or group."""
+
+    async def change_group(self, endpoint: str, name: str, given: Any, tenant: str) -> None:
+        """Change a group. Errors as change()."""
+
+    async def submit_file(self, action: str, tenant: str, data: bytes, name: str) -> dict[str, Any]:
+        """Accept a CSV file to "register" or "delete"; the operation that works it off.
+
+        RequestError: it has no usable header; QueueFull.
+        """
+
+    def file(self, number: int, tenant: str) -> dict[str, Any]:
+        """How far a file is. NotFound."""
+
+    def files(self, tenant: str, limit: int) -> list[dict[str, Any]]:
+        """The newest first."""
+
+
 class Service(Operations, Values, Protocol):
     """The running server."""
 
     @property
     def security(self) -> Security: ...
+
+    @property
+    def provisioning(self) -> Provisioning: ...
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
         """The registration of `endpoint`, ready for JSON; None when there is none."""

@@ -7,6 +7,7 @@ endpoint name with a slash (`%2F`) stays one segment; handlers decode their segm
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -23,10 +24,16 @@ class Gate:
     """Refuses what is too large or too much, and counts it in `counters`."""
 
     def __init__(
-        self, app: ASGIApp, counters: Counter[str], always: frozenset[str], uploads: str
+        self,
+        app: ASGIApp,
+        counters: Counter[str],
+        always: frozenset[str],
+        uploads: str,
+        larger: Mapping[str, int],
     ) -> None:
         self._app = app
         self._uploads = uploads  # what is PUT below this path is streamed, and may be large
+        self._larger = larger  # paths whose bodies have a bound of their own
         self._counters = counters
         self._always = always  # paths that are answered however busy we are: health checks
 
@@ -57,7 +64,9 @@ class Gate:
 
     def _limit(self, scope: Scope) -> int:
         is_upload = scope["method"] == "PUT" and scope["path"].startswith(self._uploads)
-        return MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
+        if is_upload:
+            return MAX_UPLOAD_BYTES
+        return self._larger.get(scope["path"], MAX_BODY_BYTES)
 
     def _too_large(self, limit: int) -> ASGIApp:
         self._counters["http_refused_body"] += 1

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.errors import Error, RequestError
+from lwm2m_fast.fleet.secured import DEFAULT_TENANT
 from lwm2m_fast.fleet.tokens import Role, Tokens
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Service
 from lwm2m_fast.rest.stall import LoopStall
@@ -88,5 +89,12 @@ def _endpoint(
     return checked_endpoint(decoded(endpoint))
 
 
+def _tenant(request: Request) -> str:
+    """Whose token this is (auth.py)."""
+    found: str = getattr(request.state, "tenant", DEFAULT_TENANT)
+    return found
+
+
 Ctx = Annotated[Context, Depends(_context)]
+Tenant = Annotated[str, Depends(_tenant)]
 Endpoint = Annotated[str, Depends(_endpoint)]

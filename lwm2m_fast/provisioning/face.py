@@ -1,0 +1,123 @@
+"""Provisioning as the HTTP interface asks for it (rest/base.py: Provisioning): JSON in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lwm2m_fast.errors import NotFound, RequestError
+from lwm2m_fast.fleet.configuration import ConfigurationError, Problem, as_json, read
+from lwm2m_fast.fleet.settings_groups import changes_of_group, show_group
+from lwm2m_fast.provisioning.device_rows import Device
+from lwm2m_fast.provisioning.devices import ProvisionedDevices
+from lwm2m_fast.provisioning.jobs import Jobs
+from lwm2m_fast.provisioning.registry import Added, Wanted
+
+
+class ProvisioningFace:
+    """`about` says what else is known of a device now: whether it is registered, and how its latest
+    bootstrap went."""
+
+    def __init__(
+        self, devices: ProvisionedDevices, jobs: Jobs, about: Callable[[str], dict[str, Any]]
+    ) -> None:
+        self._devices, self._jobs, self._about = devices, jobs, about
+        self._registry = devices.registry
+
+    def _shown(self, device: Device, generated: Mapping[str, str] | None = None) -> dict[str, Any]:
+        more = {"tenant": device.tenant, "created_at": device.created_at, "shell": device.shell}
+        if generated is None:
+            more |= self._about(device.endpoint)
+        elif generated:
+            more["generated"] = dict(generated)
+        return {
+            "id": str(device.id),
+            "configuration": as_json(device.configuration),
+            "more": more,
+        }
+
+    def _one(self, endpoint: str, tenant: str) -> Device:
+        found = self._registry.get(endpoint)
+        if found is None or found.tenant != tenant:
+            raise NotFound(f"no device is configured as {endpoint!r:.80}")
+        return found
+
+    def device(self, endpoint: str, tenant: str) -> dict[str, Any] | None:
+        try:
+            return self._shown(self._one(endpoint, tenant))
+        except NotFound:
+            return None
+
+    def devices_after(
+        self, after: str | None, limit: int, tenant: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        found, following = self._registry.page(after, limit, tenant)
+        return [self._shown(device) for device in found], following
+
+    def name_of(self, number: int, tenant: str) -> str:
+        found = self._registry.by_id(number)
+        if found is None or found.tenant != tenant:
+            raise NotFound(f"no device has the id {number}")
+        return found.endpoint
+
+    async def add(
+        self, given: Mapping[str, Any], tenant: str, *, needs_bootstrap: bool = False
+    ) -> dict[str, Any]:
+        made = await self._devices.add(Wanted(read(given, needs_bootstrap=needs_bootstrap), tenant))
+        return self._shown(made.device, made.generated)
+
+    async def add_all(self, given: Sequence[Any], tenant: str) -> list[dict[str, Any]]:
+        results: list[dict[str, Any]] = [{} for _ in given]
+        wanted: list[tuple[int, Wanted]] = []
+        for place, one in enumerate(given):
+            try:
+                wanted.append((place, Wanted(_read_one(one), tenant)))
+            except RequestError as error:
+                results[place] = _refused(one, error)
+        made = await self._devices.add_all([each for _, each in wanted])
+        for (place, _), result in zip(wanted, made, strict=True):
+            results[place] = (
+                self._shown(result.device, result.generated)
+                if isinstance(result, Added)
+                else _refused(given[place], result)
+            )
+        return results
+
+    async def change(self, endpoint: str, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+        made = await self._devices.change(endpoint, given, tenant)
+        return self._shown(made.device, made.generated)
+
+    async def remove(self, endpoint: str, tenant: str, *, keeps_route: bool = False) -> None:
+        (result,) = await self._devices.remove([endpoint], tenant, keeps_route=keeps_route)
+        if isinstance(result, RequestError):
+            raise result
+
+    def group(self, endpoint: str, name: str, tenant: str) -> Any:
+        return show_group(self._one(endpoint, tenant).configuration, name)
+
+    async def change_group(self, endpoint: str, name: str, given: Any, tenant: str) -> None:
+        self._one(endpoint, tenant)
+        await self._devices.change(endpoint, changes_of_group(name, given), tenant)
+
+    async def submit_file(self, action: str, tenant: str, data: bytes, name: str) -> dict[str, Any]:
+        return (await self._jobs.submit(action, tenant, data, name)).as_json()
+
+    def file(self, number: int, tenant: str) -> dict[str, Any]:
+        return self._jobs.get(number, tenant).as_json()
+
+    def files(self, tenant: str, limit: int) -> list[dict[str, Any]]:
+        return [job.as_json() for job in self._jobs.page(tenant, limit)]
+
+    def counters(self) -> dict[str, int]:
+        return {**self._devices.counters(), **self._jobs.counters()}
+
+
+def _read_one(given: Any) -> Any:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError([Problem("the body", "must be an object")])
+    return read(given)
+
+
+def _refused(given: Any, error: RequestError) -> dict[str, Any]:
+    name = given.get("endpointId") if isinstance(given, Mapping) else None
+    return {"endpointId": str(name)[:255] if name is not None else None, "error": str(error)}

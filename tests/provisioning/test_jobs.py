@@ -1,0 +1,174 @@
+"""Files of devices: every row has its result, whatever happens to the others or to the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from lwm2m_fast.errors import NotFound, QueueFull, RequestError, StoreError
+from lwm2m_fast.provisioning.jobs import MAX_ERRORS, MAX_KEPT, MAX_PENDING, ROWS_AT_ONCE, Job
+from tests.provisioning.provisioning_kit import Provisioned
+
+HEADER = "endpoint id;securityMode;bootstrapSecurityMode;lwm2m server uri\n"
+
+
+def file(*rows: str) -> bytes:
+    return (HEADER + "\n".join(rows) + "\n").encode()
+
+
+def good(*names: str) -> bytes:
+    return file(*(f"{name};NO_SEC;NO_SEC;coap://h" for name in names))
+
+
+def run(scenario: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(scenario())
+
+
+def work(world: Provisioned, action: str, *files: bytes, tenant: str = "default") -> list[Job]:
+    async def scenario() -> list[Job]:
+        jobs = [await world.jobs.submit(action, tenant, data, "x.csv") for data in files]
+        await world.jobs.finished()
+        return jobs
+
+    made: list[Job] = run(scenario)
+    return made
+
+
+@pytest.fixture
+def world() -> Provisioned:
+    return Provisioned()
+
+
+def test_every_row_becomes_a_device(world: Provisioned) -> None:
+    names = [f"d-{i:04}" for i in range(3 * ROWS_AT_ONCE + 1)]
+    (job,) = work(world, "register", good(*names))
+    assert (job.state, job.rows, job.failed) == ("SUCCESSFUL", len(names), 0)
+    assert job.succeeded == len(names)
+    assert len(world.registry) == len(names)
+    assert world.states[0] == (1, "PENDING") and world.states[-1] == (1, "SUCCESSFUL")
+    assert len(world.states) > 4  # progress on the way
+
+
+def test_bad_rows_are_told_with_their_line_and_stop_no_other(world: Provisioned) -> None:
+    (job,) = work(
+        world,
+        "register",
+        file(
+            "a;NO_SEC;NO_SEC;coap://h",
+            "b;PSK;NO_SEC;coaps://h",
+            "a;NO_SEC;NO_SEC;coap://h",
+            "=c;NO_SEC;NO_SEC;coap://h",
+            "d;NO_SEC",
+            "e;NO_SEC;NO_SEC;coap://h",
+        ),
+    )
+    assert (job.state, job.succeeded, job.failed) == ("FAILED", 2, 4)
+    told = [(one.line, one.endpoint, one.why) for one in sorted(job.errors, key=lambda e: e.line)]
+    assert told[0][:2] == (3, "b")
+    assert "serverSecurity.pskId is missing" in told[0][2]
+    assert told[1] == (4, "a", "endpointId 'a' is given twice")
+    assert told[2] == (5, "", "endpoint id: begins like a formula ('=')")
+    assert told[3] == (6, "", "2 cells, but 4 columns")
+
+
+def test_the_same_file_again_is_all_duplicates(world: Provisioned) -> None:
+    work(world, "register", good("a", "b"))
+    (job,) = work(world, "register", good("a", "b", "c"))
+    assert (job.succeeded, job.failed) == (1, 2)
+    assert job.errors[0].why == "endpointId 'a' belongs to a device already"
+
+
+def test_exactly_the_listed_devices_are_deleted(world: Provisioned) -> None:
+    work(world, "register", good("a", "b", "c"))
+    (job,) = work(world, "delete", good("a", "c", "x", "a"))
+    assert (job.state, job.succeeded, job.failed) == ("FAILED", 2, 2)
+    assert sorted((one.endpoint, one.why) for one in job.errors) == [
+        ("a", "is there twice"),
+        ("x", "no device is configured as 'x'"),
+    ]
+    assert [device.endpoint for device in world.registry.page(None, 10)[0]] == ["b"]
+
+
+def test_a_file_deletes_only_what_is_of_its_tenant(world: Provisioned) -> None:
+    work(world, "register", good("a"), tenant="t")
+    (job,) = work(world, "delete", good("a"), tenant="other")
+    assert (job.state, len(world.registry)) == ("FAILED", 1)
+    with pytest.raises(NotFound):
+        world.jobs.get(job.id, "t")
+    assert [one.id for one in world.jobs.page("t", 10)] == [1]
+
+
+def test_a_file_without_a_usable_header_is_refused_at_once(world: Provisioned) -> None:
+    with pytest.raises(RequestError, match="'foo' is no column"):
+        run(lambda: world.jobs.submit("register", "default", b"endpoint id;foo\n"))
+    assert world.jobs.page("default", 10) == []
+
+
+def test_the_number_of_files_that_wait_is_bounded(world: Provisioned) -> None:
+    async def held() -> int:
+        gate = asyncio.Event()
+
+        async def wait(*_: object) -> bool:
+            await gate.wait()
+            return True
+
+        world.jobs._run = wait  # type: ignore[method-assign]
+        accepted = 0
+        await world.jobs.submit("register", "default", good("a"))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull, match=f"already has {MAX_PENDING} files"):
+            while True:
+                await world.jobs.submit("register", "default", good("a"))
+                accepted += 1
+        gate.set()
+        await world.jobs.stop()
+        return accepted
+
+    assert run(held) == MAX_PENDING
+
+
+def test_refused_rows_are_named_up_to_a_bound(world: Provisioned) -> None:
+    (job,) = work(world, "register", file(*["x"] * (MAX_ERRORS + 5)))
+    assert (job.failed, len(job.errors)) == (MAX_ERRORS + 5, MAX_ERRORS)
+
+
+def test_old_files_are_forgotten(world: Provisioned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lwm2m_fast.provisioning.jobs.MAX_KEPT", 3)
+    work(world, "register", *(good(f"d-{i}") for i in range(6)))
+    work(world, "register", good("last"))
+    assert [job.id for job in world.jobs.page("default", MAX_KEPT)] == [7, 6, 5]
+    assert world.rows()["bulk"] == 3
+
+
+def test_a_store_that_fails_is_the_reason(
+    world: Provisioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(world.registry, "add", refuse)
+    (job,) = work(world, "register", good("a"))
+    assert (job.state, job.reason) == ("FAILED", "the disk is full")
+
+
+def test_what_the_end_of_the_process_cut_off_says_how_far_it_came(world: Provisioned) -> None:
+    async def scenario() -> None:
+        names = [f"d-{i:04}" for i in range(3 * ROWS_AT_ONCE)]
+        begun = asyncio.Event()
+        world.on_change = lambda job: begun.set() if job.rows else None
+        await world.jobs.submit("register", "default", good(*names))
+        await begun.wait()
+        await world.jobs.stop()
+
+    run(scenario)
+    after = Provisioned(world.fleet)
+    job = after.jobs.get(1, "default")
+    assert after.cut_off == 1
+    assert job.state == "FAILED" and job.ended_at == after.now
+    assert job.reason is not None and job.reason.startswith(f"the server stopped after {job.rows}")
+    assert ROWS_AT_ONCE <= job.rows == len(after.registry) < 3 * ROWS_AT_ONCE
+    (again,) = work(after, "register", good("new"))
+    assert (again.id, again.state) == (2, "SUCCESSFUL")

@@ -1,0 +1,232 @@
+"""Configured devices: all of one or nothing, and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import Any
+
+import pytest
+
+from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
+from lwm2m_fast.fleet.configuration import read
+from lwm2m_fast.provisioning.device_rows import Device
+from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Added, Wanted
+from tests.provisioning.provisioning_kit import NO_SEC, Provisioned, psk
+
+
+def wanted(given: dict[str, Any], tenant: str = "default") -> Wanted:
+    return Wanted(read(given), tenant)
+
+
+@pytest.fixture
+def world() -> Provisioned:
+    return Provisioned()
+
+
+def add(world: Provisioned, *given: dict[str, Any], tenant: str = "default") -> list[Any]:
+    return world.registry.add([wanted(one, tenant) for one in given]).results
+
+
+def test_a_device_is_there_with_everything_of_it(world: Provisioned) -> None:
+    (made,) = add(world, psk("d-1", "i-1") | {"awakeTimeRegistrationParameter": 5000})
+    assert isinstance(made, Added)
+    assert world.registry.get("d-1") == world.registry.by_id(made.device.id) == made.device
+    assert world.credentials.psk(b"i-1") == (b"\x00\xff", "d-1")
+    assert world.rows() == {
+        "device": 1, "device_id": 1, "route": 1, "credential": 1, "psk": 1, "settings": 1,
+        "bulk": 0,
+    }  # fmt: skip
+
+
+def test_a_restart_changes_nothing(world: Provisioned) -> None:
+    add(world, psk("d-1", "i-1"), NO_SEC | {"endpointId": "d-2"})
+    after = Provisioned(world.fleet)
+    assert len(after.registry) == 2
+    assert after.registry.get("d-1") == world.registry.get("d-1")
+    (made,) = add(after, NO_SEC | {"endpointId": "d-3"})
+    assert made.device.id == 3
+
+
+@pytest.mark.parametrize("tenant", ["default", "other"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (psk("d-1", "i-2"), "endpointId 'd-1' belongs to a device already"),
+        (psk("d-2", "i-1"), "the PSK identity 'i-1' of endpoint 'd-2' belongs to endpoint 'd-1'"),
+        (
+            NO_SEC
+            | {
+                "endpointId": "d-2",
+                "bootstrapSecurity": {
+                    "bootstrapSecurityMode": "PSK", "bootstrapId": "i-1", "bootstrapKey": "00",
+                },
+                "lwm2mServerUri": "coap://h",
+            },
+            "the PSK identity 'i-1' of endpoint 'd-2' belongs to endpoint 'd-1'",
+        ),
+    ],
+    ids=["endpoint", "identity", "bootstrap identity"],
+)  # fmt: skip
+def test_names_and_identities_are_unique_over_all_tenants(
+    world: Provisioned, given: dict[str, Any], told: str, tenant: str
+) -> None:
+    add(world, psk("d-1", "i-1"))
+    before = world.rows()
+    (refused,) = add(world, given, tenant=tenant)
+    assert isinstance(refused, Conflict)
+    assert str(refused) == told
+    assert world.rows() == before
+    assert world.credentials.psk(b"i-1") == (b"\x00\xff", "d-1")
+
+
+def test_one_that_is_refused_stops_no_other(world: Provisioned) -> None:
+    results = add(world, psk("a", "1"), psk("a", "2"), psk("b", "1"), psk("c", "2"), psk("d", "3"))
+    assert [isinstance(one, Added) for one in results] == [True, False, False, True, True]
+    assert [device.endpoint for device in world.registry.page(None, 10)[0]] == ["a", "c", "d"]
+
+
+def test_one_transaction_has_a_bound(world: Provisioned) -> None:
+    many = [wanted(NO_SEC | {"endpointId": f"d-{i}"}) for i in range(MAX_AT_ONCE + 1)]
+    assert len(world.registry.add(many).results) == MAX_AT_ONCE
+    assert len(world.registry) == MAX_AT_ONCE
+
+
+def test_a_store_that_refuses_leaves_nothing(
+    world: Provisioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(changes: object) -> None:
+        raise StoreError("full")
+
+    monkeypatch.setattr(world.fleet, "apply", refuse)
+    with pytest.raises(StoreError):
+        add(world, NO_SEC)
+    assert (len(world.registry), len(world.credentials), world.registry.get("d-1")) == (0, 0, None)
+
+
+def test_generated_keys_are_told_once_and_differ(world: Provisioned) -> None:
+    given = {"serverSecurity": {"securityMode": "PSK_GENERATED"}}
+    first, second = add(world, given | {"endpointId": "a"}, given | {"endpointId": "b"})
+    keys = {one.generated["serverSecurity.pskKey"] for one in (first, second)}
+    assert len(keys) == 2 and all(len(key) == 32 for key in keys)
+    assert world.credentials.psk(b"a") == (
+        bytes.fromhex(first.generated["serverSecurity.pskKey"]), "a",
+    )  # fmt: skip
+
+
+def test_a_change_moves_identity_and_settings(world: Provisioned) -> None:
+    add(world, psk("d-1", "i-1"), psk("d-2", "i-2"))
+    world.registry.change("d-1", read(psk("d-1", "i-9") | {"lwm2mRequestTimeout": 20_000}))
+    assert world.credentials.psk(b"i-1") is None
+    assert world.credentials.psk(b"i-9") == (b"\x00\xff", "d-1")
+    with pytest.raises(Conflict, match="belongs to endpoint 'd-2'"):
+        world.registry.change("d-1", read(psk("d-1", "i-2")))
+    assert world.credentials.psk(b"i-9") == (b"\x00\xff", "d-1")
+    with pytest.raises(NotFound, match="'d-9'"):
+        world.registry.change("d-9", read(psk("d-9", "i-8")))
+
+
+def test_what_is_removed_leaves_nothing(world: Provisioned) -> None:
+    add(world, psk("d-1", "i-1") | {"awakeTimeRegistrationParameter": 1})
+    results, _ = world.registry.remove(["d-1", "d-9"])
+    assert isinstance(results[0], Device) and isinstance(results[1], NotFound)
+    assert not any(world.rows().values())
+    assert (len(world.registry), len(world.credentials)) == (0, 0)
+    (again,) = add(world, psk("d-1", "i-1"))
+    assert isinstance(again, Added) and again.device.id == 2
+
+
+def test_a_name_whose_route_is_kept_is_free_after_the_cleanup(world: Provisioned) -> None:
+    add(world, psk("d-1", "i-1"), tenant="t")
+    world.registry.remove(["d-1"], keeps_route=True)
+    (refused,) = add(world, psk("d-1", "i-1"), tenant="t")
+    assert isinstance(refused, Conflict)
+    with pytest.raises(RequestError, match="does not belong to this tenant"):
+        world.registry.cleanup("d-1", "other")
+    world.registry.cleanup("d-1", "t")
+    with pytest.raises(NotFound):
+        world.registry.cleanup("d-1", "t")
+    assert isinstance(add(world, psk("d-1", "i-1"), tenant="other")[0], Added)
+
+
+def test_another_tenants_device_is_not_there(world: Provisioned) -> None:
+    add(world, psk("d-1", "i-1"), tenant="t")
+    results, _ = world.registry.remove(["d-1"], "other")
+    assert isinstance(results[0], NotFound)
+    assert world.registry.page(None, 10, "other") == ([], None)
+    assert len(world.registry.page(None, 10, "t")[0]) == 1
+
+
+def test_pages_go_on_where_they_ended(world: Provisioned) -> None:
+    add(world, *(NO_SEC | {"endpointId": f"d-{i:02}"} for i in range(25)))
+    names, after = [], None
+    while True:
+        page, after = world.registry.page(after, 10)
+        names += [device.endpoint for device in page]
+        if after is None:
+            break
+    assert names == [f"d-{i:02}" for i in range(25)]
+
+
+def test_a_row_that_was_changed_is_left_out_and_counted(world: Provisioned) -> None:
+    add(world, NO_SEC, NO_SEC | {"endpointId": "d-2"})
+    row = bytearray(world.fleet.get("device", b"d-1") or b"")
+    row[-1] ^= 1
+    world.fleet.put("device", [(b"d-1", bytes(row))])
+    assert [device.endpoint for device in world.registry.page(None, 10)[0]] == ["d-2"]
+    assert world.registry.unreadable == 1
+    with pytest.raises(StoreError):
+        world.registry.get("d-1")
+
+
+def test_no_row_has_a_key_in_clear(world: Provisioned) -> None:
+    key = bytes(range(100, 116))
+    add(world, psk("d-1", "i-1", key.hex()))
+    kept = b"".join(key + row for space in world.rows() for key, row in world.fleet.scan(space))
+    assert key not in kept and key.hex().encode() not in kept
+
+
+def test_a_thousand_requests_for_one_name_make_one_device(world: Provisioned) -> None:
+    async def one(number: int) -> bool:
+        given = copy.deepcopy(psk("d-1", f"i-{number}"))
+        try:
+            await world.devices.add(wanted(given))
+        except Conflict:
+            return False
+        return True
+
+    async def all_of_them() -> int:
+        return sum(await asyncio.gather(*(one(number) for number in range(1000))))
+
+    assert asyncio.run(all_of_them()) == 1
+    assert world.rows()["psk"] == 1
+
+
+def test_a_thousand_requests_for_one_identity_make_one_device(world: Provisioned) -> None:
+    async def one(number: int) -> bool:
+        try:
+            await world.devices.add(wanted(psk(f"d-{number}", "same")))
+        except Conflict:
+            return False
+        return True
+
+    async def all_of_them() -> int:
+        return sum(await asyncio.gather(*(one(number) for number in range(1000))))
+
+    assert asyncio.run(all_of_them()) == 1
+    assert world.rows()["device"] == 1
+
+
+def test_everybody_hears_of_a_device(world: Provisioned) -> None:
+    given = psk("d-1", "i-1") | {"awakeTimeRegistrationParameter": 7000}
+
+    async def scenario() -> None:
+        await world.devices.add(wanted(given))
+        assert world.settings.get("d-1").awake_ms == 7000
+        await world.devices.change("d-1", {"awakeTimeRegistrationParameter": None})
+        assert world.settings.get("d-1").awake_ms is None
+        await world.devices.remove(["d-1"])
+
+    asyncio.run(scenario())
+    assert world.forgotten == ["d-1"]
+    assert [change.mark.name for change in world.changes] == ["PSK", "NONE"]
