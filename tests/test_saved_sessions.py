@@ -17,7 +17,7 @@ VAULT = Vault({1: bytes(32)}, secrets.token_bytes)
 
 
 class Sessions:
-    """In place of net/dtls: has some to save, and notes what the store holds when it is given any."""
+    """In place of net/dtls: has some to save, notes what the store has when it is given any."""
 
     def __init__(self, *rows):
         self.rows, self.loaded, self.store_then = list(rows), [], []

@@ -1,4 +1,4 @@
-"""What a changed credential or anchor does to sessions and registrations; with DTLS played by a list."""
+"""What a changed credential or anchor does to sessions and registrations, DTLS being a list."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Secured:
         self.side.attach_turns(self.world.finish_turn, self.published.extend)
 
     async def put(self, endpoint="dev-1", server=PSK):
-        """Set a credential; what that alone ends (a namesake with a certificate) is not looked at."""
+        """Set a credential."""
         await self.security.set_credential(endpoint, {"server": server})
         await self.settled()
 
@@ -193,8 +193,9 @@ def test_a_registration_that_the_store_cannot_let_go_of_goes_later(run, monkeypa
         await secured.remove()
         assert secured.reasons() == [] and secured.world.shown("dev-1")
         secured.world.engine.store_works = True
-        while secured.world.engine.device("dev-1"):
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            while secured.world.engine.device("dev-1"):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
         assert secured.reasons() == [REMOVED]
 
     run(scenario)
