@@ -144,12 +144,21 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     return LF_DTLS_READY;
 }
 
+static void drop_datagram(mbedtls_ssl_context *ssl) {
+    ssl->in_left = 0;
+    ssl->next_record_offset = 0;
+}
+
 static lf_dtls_event go_on(lf_dtls_session *session) {
     session->context->current = session;
     int error = mbedtls_ssl_handshake(&session->ssl);
     session->context->current = NULL;
     session->in_size = 0;
     if (error == 0) return finish(session);
+    if (error == MBEDTLS_ERR_SSL_INTERNAL_ERROR && session->ssl.in_left && session->ssl.in_left < 13) {
+        drop_datagram(&session->ssl); /* an end too short for a record */
+        error = MBEDTLS_ERR_SSL_WANT_READ;
+    }
     if (error != MBEDTLS_ERR_SSL_WANT_READ) return fail(session, error);
     send_held_alert(session);
     return LF_DTLS_WAITS;
@@ -219,9 +228,12 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
             lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
             return end(session, lf_why_words(session, got));
         }
-        /* Anything else came of one bad record: it is dropped, and what follows it in its datagram is read. */
-        if (!mbedtls_ssl_check_pending(ssl)) return LF_DTLS_WAITS;
+        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught for
+         * ever by an end too short for a record. */
+        drop_datagram(ssl);
+        return LF_DTLS_WAITS;
     }
+    drop_datagram(ssl);
     return LF_DTLS_WAITS;
 }
 
