@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mbedtls/platform.h>
 #include <mbedtls/platform_util.h>
 
 /* Sessions: what mbedTLS asks while it works. */
@@ -117,6 +118,19 @@ static lf_dtls_event fail(lf_dtls_session *session, int error) {
     return LF_DTLS_FAILED;
 }
 
+/* Builds differ in whether they keep the peer's certificate. Nobody needs it: it is the fingerprint that counts. */
+static void drop_certificate(mbedtls_ssl_session *agreed) {
+#if defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
+    mbedtls_x509_crt_free(agreed->peer_cert);
+    mbedtls_free(agreed->peer_cert);
+    agreed->peer_cert = NULL;
+#else
+    mbedtls_free(agreed->peer_cert_digest);
+    agreed->peer_cert_digest = NULL;
+    agreed->peer_cert_digest_len = 0;
+#endif
+}
+
 static lf_dtls_event finish(lf_dtls_session *session) {
     mbedtls_ssl_context *ssl = &session->ssl;
     const lf_suite *suite = lf_suite_by_id(ssl->session->ciphersuite);
@@ -124,9 +138,15 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     if (suite) session->kind = (uint8_t)suite->kind;
     if (session->context->options.cid_size > 0 && !mbedtls_ssl_get_peer_cid(ssl, &is_cid_used, NULL, NULL))
         session->uses_cid = is_cid_used == MBEDTLS_SSL_CID_ENABLED;
+    drop_certificate(ssl->session);
     mbedtls_ssl_set_mtu(ssl, 0); /* that was the handshake's: records are the caller's to size */
     session->stage = LF_STAGE_READY;
     return LF_DTLS_READY;
+}
+
+static void drop_datagram(mbedtls_ssl_context *ssl) {
+    ssl->in_left = 0;
+    ssl->next_record_offset = 0;
 }
 
 static lf_dtls_event go_on(lf_dtls_session *session) {
@@ -135,6 +155,10 @@ static lf_dtls_event go_on(lf_dtls_session *session) {
     session->context->current = NULL;
     session->in_size = 0;
     if (error == 0) return finish(session);
+    if (error == MBEDTLS_ERR_SSL_INTERNAL_ERROR && session->ssl.in_left && session->ssl.in_left < 13) {
+        drop_datagram(&session->ssl); /* an end too short for a record */
+        error = MBEDTLS_ERR_SSL_WANT_READ;
+    }
     if (error != MBEDTLS_ERR_SSL_WANT_READ) return fail(session, error);
     send_held_alert(session);
     return LF_DTLS_WAITS;
@@ -204,9 +228,12 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
             lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
             return end(session, lf_why_words(session, got));
         }
-        /* Anything else came of one bad record: it is dropped, and what follows it in its datagram is read. */
-        if (!mbedtls_ssl_check_pending(ssl)) return LF_DTLS_WAITS;
+        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught for
+         * ever by an end too short for a record. */
+        drop_datagram(ssl);
+        return LF_DTLS_WAITS;
     }
+    drop_datagram(ssl);
     return LF_DTLS_WAITS;
 }
 
@@ -279,8 +306,7 @@ const uint8_t *lf_dtls_identity(const lf_dtls_session *session, size_t *size) {
 }
 
 const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session) {
-    const mbedtls_ssl_session *agreed = session->ssl.session;
-    return agreed && agreed->peer_cert_digest_len == 32 ? agreed->peer_cert_digest : NULL;
+    return session->kind == LF_DTLS_KIND_X509 ? session->fingerprint : NULL;
 }
 
 int lf_dtls_uses_cid(const lf_dtls_session *session) {

@@ -1,8 +1,8 @@
-"""DTLS sessions between two runs: written at a graceful stop, and gone from the disk before they are used.
+"""DTLS sessions between two runs: written at a graceful stop, and deleted before they are used.
 
 A session that were used twice would encrypt two records under one nonce, which gives its key away.
-So what is loaded has been deleted, and the disk knows, before the first of it reaches net/dtls; that
-a copy of the data directory is no way around it is net/dtls's second wall. Knows no session's insides.
+So what is loaded has been deleted, and the disk knows, before the first of it reaches net/dtls. That
+a copy of the data directory is no way around it is net/dtls's second wall. Knows no insides of one.
 
 Rows of the state store, table 6: the key is a number (4 bytes, big-endian), the value sealed by the
 vault, and in it one session behind the other:
@@ -25,7 +25,7 @@ TABLE = 6
 ABOUT = b"sessions\0"
 
 ROW_BYTES = 48 << 10
-"""Sessions share a row up to this size: sealing and storing each alone would take a stop too long."""
+"""Sessions share a row up to this size: each alone would take a stop too long."""
 
 GROUP_BYTES = 16 << 20
 """Rows that are deleted, and waited for, at once."""

@@ -1,5 +1,5 @@
-"""The secure side of a running server: what DTLS finds out reaches the engine, and what people change
-reaches DTLS.
+"""The secure side of a running server: DTLS tells the engine who is here, and people tell DTLS who
+may be.
 
 Knows net/dtls, the engine, credentials and trust; no record, no datagram, no HTTP. Everything is
 called on the loop's thread.
@@ -17,7 +17,8 @@ from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import StoreError, UnknownDevice
-from lwm2m_fast.fleet.credentials import KIND_X509, Change, Mark
+from lwm2m_fast.fleet.credentials import KIND_X509, Change
+from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.server_identity import Identity, ServerIdentity
 
 ENDED_AT_ONCE = 128
@@ -51,7 +52,7 @@ def required(mark: Mark) -> int | None:
 class SecureSide:
     """Implements net/dtls's SessionListener.
 
-    `act` finishes what was asked of the engine (turn.py: Turns.act), `publish` tells events.
+    `principal_of` is net/dtls's.
     """
 
     def __init__(
@@ -59,11 +60,11 @@ class SecureSide:
         engine: Engine,
         security: DeviceCredentials,
         principal_of: Callable[[int, bytes], bytes],
-        act: Callable[[], None],
-        publish: Callable[[Sequence[Event]], None],
     ) -> None:
         self._engine, self._security = engine, security
-        self._principal_of, self._act, self._publish = principal_of, act, publish
+        self._principal_of = principal_of
+        self._act: Callable[[], None] = lambda: None
+        self._publish: Callable[[Sequence[Event]], None] = lambda events: None
         self._loop = asyncio.get_running_loop()
         self._dtls: Dtls | None = None
         self._identity: ServerIdentity | None = None
@@ -83,6 +84,12 @@ class SecureSide:
         """The endpoint, once it listens, and the server's certificate, if it has one."""
         self._dtls, self._identity = dtls, identity
         self._engine.where = self.where
+
+    def attach_turns(
+        self, act: Callable[[], None], publish: Callable[[Sequence[Event]], None]
+    ) -> None:
+        """`act` finishes what was asked of the engine, `publish` tells events (turn.py: Turns)."""
+        self._act, self._publish = act, publish
 
     def stop(self) -> None:
         """End what would go on by itself."""
@@ -181,7 +188,7 @@ class SecureSide:
             await asyncio.sleep(0)
 
     def use_certificate(self, _: Identity | None) -> None:
-        """Give DTLS the server's certificate and the anchors as they are now, for new handshakes."""
+        """Give DTLS the certificate and the anchors as they are now, for new handshakes."""
         if self._dtls is None:
             return
         chain, key = chain_and_key(self._identity)

@@ -1,5 +1,5 @@
-"""How the secure side comes to life: the vault, the certificate, the anchors, the DTLS port, and what is
-reported of them. Knows the configuration; what happens afterwards is in secure.py.
+"""How the secure side comes to life: vault, certificate, anchors, the DTLS port, and what is said of
+them. Knows the configuration; what happens afterwards is in secure.py.
 """
 
 from __future__ import annotations
@@ -54,6 +54,19 @@ class DtlsPort:
     endpoint: DtlsEndpoint
     admission: Admission
     identity: ServerIdentity | None
+
+    def counted(self) -> tuple[Admission, *tuple[ServerIdentity, ...]]:
+        """Those that count what they do, beside the endpoint."""
+        return (self.admission, *(() if self.identity is None else (self.identity,)))
+
+    def start(self) -> None:
+        """Look at the certificate's files from now on."""
+        if self.identity is not None:
+            self.identity.start()
+
+    async def stop(self) -> None:
+        if self.identity is not None:
+            await self.identity.stop()
 
 
 def open_port(config: Config, security: DeviceCredentials, side: SecureSide) -> DtlsPort | None:

@@ -11,6 +11,7 @@ from lwm2m_fast.rest import (
     agent,
     batches,
     configurations,
+    credentials,
     devices,
     direct,
     events,
@@ -22,6 +23,7 @@ from lwm2m_fast.rest import (
     settings,
     shell,
     tokens,
+    trust,
     values,
 )
 from lwm2m_fast.rest.routes import Route
@@ -42,6 +44,8 @@ ROUTES: tuple[Route, ...] = (
     *provisioned.ROUTES,
     *configurations.ROUTES,
     *agent.ROUTES,
+    *credentials.ROUTES,
+    *trust.ROUTES,
     *tokens.ROUTES,
 )
 

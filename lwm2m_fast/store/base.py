@@ -71,7 +71,7 @@ class StateStore(Protocol):
     def sync(self) -> None:
         """Wait until everything applied so far survives a power loss; StoreError when it may not.
 
-        For the few changes that something hangs on; it waits for the disk, so not from an event loop.
+        For the few changes that something hangs on. It waits for the disk: not from an event loop.
         """
         ...
 

@@ -13,12 +13,15 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.core.ask import Answered
 from lwm2m_fast.core.operations import Result, Target, interpret, target_of
 from lwm2m_fast.core.orders import Order, order_json
+from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import UnknownDevice, UnknownOperation
 from lwm2m_fast.fleet.tokens import KEY_BYTES, Role, Tokens
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.rest.app import create_app
 from lwm2m_fast.rest.base import MAX_BULK
 from lwm2m_fast.store.memory import MemoryFleet
+from tests.provisioning.provisioning_kit import Provisioned
+from lwm2m_fast.vault_file import passing_vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Answer:
     etag: bytes | None = None
 
 
+NOW_S = 1_700_000_000.0
 NOW_NS = 1_700_000_000 * 10**9
 MODEL = Model(built_in())
 # What a device answers that a test says nothing about.
@@ -132,6 +136,9 @@ class FakeService:
         self.subscribed: list[str | None] = []
         self.counted = {"coap_received": 7, "registrations_current": 2}
         self.reasons: list[str] = []
+        self.security = DeviceCredentials(MemoryFleet(), passing_vault(), clock=lambda: NOW_S)
+        self.provisioned = Provisioned()
+        self.provisioning = self.provisioned.face
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
         return self.registered.get(endpoint)
@@ -362,7 +369,9 @@ class Api:
         async def asked() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, path, headers=headers, **more)
+                answer = await client.request(method, path, headers=headers, **more)
+                await self.service.provisioned.jobs.finished()
+                return answer
 
         return asyncio.run(asked())
 
