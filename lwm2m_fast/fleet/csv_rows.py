@@ -19,6 +19,8 @@ from lwm2m_fast.fleet.device_fields import DeviceConfiguration, names_of
 
 MAX_BYTES: Final = 10_000_000
 """Of a file: 10 MB."""
+MAX_LINES: Final = 500_000
+"""More than fit with anything in them."""
 MAX_COLUMNS: Final = 128
 MAX_CELL: Final = 16_384
 """Characters; the longest that is needed is a certificate chain."""
@@ -201,6 +203,9 @@ def _rows(reader: Any, names: list[str]) -> Iterator[Row | BadRow]:
             yield BadRow(line, f"{error}; the rest of the file cannot be read")
             return
         if cells is None:
+            return
+        if line > MAX_LINES:
+            yield BadRow(line, f"more than {MAX_LINES} lines; the rest of the file is not read")
             return
         if any(cell.strip() for cell in cells):
             yield _row(line, names, cells)

@@ -6,7 +6,8 @@ import pytest
 
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.configuration import read
-from lwm2m_fast.fleet.csv_rows import EXPORTED, MAX_BYTES, BadRow, Row, read_rows
+from lwm2m_fast.fleet.csv_rows import EXPORTED, MAX_BYTES, MAX_LINES, BadRow, Row, read_rows
+from tests.fleet.csv_samples import csv_of
 
 HEADER = b"endpoint id;type;securityMode;lwm2m server uri\n"
 LEGACY = (
@@ -99,10 +100,16 @@ def test_a_cell_longer_than_the_bound_is_refused() -> None:
 
 
 def test_the_bound_on_the_size_is_exact() -> None:
-    padding = MAX_BYTES - len(HEADER)
-    assert list(read_rows(HEADER + b"\n" * padding)) == []
+    assert isinstance(next(read_rows(csv_of(MAX_BYTES))), Row)
     with pytest.raises(RequestError, match="10000001 bytes, allowed are 10000000"):
-        read_rows(HEADER + b"\n" * (padding + 1))
+        read_rows(csv_of(MAX_BYTES + 1))
+
+
+def test_the_number_of_lines_is_bounded() -> None:
+    (row,) = read_rows(b"endpoint id\n" + b"\n" * (MAX_LINES + 10))
+    assert row == BadRow(
+        MAX_LINES + 1, f"more than {MAX_LINES} lines; the rest of the file is not read"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from lwm2m_fast.net import dtls_session as dtls
 from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
+
+from lwm2m_fast.net import dtls_session as dtls
 from tests.net import certificates
 
 SOURCE = b"192.0.2.1:40000"
@@ -37,13 +38,21 @@ def psk_server(**options: Any) -> DtlsContext:
 
 def x509_client(**options: Any) -> DtlsContext:
     device = certificates.device()
-    trusted = {"chain": device.chain, "key": device.key_der, "anchors": certificates.authority().der}
+    trusted = {
+        "chain": device.chain,
+        "key": device.key_der,
+        "anchors": certificates.authority().der,
+    }
     return DtlsContext(**{"is_client": True, **trusted, **options})
 
 
 def x509_server(**options: Any) -> DtlsContext:
     server = certificates.server()
-    trusted = {"chain": server.chain, "key": server.key_der, "anchors": certificates.authority().der}
+    trusted = {
+        "chain": server.chain,
+        "key": server.key_der,
+        "anchors": certificates.authority().der,
+    }
     return DtlsContext(**{**trusted, **options})
 
 

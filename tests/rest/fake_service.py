@@ -20,8 +20,8 @@ from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.rest.app import create_app
 from lwm2m_fast.rest.base import MAX_BULK
 from lwm2m_fast.store.memory import MemoryFleet
-from tests.provisioning.provisioning_kit import Provisioned
 from lwm2m_fast.vault_file import passing_vault
+from tests.provisioning.provisioning_kit import Provisioned
 
 
 @dataclass(frozen=True, slots=True)
