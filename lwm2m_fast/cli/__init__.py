@@ -19,7 +19,7 @@ from lwm2m_fast.errors import ConfigError, Error
 # Only the file of the command that runs is imported; `--help` imports all.
 COMMANDS = {
     "serve": "serve:serve",
-    "devices": "devices:devices",
+    "devices": "device_files:devices",
     "read": "read:read",
     "shell": "shell:shell",
     "operations": "operations:operations",

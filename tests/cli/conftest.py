@@ -31,7 +31,9 @@ class Bridge(httpx.BaseTransport):
                 sent = httpx.Request(
                     request.method, request.url, headers=request.headers, content=request.read()
                 )
-                return await through.send(sent)
+                answer = await through.send(sent)
+                await self._api.service.provisioned.jobs.finished()
+                return answer
 
         answer = asyncio.run(asked())
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
