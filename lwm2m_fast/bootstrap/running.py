@@ -1,0 +1,128 @@
+"""The bootstrap server of a running process: an engine, its ports and its turns, beside the LwM2M
+server's. Nothing of a bootstrap outlives the process: a device that was cut off begins anew.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from lwm2m_fast.bootstrap.offers import Offers
+from lwm2m_fast.bootstrap.sessions import Bootstraps, Limits
+from lwm2m_fast.config import Config
+from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.device_credentials import DeviceCredentials
+from lwm2m_fast.net.dtls_base import principal_of
+from lwm2m_fast.net.listeners import Listeners
+from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.secure import SecureSide
+from lwm2m_fast.secure_start import DtlsPort, open_port
+from lwm2m_fast.store.memory import MemoryState
+from lwm2m_fast.turn import Turns
+
+SIDE = "bootstrap"
+
+
+def bootstrap_config(config: Config) -> Config:
+    """The configuration of the bootstrap server's own engine and ports."""
+    own = config.bootstrap
+    return config.model_copy(
+        update={
+            "coap": config.coap.model_copy(update={"host": own.host, "port": own.port}),
+            "dtls": config.dtls.model_copy(
+                update={
+                    "host": own.host,
+                    "port": own.dtls_port,
+                    "max_sessions": own.max_sessions,
+                    "session_timeout_s": max(60.0, 2 * own.session_timeout_s),
+                }
+            ),
+            "registration": config.registration.model_copy(
+                update={
+                    # Who may is asked of Bootstraps.judge, which knows why not.
+                    "policy": "open",
+                    "max_devices": own.max_sessions,
+                    "default_lifetime_s": int(own.session_timeout_s) + 60,
+                }
+            ),
+        }
+    )
+
+
+class BootstrapServer:
+    """Listens once it is made; serves from start() to stop(). ConfigError: a port is taken."""
+
+    def __init__(
+        self,
+        config: Config,
+        security: DeviceCredentials,
+        offers: Offers,
+        tell: Callable[[Sequence[Event]], None],
+    ) -> None:
+        own = bootstrap_config(config)
+        seed = (secrets.randbits(64), secrets.randbits(64))
+        self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
+        self._udp = UdpEndpoint(
+            own.coap.host,
+            own.coap.port,
+            receive_buffer_bytes=own.coap.receive_buffer_bytes,
+            send_buffer_bytes=own.coap.send_buffer_bytes,
+        )
+        self._side = SecureSide(self._engine, security, principal_of, SIDE)
+        self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
+        endpoints = [self._udp] if self._dtls is None else [self._udp, self._dtls.endpoint]
+        self._listeners = Listeners(endpoints)
+        self.bootstraps = Bootstraps(
+            self._engine,
+            offers,
+            Limits(config.bootstrap.session_timeout_s, config.bootstrap.request_timeout_s),
+            tell,
+            time.monotonic,
+            time.time,
+            self._nudge,
+        )
+        self._turns = Turns(
+            self._engine,
+            self._listeners,
+            MemoryState(),
+            (),
+            self.bootstraps.resolve,
+            own.coap.batches_per_wakeup,
+            None,
+            self.bootstraps.contacts,
+        )
+        self._turns.tick = self.bootstraps.tick
+        self._side.attach_turns(self._turns.act, tell)
+
+    @property
+    def coap_port(self) -> int:
+        return self._udp.port
+
+    @property
+    def dtls_port(self) -> int | None:
+        return None if self._dtls is None else self._dtls.endpoint.port
+
+    def _nudge(self) -> None:
+        self._turns.nudge()
+
+    def start(self) -> None:
+        self._turns.start()
+        if self._dtls is not None:
+            self._dtls.start()
+
+    async def stop(self) -> None:
+        """Answer what was received; bootstraps under way end, and their devices will try again."""
+        await self._turns.stop()
+        self._side.stop()
+        if self._dtls is not None:
+            await self._dtls.stop()
+        self._listeners.close()
+
+    def counters(self) -> dict[str, int]:
+        """Of the bootstraps, and with a prefix those of its engine, ports and turns."""
+        parts = (self._engine, self._listeners, self._side, self._turns)
+        found = {f"bootstrap_{name}": n for part in parts for name, n in part.counters().items()}
+        return {**found, **self.bootstraps.counters()}
