@@ -88,12 +88,20 @@ class Credentials:
         self._count = 0
 
     def load(self, told: Callable[[str, Mark], None] | None = None) -> int:
-        """Once at start: count what is stored, and tell the mark of each endpoint's server side."""
+        """Once at start: count what is stored, and tell the mark of each endpoint's server side.
+
+        A row that begins with no mark is told as PSK: secured by what nobody has.
+        """
         self._count = 0
         for key, row in self._fleet.scan(CREDENTIAL):
             self._count += 1
-            if told is not None:
-                told(key.decode(), mark_in(row, 0))
+            if told is None:
+                continue
+            try:
+                mark = mark_in(row, 0)
+            except StoreError:
+                mark = Mark.PSK
+            told(key.decode(), mark)
         return self._count
 
     def __len__(self) -> int:
