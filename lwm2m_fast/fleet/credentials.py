@@ -130,6 +130,10 @@ class Credentials:
         plain = self._vault.unseal(row, about(PIN, digest))
         return plain[1:].decode() if plain[0] & 1 << side else None
 
+    def has(self, endpoint: str) -> bool:
+        """Whether there is a credential, readable or not."""
+        return self._fleet.get(CREDENTIAL, endpoint_bytes(endpoint)) is not None
+
     def mark(self, endpoint: str, side: int = 0) -> Mark:
         """How a side is secured; NONE too when there is no such endpoint."""
         row = self._fleet.get(CREDENTIAL, endpoint.encode())
@@ -167,12 +171,10 @@ class Credentials:
         except StoreError as error:
             return {"endpoint": key.decode(errors="replace"), "problem": str(error)}
 
-    def with_server(self, wanted: Credential) -> Credential:
-        """`wanted`, and the bootstrap side and tenant that its endpoint has so far."""
-        before = self.get(wanted.endpoint)
-        if before is None:
-            return wanted
-        return replace(wanted, bootstrap=before.bootstrap, tenant=before.tenant)
+    def before(self, endpoint: str) -> Credential:
+        """What an endpoint has so far with its keys, empty when it has nothing (readable)."""
+        key = endpoint_bytes(endpoint)
+        return self._before(key, self._fleet.get(CREDENTIAL, key))[0]
 
     # -- writing
 

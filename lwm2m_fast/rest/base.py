@@ -199,10 +199,10 @@ class Security(Protocol):
     async def set_credential(
         self, endpoint: str, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], bool]:
-        """Keep one instead of what was there; True when there was none. Errors as above."""
+        """Set the sides that are `given`; null unsets, what is not named stays.
 
-    async def set_server_side(self, endpoint: str, given: Mapping[str, Any]) -> None:
-        """Keep the server side of one, and leave its bootstrap side. Errors as above."""
+        Returns all of it, and True when there was none. Errors as above.
+        """
 
     async def remove_credential(self, endpoint: str) -> bool:
         """Forget one, which ends its session. False: there was none."""
