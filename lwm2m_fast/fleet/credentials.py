@@ -25,11 +25,13 @@ from lwm2m_fast.fleet.credential_rows import (
     mark_in,
     mark_of,
     owner_in,
+    parse_pin,
     parse_psk,
     parse_row,
     place,
     places,
     with_key,
+    with_pin,
 )
 from lwm2m_fast.fleet.secured import (
     DEFAULT_TENANT,
@@ -122,13 +124,13 @@ class Credentials:
         keys, endpoint = parse_psk(self._vault.unseal(row, about(PSK, identity)))
         return (keys[side], endpoint) if keys[side] else None
 
-    def pinned(self, digest: bytes, side: int = 0) -> str | None:
-        """The endpoint that a certificate with this SHA-256 is pinned for; StoreError as psk()."""
+    def pinned(self, digest: bytes, side: int = 0) -> tuple[str, str] | None:
+        """Tenant and endpoint that a certificate with this SHA-256 is pinned for; else as psk()."""
         row = self._fleet.get(PIN, digest)
         if row is None:
             return None
-        plain = self._vault.unseal(row, about(PIN, digest))
-        return plain[1:].decode() if plain[0] & 1 << side else None
+        sides, tenant, endpoint = parse_pin(self._vault.unseal(row, about(PIN, digest)))
+        return (tenant, endpoint) if sides & 1 << side else None
 
     def has(self, endpoint: str) -> bool:
         """Whether there is a credential, readable or not."""
@@ -299,8 +301,7 @@ class Credentials:
             if at[0] == PSK:
                 plain[at] = with_key(plain.get(at), side, security.key, one.endpoint)
             else:
-                sides = plain.get(at, b"\0")[0] | 1 << side
-                plain[at] = bytes([sides]) + one.endpoint.encode()
+                plain[at] = with_pin(plain.get(at), side, one.tenant, one.endpoint)
         seal = self._vault.seal
         rows = {(space, key): seal(row, about(space, key)) for (space, key), row in plain.items()}
         key = one.endpoint.encode()

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from lwm2m_fast.errors import NotFound, RequestError, StoreError
 from lwm2m_fast.fleet.certificates import (
+    UNREADABLE,
     certificate_facts,
     fingerprint,
     is_authority,
@@ -72,7 +73,7 @@ class Trust:
         try:
             tenant = key.partition(b"\0")[0].decode()
             self._anchors[key] = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
-        except (StoreError, ValueError):
+        except (StoreError, *UNREADABLE):
             self.unusable += 1
 
     def __len__(self) -> int:
@@ -159,10 +160,10 @@ def _check_anchor(anchor: Anchor) -> None:
 
 
 def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    if authority.subject != certificate.issuer:
-        return False
     try:
+        if authority.subject != certificate.issuer:
+            return False
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (TypeError, InvalidSignature, *UNREADABLE):
         return False
     return True
