@@ -108,6 +108,24 @@ class Admission:
         mark = self._credentials.mark(name, self._side) if name else Mark.NO_SEC
         return mark is Mark.PINNED or (mark in BY_NAME and self._trust.has(tenant))
 
+    def is_current_certificate(self, digest: bytes, subject: bytes, names: tuple[str, ...]) -> bool:
+        """Whether certificate() would still say this of a certificate with this SHA-256.
+
+        For a resumption, where the certificate itself does not come again. Which anchor vouched for
+        it is not known any more: what is resumed must not be older than the anchors.
+        """
+        try:
+            pinned = self._credentials.pinned(digest, self._side)
+            if pinned is not None:
+                return subject == x509_subject(*pinned) and names == pinned[1:]
+            tenant = subject.decode(errors="replace").partition("\0")[0]
+            if not names or subject != x509_subject(tenant, names[0]):
+                return False
+            return self._trust.has(tenant) and all(self._is_by_name(tenant, one) for one in names)
+        except StoreError:
+            self._unusable += 1
+            return False
+
     def needs_anchor(self, kind: int, subject: bytes) -> bool:
         """Whether a session stands on a trust anchor, so that removing one may end it."""
         if kind != KIND_X509:

@@ -208,13 +208,14 @@ class Security(Protocol):
         """Forget one, which ends its session. False: there was none."""
 
     def anchors(self) -> list[dict[str, Any]]:
-        """The trust anchors: `tenant`, `subject`, `sha256`, `not_before`, `not_after`."""
+        """The trust anchors: `tenant`, `is_configured` (in a file that the configuration names),
+        `subject`, `sha256`, `not_before`, `not_after`."""
 
     async def add_anchors(self, pem: bytes) -> list[dict[str, Any]]:
         """Trust all certificates in `pem`, or none. RequestError, StoreError."""
 
     async def remove_anchor(self, sha256: str) -> None:
-        """Trust one no more. NotFound, StoreError."""
+        """Trust one no more. NotFound, Conflict (it is configured), StoreError."""
 
     def server_certificate(self) -> bytes | None:
         """The server's own, as DER; None when it has none."""

@@ -6,7 +6,7 @@ import pytest
 from credential_kit import Scene
 from cryptography import x509
 
-from lwm2m_fast.errors import NotFound, RequestError, StoreError
+from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import trust as module
 from lwm2m_fast.fleet.trust import MAX_PEM_BYTES, Trust
 from tests.certificate_kit import made_certificate
@@ -86,3 +86,17 @@ def test_what_the_store_refuses_is_not_trusted(
     with pytest.raises(StoreError):
         scene.trust.remove(ONE.sha256)
     assert [one["subject"] for one in scene.trust.shown()] == ["CN=one"]
+
+
+def test_what_the_configuration_lends_is_trusted_and_not_kept(scene: Scene) -> None:
+    scene.trust.add(TWO.pem)
+    assert scene.trust.lend(ONE.pem + TWO.pem) == 2
+    shown = {one["subject"]: one["is_configured"] for one in scene.trust.shown()}
+    assert shown == {"CN=one": True, "CN=two": False}
+    assert ONE.pem in scene.trust.pem()
+    with pytest.raises(Conflict, match=r"dtls\.anchors"):
+        scene.trust.remove(ONE.sha256)
+    again = Trust(scene.fleet, scene.vault)
+    assert [one["subject"] for one in again.shown()] == ["CN=two"]
+    with pytest.raises(RequestError, match="no PEM certificate"):
+        again.lend(b"nothing")
