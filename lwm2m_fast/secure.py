@@ -17,8 +17,8 @@ from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import StoreError, UnknownDevice
-from lwm2m_fast.fleet.credentials import KIND_X509, Change
 from lwm2m_fast.fleet.credential_rows import Mark
+from lwm2m_fast.fleet.credentials import KIND_X509, Change
 from lwm2m_fast.server_identity import Identity, ServerIdentity
 
 ENDED_AT_ONCE = 128
@@ -60,9 +60,10 @@ class SecureSide:
         engine: Engine,
         security: DeviceCredentials,
         principal_of: Callable[[int, bytes], bytes],
+        side: str = "server",
     ) -> None:
         self._engine, self._security = engine, security
-        self._principal_of = principal_of
+        self._principal_of, self._side = principal_of, side
         self._act: Callable[[], None] = lambda: None
         self._publish: Callable[[Sequence[Event]], None] = lambda events: None
         self._loop = asyncio.get_running_loop()
@@ -130,7 +131,7 @@ class SecureSide:
 
     def changed(self, change: Change) -> None:
         """A credential has become another, and the disk has it."""
-        if change.side != "server":
+        if change.side != self._side:
             return
         principals = {self._principal_of(kind, subject) for kind, subject in change.ended}
         if self._dtls is not None:
@@ -141,9 +142,15 @@ class SecureSide:
         self._require(change.endpoint, change.mark)
 
     def _require(self, endpoint: str, mark: Mark) -> None:
+        if self._side != "server":  # who may bootstrap is asked when it does (bootstrap/sessions)
+            return
         mode = required(mark)
         if self._engine.require(endpoint, mode):
             self._end_soon(endpoint, ONLY_SECURE if mode else ONLY_PLAIN)
+
+    def end_registration(self, endpoint: str, reason: str) -> None:
+        """The device is not wanted any longer; soon its registration is gone."""
+        self._end_soon(endpoint, reason)
 
     def _end_soon(self, endpoint: str, reason: str) -> None:
         self._to_end[endpoint] = reason

@@ -69,14 +69,20 @@ class DtlsPort:
             await self.identity.stop()
 
 
-def open_port(config: Config, security: DeviceCredentials, side: SecureSide) -> DtlsPort | None:
-    """Bind the port, and let `side` know; None: it is switched off. ConfigError as UdpEndpoint."""
+def open_port(
+    config: Config, security: DeviceCredentials, side: SecureSide, of: str = "server"
+) -> DtlsPort | None:
+    """Bind the port `of` the "server" or the "bootstrap" side, and let `side` know.
+
+    None: it is switched off. ConfigError as UdpEndpoint.
+    """
     dtls = config.dtls
     if not dtls.enabled:
         return None
-    admission = security.admission("server", check_validity=dtls.check_validity)
+    admission = security.admission(of, check_validity=dtls.check_validity)
     identity = _identity(config, side)
-    security.server_identity = identity
+    if of == "server":
+        security.server_identity = identity
     chain, key = chain_and_key(identity)
     endpoint = DtlsEndpoint(
         dtls.host,

@@ -12,10 +12,12 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
+from lwm2m_fast.bootstrap.running import BootstrapServer
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.device_credentials import DeviceCredentials
@@ -29,6 +31,8 @@ from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.provisioning.registry import Registry
+from lwm2m_fast.provisioning.start import Provisioning, open_provisioning, open_registry
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.durable import Durable
 from lwm2m_fast.queue.operating import Operating, Surroundings
@@ -67,6 +71,8 @@ class Addresses:
     http_port: int
     admin_token: str | None
     """Made at this, the first start, and never to be seen again; None: there was one."""
+    bootstrap: tuple[int, int | None] | None = None
+    """Plain and DTLS port of the bootstrap server; None: it is switched off."""
 
 
 class Counted(Protocol):
@@ -93,6 +99,8 @@ class Server:
         self._durable: Durable | None = None
         self._operating: Operating | None = None
         self._http: HttpServer | None = None
+        self._provisioning: Provisioning | None = None
+        self._bootstrap: BootstrapServer | None = None
         self.service: RunningServer | None = None
 
     async def start(self) -> Addresses:
@@ -160,6 +168,18 @@ class Server:
         )
         service.attach(turns)
         side.attach_turns(turns.act, turns.publish)
+        registry = open_registry(store.fleet, vault, security)
+        bootstrap = self._bootstrap = _bootstrap(config, engine, security, registry, turns)
+        provisioning = self._provisioning = open_provisioning(
+            registry,
+            store.fleet,
+            security,
+            data.settings,
+            lambda names: _forget(names, engine, side),
+            lambda endpoint: _about(endpoint, engine, bootstrap),
+            turns.publish,
+        )
+        service.attach_provisioning(provisioning.face)
         durable = self._durable = Durable(store.fleet)
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
@@ -178,6 +198,8 @@ class Server:
         turns.start()
         if dtls is not None:
             dtls.start()
+        if bootstrap is not None:
+            bootstrap.start()
         data.values.start()
         report(config, dtls, security)
         _log.info(
@@ -190,12 +212,16 @@ class Server:
             },
         )
         dtls_port = None if dtls is None else dtls.endpoint.port
-        return Addresses(udp.port, dtls_port, http_port, admin_token)
+        return Addresses(udp.port, dtls_port, http_port, admin_token, _ports(bootstrap))
 
     async def stop(self) -> None:
         """Answer what was received, then let go of everything. Harmless after a failed start."""
         if self._http is not None:
             await self._http.stop()
+        if self._provisioning is not None:
+            await self._provisioning.jobs.stop()
+        if self._bootstrap is not None:
+            await self._bootstrap.stop()
         if self._turns is not None:
             self._turns.pause()
             await self._close_values()
@@ -214,6 +240,7 @@ class Server:
         self._http = self._turns = self._store = self.service = self._values = None
         self._durable = self._operating = self._vault = None
         self._listeners = self._side = self._dtls = None
+        self._provisioning = self._bootstrap = None
         _log.info("stopped")
 
     async def _keep(self, changes: bytes) -> None:
@@ -230,11 +257,51 @@ class Server:
 
     def _counters(self, *parts: Counted) -> Callable[[], dict[str, int]]:
         def counters() -> dict[str, int]:
-            later = (self._turns, self._durable, self._operating)
+            face = None if self._provisioning is None else self._provisioning.face
+            later = (self._turns, self._durable, self._operating, face, self._bootstrap)
             running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
 
         return counters
+
+
+def _bootstrap(
+    config: Config,
+    engine: Engine,
+    security: DeviceCredentials,
+    registry: Registry,
+    turns: Turns,
+) -> BootstrapServer | None:
+    if not config.bootstrap.enabled:
+        return None
+
+    def version(endpoint: str) -> str | None:
+        found = engine.device(endpoint)
+        return None if found is None else found["lwm2m_version"]
+
+    certificates = NamedCertificates(config.bootstrap.certificates, security.server_certificate)
+    offers = Offers(registry, config.bootstrap, certificates, version)
+    return BootstrapServer(config, security, offers, turns.publish)
+
+
+def _ports(bootstrap: BootstrapServer | None) -> tuple[int, int | None] | None:
+    return None if bootstrap is None else (bootstrap.coap_port, bootstrap.dtls_port)
+
+
+def _forget(names: Iterable[str], engine: Engine, side: SecureSide) -> None:
+    """Devices that are configured no longer may not be registered any longer."""
+    for name in names:
+        if engine.device(name) is not None:
+            side.end_registration(name, "its configuration was removed")
+
+
+def _about(endpoint: str, engine: Engine, bootstrap: BootstrapServer | None) -> dict[str, Any]:
+    """What is known of a configured device now."""
+    found = None if bootstrap is None else bootstrap.bootstraps.outcomes.of(endpoint)
+    return {
+        "registered": engine.device(endpoint) is not None,
+        "bootstrap": None if found is None else found.as_json(),
+    }
 
 
 def _data(

@@ -10,6 +10,7 @@ from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_operations import DeviceOperations
 from lwm2m_fast.errors import RequestError, UnknownDevice
+from lwm2m_fast.provisioning.face import ProvisioningFace
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES
 from lwm2m_fast.sink.stream import StreamSink, Subscription
 from lwm2m_fast.store.base import Store
@@ -33,6 +34,7 @@ class RunningServer(DeviceOperations):
         self._own_counters = counters
         self._turns: Turns | None = None
         self._security: DeviceCredentials | None = None
+        self._provisioning: ProvisioningFace | None = None
 
     def attach_security(self, security: DeviceCredentials) -> None:
         """The credentials of devices, and the certificates that are trusted."""
@@ -43,6 +45,16 @@ class RunningServer(DeviceOperations):
         if self._security is None:
             raise RequestError("the server is not running")
         return self._security
+
+    def attach_provisioning(self, provisioning: ProvisioningFace) -> None:
+        """Devices as people configure them."""
+        self._provisioning = provisioning
+
+    @property
+    def provisioning(self) -> ProvisioningFace:
+        if self._provisioning is None:
+            raise RequestError("the server is not running")
+        return self._provisioning
 
     def attach(self, turns: Turns) -> None:
         """The turns that our own requests take part in."""

@@ -37,6 +37,10 @@ class Addresses(Protocol):
     def admin_token(self) -> str | None:
         """The token made at the first start, to be shown this once; None otherwise."""
 
+    @property
+    def bootstrap(self) -> tuple[int, int | None] | None:
+        """Plain and DTLS port of the bootstrap server; None: it is switched off."""
+
 
 class Server(Protocol):
     """The part of server.Server that a process needs."""
@@ -54,6 +58,15 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address for devices.")] = None,
     coap_port: Annotated[int | None, typer.Option(help="CoAP port; 0 is any free one.")] = None,
     dtls_port: Annotated[int | None, typer.Option(help="DTLS port; 0 is any free one.")] = None,
+    bootstrap: Annotated[
+        bool | None, typer.Option("--bootstrap/--no-bootstrap", help="Serve bootstraps, too.")
+    ] = None,
+    bootstrap_port: Annotated[
+        int | None, typer.Option(help="CoAP port for bootstraps; 0 is any free one.")
+    ] = None,
+    bootstrap_dtls_port: Annotated[
+        int | None, typer.Option(help="DTLS port for bootstraps; 0 is any free one.")
+    ] = None,
     http_host: Annotated[str | None, typer.Option(help="Address for HTTP.")] = None,
     http_port: Annotated[int | None, typer.Option(help="HTTP port; 0 is any free one.")] = None,
     admin_token: Annotated[
@@ -78,6 +91,12 @@ def serve(
     given: dict[str, dict[str, Any]] = {
         "coap": {"host": host, "port": coap_port},
         "dtls": {"host": host, "port": dtls_port},
+        "bootstrap": {
+            "enabled": bootstrap,
+            "host": host,
+            "port": bootstrap_port,
+            "dtls_port": bootstrap_dtls_port,
+        },
         "registration": {"policy": policy},
         "store": {"data_dir": data_dir},
         "http": {"host": http_host, "port": http_port, "admin_token": admin_token},
@@ -148,7 +167,14 @@ def _announce(addresses: Addresses, config: Config) -> None:
     coaps = ""
     if addresses.dtls_port is not None:
         coaps = f" coaps=udp://{authority(config.dtls.host, addresses.dtls_port)}"
-    tell(f"ready coap=udp://{coap}{coaps} http=http://{http} policy={config.registration.policy}")
+    bootstraps = ""
+    if addresses.bootstrap is not None:
+        host, (plain, secure) = config.bootstrap.host, addresses.bootstrap
+        bootstraps = f" bootstrap=coap://{authority(host, plain)}"
+        if secure is not None:
+            bootstraps += f" bootstraps=coaps://{authority(host, secure)}"
+    policy = config.registration.policy
+    tell(f"ready coap=udp://{coap}{coaps}{bootstraps} http=http://{http} policy={policy}")
 
 
 async def _stop(server: Server, stop_s: float) -> int:

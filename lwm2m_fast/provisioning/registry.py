@@ -166,8 +166,9 @@ class Registry:
                 found.append(device)
             if len(found) == limit:
                 return found, key.decode()
-        is_end = last is None or not any(True for _ in self._fleet.scan(DEVICE, last, 1))
-        return found, None if is_end else last.decode()
+        if last is None or not any(True for _ in self._fleet.scan(DEVICE, last, 1)):
+            return found, None
+        return found, last.decode()
 
     # Writing
 

@@ -29,6 +29,7 @@ TOKEN = "a-token-of-the-tests"
 READY_S = 30.0
 READY = re.compile(
     r"ready coap=udp://(?P<coap>\S+):(?P<coap_port>\d+)( coaps=udp://\S+:(?P<coaps_port>\d+))?"
+    r"( bootstrap=coap://\S+:(?P<bs_port>\d+))?( bootstraps=coaps://\S+:(?P<bss_port>\d+))?"
     r" http=(?P<http>\S+) "
 )
 
@@ -78,6 +79,8 @@ class Server:
             raise AssertionError(f"never ready: {self.logged()}")
         self.coap = (host, int(match["coap_port"]))
         self.coaps = (host, int(match["coaps_port"])) if match["coaps_port"] else None
+        self.bootstrap = (host, int(match["bs_port"])) if match["bs_port"] else None
+        self.bootstraps = (host, int(match["bss_port"])) if match["bss_port"] else None
         self.http.base_url = match["http"]
 
     def _said(self) -> str:
@@ -144,11 +147,11 @@ def served(data_dir: Path, *flags: str, **parts: Any) -> Iterator[Server]:
 class Socket:
     """A device on a UDP socket: asks, and asks again when nothing comes."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, where: tuple[str, int] | None = None) -> None:
         family = socket.AF_INET6 if ":" in server.coap[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        self.socket.connect(server.coap)
+        self.socket.connect(where or server.coap)
         self.socket.settimeout(2.0)
         self.mid = 0
 

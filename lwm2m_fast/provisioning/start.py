@@ -1,0 +1,60 @@
+"""How provisioning comes to life: the registry over the store, jobs that were cut off, the face."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.device_credentials import DeviceCredentials
+from lwm2m_fast.device_settings import DeviceSettings
+from lwm2m_fast.fleet.vault import Vault
+from lwm2m_fast.provisioning.devices import ProvisionedDevices
+from lwm2m_fast.provisioning.face import ProvisioningFace
+from lwm2m_fast.provisioning.jobs import Job, Jobs
+from lwm2m_fast.provisioning.registry import Registry
+from lwm2m_fast.store.base import FleetStore
+
+_log = logging.getLogger("lwm2m_fast.provisioning")
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    registry: Registry
+    face: ProvisioningFace
+    jobs: Jobs
+
+
+def open_registry(fleet: FleetStore, vault: Vault, security: DeviceCredentials) -> Registry:
+    """The configured devices of this store; `security` has been loaded."""
+    registry = Registry(fleet, vault, security.credentials, secrets.token_bytes, time.time)
+    registry.load()
+    return registry
+
+
+def open_provisioning(
+    registry: Registry,
+    fleet: FleetStore,
+    security: DeviceCredentials,
+    settings: DeviceSettings,
+    forget: Callable[[Iterable[str]], None],
+    about: Callable[[str], dict[str, Any]],
+    tell: Callable[[Sequence[Event]], None],
+) -> Provisioning:
+    """`forget` ends what is registered under names that are gone, `about` says what is known of a
+    device now, `tell` gets an event for each state of a bulk operation."""
+
+    def changed(job: Job) -> None:
+        data = {name: value for name, value in job.as_json().items() if name != "errors"}
+        tell([Event("bulk_operation", "", time.time(), {**data, "tenant": job.tenant})])
+
+    devices = ProvisionedDevices(registry, security, settings, forget)
+    jobs = Jobs(devices, fleet, time.time, changed)
+    cut_off = jobs.load()
+    if cut_off:
+        _log.warning("files of devices were cut off by the last stop", extra={"files": cut_off})
+    return Provisioning(registry, ProvisioningFace(devices, jobs, about), jobs)
