@@ -17,7 +17,9 @@ from lwm2m_fast.errors import ConfigError, RequestError
 from lwm2m_fast.fleet.admission import Admission
 from lwm2m_fast.fleet.certificates import certificate_facts
 from lwm2m_fast.fleet.vault import Vault
-from lwm2m_fast.net.dtls import DtlsEndpoint, DtlsOptions, library
+from lwm2m_fast.net.dtls import DtlsEndpoint
+from lwm2m_fast.net.dtls_base import DtlsOptions
+from lwm2m_fast.net.dtls_session import library
 from lwm2m_fast.secure import SecureSide, chain_and_key
 from lwm2m_fast.server_identity import Identity, IdentityFiles, ServerIdentity
 from lwm2m_fast.store.base import FleetStore, Store
