@@ -224,6 +224,7 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
         }
         if (got == MBEDTLS_ERR_SSL_WANT_READ) return LF_DTLS_WAITS;
         if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return end(session, "the peer closed the session");
+        if (got == MBEDTLS_ERR_SSL_COUNTER_WRAPPING) return end(session, "sequence numbers are used up");
         if (got == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
             lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
             return end(session, lf_why_words(session, got));
@@ -261,8 +262,16 @@ lf_dtls_event lf_dtls_read_more(lf_dtls_session *session, uint8_t *plain, size_t
     return read_record(session, plain, plain_size);
 }
 
+/* After its last number mbedTLS would begin again at 0, and use nonces twice. */
+static int is_spent(const lf_dtls_session *session) {
+    const uint8_t *counter = session->ssl.cur_out_ctr;
+    for (int i = 2; i < 8; i++)
+        if (counter[i] != 0xff) return 0;
+    return 1;
+}
+
 size_t lf_dtls_write(lf_dtls_session *session, const uint8_t *plain, size_t size, uint8_t *out) {
-    if (session->stage != LF_STAGE_READY || size > LF_DTLS_MAX_PLAIN) return 0;
+    if (session->stage != LF_STAGE_READY || size > LF_DTLS_MAX_PLAIN || is_spent(session)) return 0;
     session->out = out;
     session->out_size = 0;
     int written = mbedtls_ssl_write(&session->ssl, plain, size);
@@ -272,6 +281,10 @@ size_t lf_dtls_write(lf_dtls_session *session, const uint8_t *plain, size_t size
 
 size_t lf_dtls_close(lf_dtls_session *session, uint8_t *out) {
     if (session->stage != LF_STAGE_READY) return 0;
+    if (is_spent(session)) {
+        session->stage = LF_STAGE_OVER;
+        return 0;
+    }
     session->out = out;
     session->out_size = 0;
     int failed = mbedtls_ssl_close_notify(&session->ssl);

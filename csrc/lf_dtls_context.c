@@ -197,11 +197,19 @@ static int take_certificates(lf_dtls_context *context, const lf_dtls_options *op
 static void take_suites(lf_dtls_context *context) {
     const lf_dtls_options *options = &context->options;
     int count = 0, can_psk = options->is_client ? options->psk_size > 0 : context->hooks.psk != NULL;
+    /* A client needs no certificate for those, but somebody who judges the server's. */
+    int can_x509 = options->is_client ? context->anchors.raw.p || context->hooks.verify : context->chain.raw.p != NULL;
     for (int i = 0; i < SUITE_COUNT; i++) {
-        int can = LF_SUITES[i].kind == LF_DTLS_KIND_PSK ? can_psk : context->chain.raw.p != NULL || options->is_client;
+        int can = LF_SUITES[i].kind == LF_DTLS_KIND_PSK ? can_psk : can_x509;
         if (can && (options->suites & LF_SUITES[i].bit)) context->suites[count++] = LF_SUITES[i].id;
     }
     mbedtls_ssl_conf_ciphersuites(&context->config, context->suites);
+}
+
+int lf_context_has_suite(const lf_dtls_context *context, int id) {
+    for (const int *at = context->suites; *at; at++)
+        if (*at == id) return 1;
+    return 0;
 }
 
 static int check_options(const lf_dtls_options *options, char *why, size_t room) {
