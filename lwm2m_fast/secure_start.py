@@ -41,7 +41,7 @@ def security_of(config: Config, store: Store, vault: Vault) -> DeviceCredentials
     file = config.dtls.anchors
     if file is not None:
         try:
-            security.trust.add(file.read_bytes())
+            security.trust.lend(file.read_bytes())
         except OSError as error:
             raise ConfigError(f"dtls.anchors: {file} cannot be read: {error.strerror}") from None
         except RequestError as error:
