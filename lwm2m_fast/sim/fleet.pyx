@@ -383,11 +383,10 @@ cdef class Fleet(Attended):
             self.send_by_time(now)
         if self.drive.request != REQUEST_NONE:
             self.pump(now)
-        self.finish_turn(now)
 
     cdef int64_t patience_ns(self) noexcept nogil:
         """How long a caller may wait for datagrams before the next turn."""
-        return NANOSECONDS // (1000 if self.drive.rate > 0 or self.is_impaired else 50)
+        return NANOSECONDS // (1000 if self.drive.rate > 0 else 50)
 
     cdef bint is_reached(self) noexcept nogil:
         if self.is_faulty:

@@ -68,6 +68,8 @@ class Options:
     """Queue mode: deaf this long after the last datagram; 0 = always awake."""
     slow_s: float = 0.0
     """Requests of the server are acknowledged at once and answered so much later."""
+    rebind_s: float = 0.0
+    """Each device changes its address about this often, as behind a NAT; 0 = never."""
     misbehave: tuple[str, ...] = ()
     """KIND or KIND:SHARE, see misbehaviour.py."""
 
@@ -117,5 +119,6 @@ _RULES: Final[list[tuple[str, str, Callable[[Any], bool]]]] = [
     ("reorder", "0 to 1", _between(0, 1)),
     ("delay_s", "0 to 60 seconds", _between(0, 60)),
     ("sleep_s", "0 to 86400 seconds", _between(0, 86400)),
+    ("rebind_s", "0 to 86400 seconds", _between(0, 86400)),
     ("slow_s", "0 to 3600 seconds", _between(0, 3600)),
 ]

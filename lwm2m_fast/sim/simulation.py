@@ -20,6 +20,7 @@ from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.desk import Desk, Manners
 from lwm2m_fast.sim.fleet import Fleet
 from lwm2m_fast.sim.impairment import Impairment
+from lwm2m_fast.sim.layer import Receiver
 from lwm2m_fast.sim.misbehaviour import Misbehaviour, parse_misbehaviour
 from lwm2m_fast.sim.objects import registration_links
 from lwm2m_fast.sim.opening import open_transport, resolve
@@ -28,6 +29,7 @@ from lwm2m_fast.sim.options import LOAD_DURATION_S, Options
 from lwm2m_fast.sim.report import Measure, Report
 from lwm2m_fast.sim.serving import Serving
 from lwm2m_fast.sim.transport import Transport, now_ns
+from lwm2m_fast.sim.ways import Ways
 from lwm2m_fast.wire.coap import build
 
 SLICE_S: Final = 0.05
@@ -161,8 +163,6 @@ def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Flee
         ack_timeout_s=options.ack_timeout_s,
     )
     fleet.sleep_after(options.sleep_s)
-    if options.loss or options.delay_s or options.reorder:
-        fleet.impair(*(_impairment(options, options.seed + n) for n in (1, 2)))
     manners = Manners(
         options.block_bytes.bit_length() - 5,
         round(options.slow_s * 1e9),
@@ -190,8 +190,15 @@ def _alike(
     return blueprint, catalogue(blueprint.objects, version, naming, started_at_s)
 
 
-def _impairment(options: Options, seed: int) -> Impairment[tuple[int, bytes]]:
-    return Impairment(seed, loss=options.loss, delay_s=options.delay_s, reorder=options.reorder)
+def build_ways(options: Options, above: Receiver) -> Ways | None:
+    """The link beneath `above`; None for a perfect one."""
+    if not (options.loss or options.delay_s or options.reorder):
+        return None
+
+    def way(seed: int) -> Impairment[tuple[int, bytes]]:
+        return Impairment(seed, loss=options.loss, delay_s=options.delay_s, reorder=options.reorder)
+
+    return Ways(above, way(options.seed + 1), way(options.seed + 2))
 
 
 class Simulation:
@@ -201,9 +208,18 @@ class Simulation:
         """Opens the sockets; ConfigError when that cannot be done. Sends nothing yet."""
         self._options, self._watch = options, watch
         self._transport: Transport = open_transport(
-            resolve(options.server), options.devices, options.sockets
+            resolve(options.server),
+            options.devices,
+            options.sockets,
+            rebinds=options.rebind_s > 0,
         )
-        self._fleet, self._desk = build_devices(options, now_ns(), int(time.time()))
+        began = now_ns()
+        self._fleet, self._desk = build_devices(options, began, int(time.time()))
+        ways = build_ways(options, self._fleet)
+        if ways is not None:
+            self._transport.put_beneath(ways)
+        if options.rebind_s:
+            self._transport.rebind_every(options.devices, options.rebind_s, began, options.seed)
         self._stops = 0
         self._report = Report(options.devices, options.seed)
 
@@ -273,7 +289,10 @@ class Simulation:
     def _conclude(self) -> None:
         report, counters = self._report, self._fleet.counters()
         report.counters = {name: n for name, n in counters.items() if isinstance(n, int)}
-        report.counters |= {"strangers": self._transport.strangers, "lost": self._transport.lost}
+        transport = self._transport
+        report.counters |= {
+            name: getattr(transport, name) for name in ("strangers", "lost", "rebound")
+        }
         report.operations = self._desk.counters()
         rows = [row for phase in report.phases for row in phase.rows]
         if self._options.mode == "ping":
