@@ -8,7 +8,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from lwm2m_fast.cursor cimport Writer
 from lwm2m_fast.sim.catalogue cimport NO_ID, path_key
 from lwm2m_fast.sim.departures cimport room
-from lwm2m_fast.sim.device cimport (FLAG_ANEW, FLAG_OBSERVED, FLAG_TOUCHED, REQUEST_NONE,
+from lwm2m_fast.sim.device cimport (FLAG_BLANK, FLAG_OBSERVED, FLAG_TOUCHED, REQUEST_NONE,
                                     STATE_REGISTERED, Device)
 from lwm2m_fast.sim.exchanges cimport NANOSECONDS, Exchanges
 from lwm2m_fast.wire.coap cimport HAS_OBSERVE, Message
@@ -198,7 +198,7 @@ cdef class Attended(Exchanges):
     def reboot(self, uint32_t device, int64_t now_ns):
         """Whatever is under way is forgotten, and the device registers anew."""
         self.rebooted += 1
-        self.devices[device].flags |= FLAG_ANEW
+        self.devices[device].flags |= FLAG_BLANK
         if self.devices[device].request != REQUEST_NONE:
             self.devices[device].request = REQUEST_NONE
             self.outstanding -= 1
