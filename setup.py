@@ -1,6 +1,7 @@
 # Builds every .pyx under lwm2m_fast/; no module is named here.
 #
-# A .pyx names its own C files in its first lines (`# distutils: sources = csrc/x.c`).
+# A .pyx names its own C files in its first lines (`# distutils: sources = csrc/x.c`). Who names
+# csrc/lf_dtls*.c is compiled and linked with mbedTLS, which .ci/mbedtls finds or makes.
 # Switches, from the environment:
 #   LWM2M_FAST_DEBUG=1      bounds checks, no optimisation, symbols
 #   LWM2M_FAST_SANITIZE=1   AddressSanitizer, UndefinedBehaviorSanitizer, and a call per branch that
@@ -8,7 +9,11 @@
 #   LWM2M_FAST_COVERAGE=1   line tracing for coverage
 #   LWM2M_FAST_ONLY=GLOB    compile only the .pyx files that match (while working on one room)
 #   LWM2M_FAST_ONLY=none    compile nothing: `make` compiles before it installs
+#   LWM2M_FAST_MBEDTLS      which mbedTLS, see .ci/mbedtls: unset, `own`, or where it is installed
+import copy
 import os
+import shlex
+import subprocess
 import sys
 import zlib
 from glob import glob
@@ -16,6 +21,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 ONLY = os.environ.get("LWM2M_FAST_ONLY", "lwm2m_fast/**/*.pyx")
 JOBS = len(os.sched_getaffinity(0))
@@ -29,9 +35,11 @@ compile_args = ["-std=gnu11", "-Wall", "-Wextra"]
 compile_args += [f"-Wno-{name}" for name in QUIET]
 compile_args += ["-O0", "-g3"] if DEBUG else ["-O1" if SANITIZE else "-O2", "-g1"]
 link_args = []
+library_args = ["-O0", "-g3"] if DEBUG else []  # what else mbedTLS is compiled with
 if SANITIZE:
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    compile_args += [*sanitizers, "-fno-omit-frame-pointer", "-fsanitize-coverage=trace-pc"]
+    library_args += [*sanitizers, "-fno-omit-frame-pointer", "-fsanitize-coverage=trace-pc"]
+    compile_args += library_args
     link_args += sanitizers
 macros = [("CYTHON_TRACE_NOGIL", "1")] if COVERAGE else []
 directives = {
@@ -40,13 +48,32 @@ directives = {
     "initializedcheck": CHECKED, "linetrace": COVERAGE,
 }  # fmt: skip
 
+
+def note(name, *switches):
+    """A file below build/ that changes when the switches do."""
+    noted = Path("build", name)
+    noted.parent.mkdir(exist_ok=True)
+    if not noted.exists() or noted.read_text() != repr(switches):
+        noted.write_text(repr(switches))
+    return str(noted)
+
+
+def add_mbedtls(extensions):
+    command = [sys.executable, ".ci/mbedtls", *library_args]
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    if found.returncode:
+        sys.exit(found.returncode)
+    compiles, links = map(shlex.split, found.stdout.splitlines())
+    changed = [note("mbedtls-flags", compiles, links), *glob("build/mbedtls/mark")]
+    for extension in extensions:
+        extension.extra_compile_args = [*extension.extra_compile_args, *compiles]
+        extension.extra_link_args = [*extension.extra_link_args, *links]
+        extension.depends = [*extension.depends, *changed]
+
+
 # What was built with other switches is built again: the C of each set of directives has its own
 # directory, and every object depends on the file that names the switches.
-switches = repr((compile_args, link_args, macros, directives))
-noted = Path("build/switches")
-noted.parent.mkdir(exist_ok=True)
-if not noted.exists() or noted.read_text() != switches:
-    noted.write_text(switches)
+noted = note("switches", compile_args, link_args, macros, directives)
 build_dir = f"build/cython-{zlib.crc32(repr(directives).encode()):08x}"
 
 template = Extension(
@@ -57,5 +84,25 @@ extensions = [] if ONLY == "none" else cythonize(
     build_dir=build_dir, compiler_directives=directives,
 )  # fmt: skip
 for extension in extensions:
-    extension.depends = [*extension.depends, *glob("csrc/*.h"), str(noted)]
-setup(ext_modules=extensions, options={"build_ext": {"parallel": JOBS}})
+    extension.depends = [*extension.depends, *glob("csrc/*.h"), noted]
+secure = [
+    extension for extension in extensions
+    if any(Path(source).match("csrc/lf_dtls*.c") for source in extension.sources)
+]  # fmt: skip
+if secure:
+    add_mbedtls(secure)
+
+
+class BuildApart(build_ext):
+    """Extensions are built side by side and may name the same C file: each has its own objects."""
+
+    def build_extension(self, extension):
+        apart = copy.copy(self)
+        apart.build_temp = os.path.join(self.build_temp, extension.name)
+        build_ext.build_extension(apart, extension)
+
+
+setup(
+    ext_modules=extensions, cmdclass={"build_ext": BuildApart},
+    options={"build_ext": {"parallel": JOBS}},
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""Our own block of SHA-256, by instructions and in plain C, against hashlib's."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import random
+import shlex
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BEGIN = (  # FIPS 180-4, section 5.3.3
+    0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19,
+)  # fmt: skip
+LENGTHS = [*range(130), 55 + 64 * 9, 56 + 64 * 9, 10_000]
+Block = Callable[[ctypes.Array[ctypes.c_uint32], bytes], None]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    flags = subprocess.run(
+        [sys.executable, ".ci/mbedtls"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    built = tmp_path_factory.mktemp("sha256") / "sha256.so"
+    compiler = shlex.split(os.environ.get("CC", "gcc"))
+    compiler += ["-O2", "-fPIC", "-shared", *shlex.split(flags.stdout.splitlines()[0])]
+    subprocess.run([*compiler, "csrc/lf_sha256.c", "-o", str(built)], cwd=ROOT, check=True)
+    library = ctypes.CDLL(str(built))
+    if not hasattr(library, "lf_sha256_plain"):
+        pytest.skip("mbedTLS's own is used: another processor than x86-64, or the system's library")
+    return library
+
+
+def digest(block: Block, message: bytes) -> bytes:
+    """FIPS 180-4: padding and length here, what is tested for each block."""
+    padded = message + b"\x80" + bytes(-(len(message) + 9) % 64)
+    padded += struct.pack(">Q", 8 * len(message))
+    state = (ctypes.c_uint32 * 8)(*BEGIN)
+    for at in range(0, len(padded), 64):
+        block(state, padded[at : at + 64])
+    return struct.pack(">8I", *state)
+
+
+@pytest.mark.parametrize("name", ["lf_sha256_plain", "lf_sha256_instructions"])
+def test_a_block_is_that_of_sha256(library: ctypes.CDLL, name: str) -> None:
+    if name.endswith("instructions") and not library.lf_sha256_has_instructions():
+        pytest.skip("this processor has no SHA instructions")
+    chance = random.Random(180)
+    for length in LENGTHS:
+        message = chance.randbytes(length)
+        assert digest(getattr(library, name), message) == hashlib.sha256(message).digest(), length
+
+
+def test_what_mbedtls_calls_takes_either(library: ctypes.CDLL) -> None:
+    # mbedtls_sha256_context: a block, two words of length, the state.
+    context = (ctypes.c_uint32 * (16 + 2 + 8 + 2))()
+    context[18:26] = BEGIN
+    plain = (ctypes.c_uint32 * 8)(*BEGIN)
+    block = bytes(range(64))
+    library.lf_sha256_plain(plain, block)
+    assert library.mbedtls_internal_sha256_process(context, block) == 0
+    assert list(context[18:26]) == list(plain)
