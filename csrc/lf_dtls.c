@@ -122,6 +122,10 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     const lf_suite *suite = lf_suite_by_id(ssl->session->ciphersuite);
     int is_cid_used = MBEDTLS_SSL_CID_DISABLED;
     if (suite) session->kind = (uint8_t)suite->kind;
+    /* A client notes what it asked to resume; the server agreed if it gave the same session id (RFC 5246, section 7.3). */
+    if (session->context->options.is_client)
+        session->resumed = session->note.size && ssl->session->id_len == session->note.size &&
+                           !memcmp(ssl->session->id, session->note.data, session->note.size);
     if (session->context->options.cid_size > 0 && !mbedtls_ssl_get_peer_cid(ssl, &is_cid_used, NULL, NULL))
         session->uses_cid = is_cid_used == MBEDTLS_SSL_CID_ENABLED;
     mbedtls_ssl_set_mtu(ssl, 0); /* that was the handshake's: records are the caller's to size */
@@ -156,6 +160,7 @@ int lf_dtls_recall(lf_dtls_session *session, const uint8_t *memory, size_t size)
     mbedtls_ssl_session remembered;
     mbedtls_ssl_session_init(&remembered);
     int failed = mbedtls_ssl_session_load(&remembered, memory, size) || mbedtls_ssl_set_session(&session->ssl, &remembered);
+    if (!failed) lf_bytes_set(&session->note, remembered.id, remembered.id_len);
     mbedtls_ssl_session_free(&remembered);
     return !failed;
 }

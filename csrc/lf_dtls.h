@@ -134,7 +134,7 @@ const char *lf_dtls_suite(const lf_dtls_session *session);             /* IANA n
 const uint8_t *lf_dtls_identity(const lf_dtls_session *session, size_t *size); /* PSK identity, also after a resumption; after a load: none */
 const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session);    /* X.509: SHA-256 of the leaf, also after a resumption */
 int lf_dtls_uses_cid(const lf_dtls_session *session);                  /* the peer sends our connection id in its records */
-int lf_dtls_was_resumed(const lf_dtls_session *session);               /* server: by session id, without a full handshake */
+int lf_dtls_was_resumed(const lf_dtls_session *session);               /* by session id, without a full handshake */
 /* Bytes of the owner's about the peer (at most LF_DTLS_MAX_NOTE; 0: not taken), set during `psk` or `verify`: what the certificate
  * stands for, say. A resumed session has the note of the first. Not in lf_dtls_save(). */
 int lf_dtls_set_note(lf_dtls_session *session, const uint8_t *note, size_t size);

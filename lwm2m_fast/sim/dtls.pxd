@@ -59,7 +59,8 @@ cdef class Dtls(Layer):
     cdef uint8_t plain[LF_DTLS_MAX_PLAIN]
     cdef uint8_t record[LF_DTLS_MAX_PLAIN + LF_DTLS_OVERHEAD]
 
-    cdef lf_dtls_context *context_for(self, object identity) except NULL
+    cdef lf_dtls_context *context_for(self, identity) except NULL
+    cdef lf_dtls_context *new_context(self, identity, uint32_t suites) except NULL
     cdef void begin(self, uint32_t key, int64_t now) noexcept nogil
     cdef lf_dtls_session *open(self, uint32_t key, int64_t now)
     cdef lf_dtls_session *wake(self, uint32_t key, int64_t now) noexcept nogil

@@ -5,6 +5,9 @@ from lwm2m_fast.sim.histogram import Histogram
 from lwm2m_fast.sim.identities import Identify
 from lwm2m_fast.sim.layer import Layer
 
+SUITES: dict[str, int]
+"""LF_DTLS_* bit by IANA name."""
+
 class Shown(TypedDict):
     suite: str
     cid: bool

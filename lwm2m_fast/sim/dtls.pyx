@@ -1,4 +1,4 @@
-# distutils: sources = csrc/lf_dtls.c csrc/lf_dtls_client.c csrc/lf_dtls_hello.c csrc/lf_dtls_resume.c csrc/lf_dtls_save.c csrc/lf_dtls_why.c
+# distutils: sources = csrc/lf_dtls.c csrc/lf_dtls_context.c csrc/lf_dtls_hello.c csrc/lf_dtls_resume.c csrc/lf_dtls_save.c csrc/lf_dtls_why.c
 #
 # Secure sessions beneath a fleet (DTLS 1.2): a client session of csrc/lf_dtls per device.
 #
@@ -12,21 +12,26 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from lwm2m_fast.errors import ConfigError
-from lwm2m_fast.net.lf_dtls cimport (LF_DTLS_ALL_SUITES, LF_DTLS_CLOSED, LF_DTLS_DATA, LF_DTLS_FAILED,
+from lwm2m_fast.net.lf_dtls cimport (LF_DTLS_ALL_SUITES, LF_DTLS_CLOSED, LF_DTLS_ECDSA_AES128_CBC,
+                                     LF_DTLS_ECDSA_AES128_CCM8, LF_DTLS_ECDSA_AES128_GCM,
+                                     LF_DTLS_PSK_AES128_CBC, LF_DTLS_PSK_AES128_CCM8,
+                                     LF_DTLS_PSK_AES128_GCM, LF_DTLS_DATA, LF_DTLS_FAILED,
                                      LF_DTLS_MAX_BLOB, LF_DTLS_MAX_PLAIN, LF_DTLS_READY,
                                      lf_dtls_close, lf_dtls_connect, lf_dtls_context,
                                      lf_dtls_context_new, lf_dtls_context_release, lf_dtls_due,
                                      lf_dtls_event, lf_dtls_free, lf_dtls_handle_timeout,
-                                     lf_dtls_hooks, lf_dtls_is_resumed, lf_dtls_keep, lf_dtls_load,
+                                     lf_dtls_hooks, lf_dtls_load,
                                      lf_dtls_open, lf_dtls_options, lf_dtls_read_more,
-                                     lf_dtls_receive, lf_dtls_resume, lf_dtls_save,
+                                     lf_dtls_recall, lf_dtls_receive,
+                                     lf_dtls_remember, lf_dtls_save,
                                      lf_dtls_session, lf_dtls_suite, lf_dtls_user,
-                                     lf_dtls_uses_cid, lf_dtls_why, lf_dtls_write)
+                                     lf_dtls_uses_cid, lf_dtls_was_resumed, lf_dtls_why, lf_dtls_write)
 from lwm2m_fast.sim.departures cimport Departures, room
 from lwm2m_fast.sim.device cimport FLAG_ANEW, FLAG_BLANK, mixed
 from lwm2m_fast.sim.exchanges cimport MAX_DUE
 from lwm2m_fast.sim.fleet cimport Fleet
 from lwm2m_fast.sim.histogram cimport Histogram
+from lwm2m_fast.sim.identities import Identity
 from lwm2m_fast.sim.layer cimport Receiver
 from lwm2m_fast.sim.recent cimport NOWHERE, enter, leave, recent_over
 from lwm2m_fast.sim.wheel cimport Wheel
@@ -37,6 +42,17 @@ cdef enum:
     SAVE_ATTEMPTS = 8             # sessions looked at for one that can be saved
     WHY_BYTES = 256
     MTU = 1280
+    PSK_SUITES = LF_DTLS_PSK_AES128_CCM8 | LF_DTLS_PSK_AES128_GCM | LF_DTLS_PSK_AES128_CBC
+    X509_SUITES = LF_DTLS_ECDSA_AES128_CCM8 | LF_DTLS_ECDSA_AES128_GCM | LF_DTLS_ECDSA_AES128_CBC
+
+SUITES = {
+    "TLS_PSK_WITH_AES_128_CCM_8": LF_DTLS_PSK_AES128_CCM8,
+    "TLS_PSK_WITH_AES_128_GCM_SHA256": LF_DTLS_PSK_AES128_GCM,
+    "TLS_PSK_WITH_AES_128_CBC_SHA256": LF_DTLS_PSK_AES128_CBC,
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8": LF_DTLS_ECDSA_AES128_CCM8,
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": LF_DTLS_ECDSA_AES128_GCM,
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256": LF_DTLS_ECDSA_AES128_CBC,
+}
 
 
 cdef void send_hook(void *owner, lf_dtls_session *session, const uint8_t *datagram,
@@ -81,7 +97,8 @@ cdef class Dtls(Layer):
         self.options.retransmit_first_ms = <uint32_t>(retransmit_first_s * 1000)
         self.options.retransmit_most_ms = <uint32_t>(retransmit_most_s * 1000)
         self.options.mtu = MTU
-        self.saver = self.context_for(None)
+        # What was saved needs no credentials any more, but lf_dtls wants some.
+        self.saver = self.new_context(Identity(b"saved", b"saved"), suites)
         # Whatever is wrong with the credentials shows here, not in the middle of a run.
         if fleet.size:
             self.context_for(identify(fleet.number(0)))
@@ -95,35 +112,34 @@ cdef class Dtls(Layer):
                 free(self.devices[key].saved)
                 free(self.devices[key].ticket)
         free(self.devices)
-        if self.context != NULL:
-            lf_dtls_context_release(self.context)
-        if self.saver != NULL:
-            lf_dtls_context_release(self.saver)
+        lf_dtls_context_release(self.context)
+        lf_dtls_context_release(self.saver)
 
     # Sessions.
 
-    cdef lf_dtls_context *context_for(self, object identity) except NULL:
-        """A context with these credentials, which the caller does not own; None = without any."""
+    cdef lf_dtls_context *context_for(self, identity) except NULL:
+        """A context with these credentials; the caller does not own it."""
+        cdef lf_dtls_context *made
+        if identity is not self.identity:       # of a fleet that shares one, or a second attempt
+            made = self.new_context(identity, PSK_SUITES if identity.psk else X509_SUITES)
+            lf_dtls_context_release(self.context)
+            self.context, self.identity = made, identity
+        return self.context
+
+    cdef lf_dtls_context *new_context(self, identity, uint32_t suites) except NULL:
         cdef lf_dtls_hooks hooks
         cdef lf_dtls_options options = self.options
         cdef lf_dtls_context *made
         cdef char why[WHY_BYTES]
-        if identity is not None and identity is self.identity:
-            return self.context                 # a fleet that shares one, or a second attempt
         memset(&hooks, 0, sizeof(hooks))
         hooks.owner = <void *>self
         hooks.send = send_hook
-        if identity is not None:
-            fill(&options, identity)
+        options.suites &= suites
+        fill(&options, identity)
         why[0] = 0
         made = lf_dtls_context_new(&options, &hooks, why, WHY_BYTES)
         if made == NULL:
             raise ConfigError(f"DTLS: {(<bytes>why).decode('utf-8', 'replace')}")
-        if identity is None:
-            return made
-        if self.context != NULL:
-            lf_dtls_context_release(self.context)
-        self.context, self.identity = made, identity
         return made
 
     cdef void begin(self, uint32_t key, int64_t now) noexcept nogil:
@@ -143,7 +159,7 @@ cdef class Dtls(Layer):
         device.stage = STAGE_HANDSHAKE
         device.began_at = now
         if device.ticket != NULL:
-            lf_dtls_resume(session, device.ticket, device.ticket_size)
+            lf_dtls_recall(session, device.ticket, device.ticket_size)
         self.handle(key, lf_dtls_connect(session, now // MILLISECOND), 0, now)
 
     cdef lf_dtls_session *open(self, uint32_t key, int64_t now):
@@ -235,7 +251,7 @@ cdef class Dtls(Layer):
         cdef size_t size
         if not self.resumes or device.stage < STAGE_READY or self.wake(key, now) == NULL:
             return
-        size = lf_dtls_keep(device.session, ticket, LF_DTLS_MAX_BLOB)
+        size = lf_dtls_remember(device.session, ticket, LF_DTLS_MAX_BLOB)
         self.forget_ticket(key)
         if size:
             device.ticket = <uint8_t *>malloc(size)
@@ -325,7 +341,7 @@ cdef class Dtls(Layer):
         enter(&self.recent, key)
         self.forget_ticket(key)
         self.counts.secured += 1
-        self.counts.resumed += lf_dtls_is_resumed(device.session)
+        self.counts.resumed += lf_dtls_was_resumed(device.session)
         self.handshake.record(now - device.began_at)
         self.wheel.cancel(key)
         self.fleet.go_on(key, now)
