@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mbedtls/platform.h>
 #include <mbedtls/platform_util.h>
 
 /* Sessions: what mbedTLS asks while it works. */
@@ -117,6 +118,19 @@ static lf_dtls_event fail(lf_dtls_session *session, int error) {
     return LF_DTLS_FAILED;
 }
 
+/* Builds differ in whether they keep the peer's certificate. Nobody needs it: it is the fingerprint that counts. */
+static void drop_certificate(mbedtls_ssl_session *agreed) {
+#if defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
+    mbedtls_x509_crt_free(agreed->peer_cert);
+    mbedtls_free(agreed->peer_cert);
+    agreed->peer_cert = NULL;
+#else
+    mbedtls_free(agreed->peer_cert_digest);
+    agreed->peer_cert_digest = NULL;
+    agreed->peer_cert_digest_len = 0;
+#endif
+}
+
 static lf_dtls_event finish(lf_dtls_session *session) {
     mbedtls_ssl_context *ssl = &session->ssl;
     const lf_suite *suite = lf_suite_by_id(ssl->session->ciphersuite);
@@ -128,6 +142,7 @@ static lf_dtls_event finish(lf_dtls_session *session) {
                            !memcmp(ssl->session->id, session->note.data, session->note.size);
     if (session->context->options.cid_size > 0 && !mbedtls_ssl_get_peer_cid(ssl, &is_cid_used, NULL, NULL))
         session->uses_cid = is_cid_used == MBEDTLS_SSL_CID_ENABLED;
+    drop_certificate(ssl->session);
     mbedtls_ssl_set_mtu(ssl, 0); /* that was the handshake's: records are the caller's to size */
     session->stage = LF_STAGE_READY;
     return LF_DTLS_READY;
@@ -284,8 +299,7 @@ const uint8_t *lf_dtls_identity(const lf_dtls_session *session, size_t *size) {
 }
 
 const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session) {
-    const mbedtls_ssl_session *agreed = session->ssl.session;
-    return agreed && agreed->peer_cert_digest_len == 32 ? agreed->peer_cert_digest : NULL;
+    return session->kind == LF_DTLS_KIND_X509 ? session->fingerprint : NULL;
 }
 
 int lf_dtls_uses_cid(const lf_dtls_session *session) {

@@ -12,6 +12,9 @@
 #include <mbedtls/error.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/version.h>
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+#include <psa/crypto.h>
+#endif
 
 const lf_suite LF_SUITES[SUITE_COUNT] = {
     {LF_DTLS_PSK_AES128_CCM8, 0xC0A8, LF_DTLS_KIND_PSK, "TLS_PSK_WITH_AES_128_CCM_8"},
@@ -55,6 +58,14 @@ static void count_fork(void) {
 
 static void watch_forks(void) {
     pthread_atfork(NULL, NULL, count_fork);
+}
+
+/* Once in a process. A library of the system's may do its arithmetic through PSA, which then has state of its own. */
+static void start(void) {
+    watch_forks();
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+    psa_crypto_init();
+#endif
 }
 
 static int fill_random(uint8_t *out, size_t size) {
@@ -105,6 +116,7 @@ static int on_verify(void *p_context, mbedtls_x509_crt *certificate, int depth, 
     *flags = 0;
     if (depth > 0) return 0;
     session->kind = LF_DTLS_KIND_X509;
+    if (mbedtls_sha256(certificate->raw.p, certificate->raw.len, session->fingerprint, 0)) return -1;
     if (!certificate->raw.len) /* of a kind that mbedTLS skipped */
         session->flags |= MBEDTLS_X509_BADCERT_BAD_PK;
     else if (context->hooks.verify)
@@ -230,6 +242,9 @@ static int set_up(lf_dtls_context *context, const lf_dtls_options *options, char
     mbedtls_ssl_conf_verify(config, on_verify, context);
     mbedtls_ssl_conf_dtls_anti_replay(config, MBEDTLS_SSL_ANTI_REPLAY_ENABLED);
     mbedtls_ssl_conf_dtls_badmac_limit(config, 0);
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+    mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
     mbedtls_ssl_conf_handshake_timeout(config, options->retransmit_first_ms, options->retransmit_most_ms);
     mbedtls_ssl_conf_extended_master_secret(config, MBEDTLS_SSL_EXTENDED_MS_ENABLED);
     mbedtls_ssl_conf_encrypt_then_mac(config, MBEDTLS_SSL_ETM_ENABLED);
@@ -261,7 +276,7 @@ static int set_up(lf_dtls_context *context, const lf_dtls_options *options, char
 lf_dtls_context *lf_dtls_context_new(const lf_dtls_options *options, const lf_dtls_hooks *hooks, char *why,
                                      size_t why_room) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
+    pthread_once(&once, start);
     if (!check_options(options, why, why_room)) return NULL;
     lf_dtls_context *context = calloc(1, sizeof *context);
     if (!context) {
