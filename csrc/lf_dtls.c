@@ -167,7 +167,7 @@ lf_dtls_event lf_dtls_connect(lf_dtls_session *session, int64_t now_ms) {
 
 size_t lf_dtls_remember(const lf_dtls_session *session, uint8_t *memory, size_t room) {
     size_t size = 0;
-    if (session->stage != LF_STAGE_READY || !session->ssl.session->id_len) return 0;
+    if (session->stage == LF_STAGE_HANDSHAKE || !session->ssl.session || !session->ssl.session->id_len) return 0;
     return mbedtls_ssl_session_save(session->ssl.session, memory, room, &size) ? 0 : size;
 }
 
@@ -222,6 +222,7 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
         if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return end(session, "the peer closed the session");
         if (got == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
             lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
+            ssl->session->id_len = 0; /* for a client as well */
             return end(session, lf_why_words(session, got));
         }
         /* Anything else came of one bad record: it is dropped, and what follows it in its datagram is read. */

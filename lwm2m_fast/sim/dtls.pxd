@@ -27,6 +27,7 @@ cdef struct Secured:
     uint8_t stage
 
 cdef struct DtlsCounts:
+    uint64_t received             # datagrams
     uint64_t handshakes           # begun
     uint64_t secured              # handshakes that ended well ...
     uint64_t resumed              # ... of which by a resumption

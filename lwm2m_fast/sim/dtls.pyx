@@ -33,7 +33,7 @@ from lwm2m_fast.sim.fleet cimport Fleet
 from lwm2m_fast.sim.histogram cimport Histogram
 from lwm2m_fast.sim.identities import Identity
 from lwm2m_fast.sim.layer cimport Receiver
-from lwm2m_fast.sim.recent cimport NOWHERE, enter, leave, recent_over
+from lwm2m_fast.sim.recent cimport enter, leave, recent_over
 from lwm2m_fast.sim.wheel cimport Wheel
 
 cdef enum:
@@ -181,6 +181,8 @@ cdef class Dtls(Layer):
         if device.stage == STAGE_READY:
             leave(&self.recent, key)
             enter(&self.recent, key)
+            if self.live > self.most_live:      # handshakes can be saved only when they are over
+                self.make_room()
         elif device.stage == STAGE_SAVED:
             self.make_room()
             device.session = lf_dtls_load(self.saver, <void *><uintptr_t>key, device.saved,
@@ -203,10 +205,10 @@ cdef class Dtls(Layer):
             return
         for attempt in range(SAVE_ATTEMPTS):
             key = self.recent.oldest
-            if key == NOWHERE or self.save(key):
-                return
+            if key == self.recent.newest or self.save(key):
+                return                          # the newest is being used
             leave(&self.recent, key)
-            enter(&self.recent, key)
+            enter(&self.recent, key)            # not quiet, or of a suite that cannot be saved
 
     cdef bint save(self, uint32_t key) noexcept nogil:
         cdef Secured *device = &self.devices[key]
@@ -306,6 +308,7 @@ cdef class Dtls(Layer):
         cdef lf_dtls_session *session
         cdef lf_dtls_event event
         cdef size_t plain_size = 0
+        self.counts.received += 1
         session = (self.devices[key].session if self.devices[key].stage == STAGE_HANDSHAKE
                    else self.wake(key, now))
         if session == NULL:

@@ -442,6 +442,10 @@ cdef class Fleet(Attended):
         """How many requests of this kind have been begun since the start."""
         return self.started[request] if 0 <= request < REQUESTS else 0
 
+    def count_received(self):
+        """How many datagrams have come since the start."""
+        return self.counts.received
+
     def latency(self, int request):
         """The Histogram of nanoseconds from first transmission to response, of one Request."""
         return self.latencies[request]

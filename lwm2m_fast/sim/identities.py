@@ -53,9 +53,7 @@ def listed(path: Path, name: Name, numbers: range) -> Identify:
     for number in numbers:
         if name(number) not in rows:
             raise ConfigError(f"psk {str(path)!r}: no line for endpoint {name(number)!r}")
-    identities = {
-        number: Identity(*map(bytes, rows[name(number)])) for number in numbers
-    }
+    identities = {number: Identity(*map(bytes, rows[name(number)])) for number in numbers}
     return identities.__getitem__
 
 

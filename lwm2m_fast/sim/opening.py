@@ -18,7 +18,8 @@ from lwm2m_fast.sim.device_sockets import DeviceSockets
 from lwm2m_fast.sim.shared_socket import MOST_DEVICES, SharedSocket
 from lwm2m_fast.sim.transport import Transport
 
-COAP_PORT: Final = 5683
+PORTS: Final = {"coap": 5683, "coaps": 5684}
+"""RFC 7252, section 12.8."""
 SPARE_DESCRIPTORS: Final = 64
 """Kept free for everything that is not a device's socket."""
 
@@ -38,14 +39,15 @@ class Target(NamedTuple):
 
 
 def resolve(url: str) -> Target:
-    """The first address of `coap://host[:port]`."""
+    """The first address of `coap://host[:port]` or `coaps://host[:port]`."""
     parts = urlsplit(url)
     try:
-        host, port = parts.hostname, parts.port or COAP_PORT
+        host, port = parts.hostname, parts.port or PORTS.get(parts.scheme)
     except ValueError as error:
         raise ConfigError(f"server {url!r}: {error}") from None
-    if parts.scheme != "coap" or not host or parts.path not in ("", "/") or parts.query:
-        raise ConfigError(f"server {url!r}: must be coap://host or coap://host:port")
+    is_known = parts.scheme in PORTS and not parts.query and parts.path in ("", "/")
+    if not is_known or not host or port is None:
+        raise ConfigError(f"server {url!r}: must be coap://host:port or coaps://host:port")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError as error:

@@ -80,7 +80,9 @@ def certify(
         alternatives = x509.SubjectAlternativeName([x509.DNSName(one) for one in names])
         builder = builder.add_extension(alternatives, critical=False)
     if padding:
-        odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(padding))
+        odd = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(padding)
+        )
         builder = builder.add_extension(odd, critical=False)
     certificate = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     # An anchor is known to who trusts it; what is between must be sent.

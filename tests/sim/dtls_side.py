@@ -1,7 +1,7 @@
 """A DTLS server around one end of a link: what is inside hears plain datagrams of numbered peers.
 
-Made of csrc/lf_dtls's server role, a session per peer. A peer's number is that of its credential, so
-that it stays the same whatever address it has.
+Made of csrc/lf_dtls's server role, a session per peer. A peer's number is that of its credential,
+so that it stays the same whatever address it has.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def test_a_server_that_is_not_there_ends_the_handshake_and_it_is_tried_again():
     assert it.counts["secured"] == 0
     assert it.counts["handshakes"] > 4
     assert it.counts["failed"] == it.counts["handshakes"] - 2 + (it.counts["live"] < 2) * 2
-    assert list(it.dtls.failures)[0]
+    assert "" not in it.dtls.failures
 
 
 def test_a_device_with_a_connection_id_of_its_own_is_answered_with_it():
@@ -170,7 +170,6 @@ def test_only_so_many_sessions_are_live_and_the_others_are_saved():
 
 def test_what_is_too_long_for_a_record_is_counted_and_lost():
     it = Fleet(1, fleet={"misbehave": ("oversized",)}).registered()
-    it.world.engine  # noqa: B018
     before = it.counts["unsent"]
     it.fleet.emit(0, bytes(2000), it.link.now_ns)
     it.link.run(0.1)
