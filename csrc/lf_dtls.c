@@ -27,7 +27,8 @@ static int on_send(void *p_session, const unsigned char *datagram, size_t size) 
     }
     if (session->ssl.out_msgtype == MBEDTLS_SSL_MSG_ALERT && session->stage == LF_STAGE_HANDSHAKE) {
         session->alerted = 1;
-        if (size == sizeof session->held_alert && datagram[0] == MBEDTLS_SSL_MSG_ALERT && !datagram[3] && !datagram[4]) {
+        int is_plain = datagram[0] == MBEDTLS_SSL_MSG_ALERT && !datagram[3] && !datagram[4];
+        if (is_plain && size == sizeof session->held_alert) {
             memcpy(session->held_alert, datagram, size);
             session->held_size = (uint8_t)size;
             return (int)size;
@@ -144,9 +145,14 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     return LF_DTLS_READY;
 }
 
+/* What mbedTLS has of the datagram, and what it thought of it. */
 static void drop_datagram(mbedtls_ssl_context *ssl) {
     ssl->in_left = 0;
     ssl->next_record_offset = 0;
+    ssl->in_offt = NULL;
+    ssl->in_msglen = 0;
+    ssl->in_hslen = 0;
+    ssl->keep_current_message = 0;
 }
 
 static lf_dtls_event go_on(lf_dtls_session *session) {
@@ -179,7 +185,8 @@ size_t lf_dtls_remember(const lf_dtls_session *session, uint8_t *memory, size_t 
 int lf_dtls_recall(lf_dtls_session *session, const uint8_t *memory, size_t size) {
     mbedtls_ssl_session remembered;
     mbedtls_ssl_session_init(&remembered);
-    int failed = mbedtls_ssl_session_load(&remembered, memory, size) || mbedtls_ssl_set_session(&session->ssl, &remembered);
+    int failed = mbedtls_ssl_session_load(&remembered, memory, size);
+    failed = failed || mbedtls_ssl_set_session(&session->ssl, &remembered);
     mbedtls_ssl_session_free(&remembered);
     return !failed;
 }
@@ -229,8 +236,8 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
             lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
             return end(session, lf_why_words(session, got));
         }
-        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught for
-         * ever by an end too short for a record. */
+        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught
+         * for ever by an end too short for a record. */
         drop_datagram(ssl);
         return LF_DTLS_WAITS;
     }
