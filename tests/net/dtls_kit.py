@@ -12,6 +12,7 @@ from typing import Any
 
 from lwm2m_fast.net import dtls_session as dtls
 from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
+from tests.net import certificates
 
 SOURCE = b"192.0.2.1:40000"
 IDENTITY, KEY = b"device-1", b"0123456789abcdef"
@@ -32,6 +33,26 @@ def psk_client(**options: Any) -> DtlsContext:
 
 def psk_server(**options: Any) -> DtlsContext:
     return DtlsContext(**{"psk": known, **options})
+
+
+def x509_client(**options: Any) -> DtlsContext:
+    device = certificates.device()
+    trusted = {
+        "chain": device.chain,
+        "key": device.key_der,
+        "anchors": certificates.authority().der,
+    }
+    return DtlsContext(**{"is_client": True, **trusted, **options})
+
+
+def x509_server(**options: Any) -> DtlsContext:
+    server = certificates.server()
+    trusted = {
+        "chain": server.chain,
+        "key": server.key_der,
+        "anchors": certificates.authority().der,
+    }
+    return DtlsContext(**{**trusted, **options})
 
 
 @dataclass
@@ -149,9 +170,9 @@ def bad_link(seed: int, loss: float) -> Callable[[bytes, bool], list[bytes]]:
         chance = random.random()
         if chance < loss:
             return out
-        if chance < loss + 0.15:
+        if chance < loss + 0.1:
             held[is_up].append(datagram)
             return out
-        return [datagram, *out, datagram] if chance > 0.85 else [datagram, *out]
+        return [datagram, *out, datagram] if chance > 0.8 else [datagram, *out]
 
     return change
