@@ -80,7 +80,10 @@ def simulate(
         ),
     ] = "auto",
     ack_timeout: Annotated[
-        float, typer.Option(help="ACK_TIMEOUT in seconds (RFC 7252, section 4.8).")
+        float,
+        typer.Option(
+            help="ACK_TIMEOUT in seconds (RFC 7252, section 4.8); half of it for handshakes."
+        ),
     ] = 2.0,
     notify_every: Annotated[
         float,

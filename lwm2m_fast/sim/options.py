@@ -48,6 +48,7 @@ class Options:
     sockets: str = "auto"
     """`shared`: one socket, a loopback address per device; `device`: a socket per device."""
     ack_timeout_s: float = 2.0
+    """Of CoAP; a handshake's timer begins at half of it."""
     sensors: int = TEMPERATURE_SENSORS
     """Instances of object 3303; some eighty make a Register that needs blocks."""
     block_bytes: int = 1024

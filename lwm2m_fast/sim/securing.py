@@ -47,6 +47,9 @@ def build_dtls(options: Options, fleet: Fleet, at_ns: int) -> Dtls | None:
         fleet,
         identify(options),
         suites=_suites(options.suites),
+        # 1 s, as RFC 6347 has it (section 4.2.4.1), where ACK_TIMEOUT is the 2 s of RFC 7252.
+        retransmit_first_s=options.ack_timeout_s / 2,
+        retransmit_most_s=options.ack_timeout_s * 8,
         cid_size=-1 if options.cid is None else options.cid,
         most_live=options.live_sessions,
         resumes=options.resumes,

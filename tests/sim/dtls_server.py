@@ -39,7 +39,9 @@ class DtlsServer:
 
     def _serve(self) -> None:
         began = time.monotonic_ns()
-        while not self._over.is_set():
+        is_last = False
+        while not is_last:
+            is_last = self._over.is_set()  # and yet what has come by then is read
             select.select([self._socket], [], [], 0.01)
             now = time.monotonic_ns() - began
             for _ in range(256):
