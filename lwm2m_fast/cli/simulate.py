@@ -152,8 +152,8 @@ def simulate(
     write_psk: Annotated[
         Path | None,
         typer.Option(
-            help="Write endpoint,identity,key of every device for `lwm2m-fast credentials add`, "
-            "and send nothing."
+            help="Write endpoint,identity,key of every device, and send nothing; into NAME.json as "
+            "what POST /api/v1/credentials takes."
         ),
     ] = None,
     x509: Annotated[

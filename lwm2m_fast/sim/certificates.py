@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +31,7 @@ from lwm2m_fast.sim.identities import Identify, Identity, Name
 
 AUTHORITY: Final = "ca"
 MOST_NAME_CHARACTERS: Final = 64
-"""A common name is no longer (RFC 5280, appendix A.1); a longer one is a DNS name alone."""
+"""A common name is no longer (RFC 5280, appendix A.1); a longer name is a URI."""
 _KEPT: Final = 1024
 """Identities kept, so that a device that comes again soon is not signed anew."""
 _DAY: Final = timedelta(days=1)
@@ -47,21 +48,28 @@ def in_directory(path: Path, name: Name, numbers: range) -> Identify:
     can_sign = (path / f"{AUTHORITY}.key").exists()
     signer = _Signer(path) if can_sign else None
     for number in numbers if signer is None else ():
-        if not (path / f"{name(number)}.pem").exists():
+        if not (path / f"{file_name(name(number))}.pem").exists():
             raise ConfigError(
-                f"x509 {str(path)!r}: has neither {name(number)}.pem nor {AUTHORITY}.key to sign it"
+                f"x509 {str(path)!r}: has neither {file_name(name(number))}.pem nor "
+                f"{AUTHORITY}.key to sign it"
             )
 
     @lru_cache(maxsize=_KEPT)
     def identify(number: int) -> Identity:
         endpoint = name(number)
-        if signer is not None and not (path / f"{endpoint}.pem").exists():
+        file = file_name(endpoint)
+        if signer is not None and not (path / f"{file}.pem").exists():
             return Identity(chain=signer.certificate(endpoint), key=signer.key(endpoint),
                             anchors=anchors)  # fmt: skip
-        chain = b"".join(_chain(path / f"{endpoint}.pem"))
-        return Identity(chain=chain, key=_der(_key(path / f"{endpoint}.key")), anchors=anchors)
+        chain = b"".join(_chain(path / f"{file}.pem"))
+        return Identity(chain=chain, key=_der(_key(path / f"{file}.key")), anchors=anchors)
 
     return identify
+
+
+def file_name(endpoint: str) -> str:
+    """The endpoint name as `lwm2m-fast certs` names its files."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", endpoint).lstrip(".") or "device"
 
 
 class _Signer:
@@ -95,7 +103,7 @@ class _Signer:
             .not_valid_after(self._issuer.not_valid_after_utc)
         )
         if not is_short:
-            names = x509.SubjectAlternativeName([x509.DNSName(endpoint)])
+            names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(endpoint)])
             builder = builder.add_extension(names, critical=True)
         return builder.sign(self._authority, hashes.SHA256()).public_bytes(Encoding.DER)
 

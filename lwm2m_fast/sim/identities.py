@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -19,6 +19,8 @@ from lwm2m_fast.errors import ConfigError
 
 MOST_IDENTITY_BYTES: Final = 128
 MOST_KEY_BYTES: Final = 64
+MOST_OF_A_BODY: Final = 10_000
+"""Credentials that the HTTP interface takes at once."""
 DERIVED_KEY_BYTES: Final = 16
 STAND_IN: Final = "{endpoint}"
 """In an identity: the device's endpoint name."""
@@ -45,7 +47,8 @@ Name = Callable[[int], str]
 
 def listed(path: Path, name: Name, numbers: range) -> Identify:
     """Keys from a file of lines `endpoint,identity,key in hex` (a first line with these words is
-    skipped), or of JSON objects with `endpoint`, `identity` and `key`.
+    skipped), or of JSON objects with `endpoint`, `identity` and `key`, or of bodies of POST
+    /api/v1/credentials.
 
     ConfigError names the line that cannot be used, or the first device without one.
     """
@@ -81,15 +84,31 @@ def derived(secret: str, identity: str, name: Name) -> Identify:
 
 
 def write(path: Path, identify: Identify, name: Name, numbers: range) -> None:
-    """The file that listed() reads and `lwm2m-fast credentials add` imports, for its owner only."""
+    """The file that listed() reads, for its owner only.
+
+    One that ends in .json has a body of POST /api/v1/credentials in each line, MOST_OF_A_BODY
+    credentials each: a server with up to so many devices takes the file as it is.
+    """
     path.touch(mode=0o600)
     path.chmod(0o600)
     with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(_HEADER)
-        for number in numbers:
-            identity = identify(number)
-            out.writerow((name(number), identity.name.decode(), identity.psk.hex()))
+        if path.suffix != ".json":
+            out = csv.writer(file, lineterminator="\n")
+            out.writerow(_HEADER)
+            out.writerows(_row(name(number), identify(number)) for number in numbers)
+            return
+        for first in range(0, len(numbers), MOST_OF_A_BODY):
+            some = numbers[first : first + MOST_OF_A_BODY]
+            body = [_credential(*_row(name(number), identify(number))) for number in some]
+            file.write(orjson.dumps(body).decode() + "\n")
+
+
+def _row(endpoint: str, identity: Identity) -> tuple[str, str, str]:
+    return endpoint, identity.name.decode(), identity.psk.hex()
+
+
+def _credential(endpoint: str, identity: str, key: str) -> dict[str, Any]:
+    return {"endpoint": endpoint, "server": {"mode": "PSK", "identity": identity, "key": key}}
 
 
 _HEADER: Final = ("endpoint", "identity", "key")
@@ -105,25 +124,28 @@ def _rows(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
         where = f"psk {str(path)!r} line {number}"
         if not line.strip() or (number == 1 and line.lower().startswith("endpoint,")):
             continue
-        endpoint, identity, key = _json(line, where) if line[0] == "{" else _csv(line, where)
-        yield endpoint, _identity(identity, where), _key(key, where)
+        for endpoint, identity, key in _json(line, where) if line[0] in "[{" else _csv(line, where):
+            yield endpoint, _identity(identity, where), _key(key, where)
 
 
-def _csv(line: str, where: str) -> tuple[str, str, str]:
+def _csv(line: str, where: str) -> list[tuple[str, str, str]]:
     (fields,) = csv.reader([line])
     if len(fields) != 3:
         raise ConfigError(f"{where}: must be endpoint,identity,key in hex")
     endpoint, identity, key = (each.strip() for each in fields)
-    return endpoint, identity, key
+    return [(endpoint, identity, key)]
 
 
-def _json(line: str, where: str) -> tuple[str, str, str]:
+def _json(line: str, where: str) -> list[tuple[str, str, str]]:
+    """One credential or a list; as here, or as the HTTP interface has them."""
     try:
-        fields = orjson.loads(line)
-        endpoint, identity, key = (str(fields[name]) for name in _HEADER)
-    except (orjson.JSONDecodeError, KeyError) as error:
-        raise ConfigError(f"{where}: {error}") from None
-    return endpoint, identity, key
+        found = orjson.loads(line)
+        rows = [one | one.get("server", {}) for one in (found if line[0] == "[" else [found])]
+        return [tuple(str(row[name]) for name in _HEADER) for row in rows]  # type: ignore[misc]
+    except orjson.JSONDecodeError:
+        raise ConfigError(f"{where}: is not JSON") from None
+    except (KeyError, TypeError, AttributeError):
+        raise ConfigError(f"{where}: must have {', '.join(_HEADER)}") from None
 
 
 def _named(identity: str, endpoint: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Simulated devices on real sockets over DTLS: fleets with keys and with certificates, behind a NAT."""
+"""Simulated devices on real sockets over DTLS: with keys, with certificates, behind a NAT."""
 
 from __future__ import annotations
 
