@@ -1,5 +1,6 @@
-"""How the secure side comes to life: vault, certificate, anchors, the DTLS port, and what is said of
-them. Knows the configuration; what happens afterwards is in secure.py.
+"""How the secure side comes to life: vault, certificate, anchors, the DTLS port, and the report.
+
+Knows the configuration; what happens afterwards is in secure.py.
 """
 
 from __future__ import annotations

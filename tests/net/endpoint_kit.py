@@ -186,9 +186,7 @@ class World:
     def certified_device(self, who: certificates.Certified) -> Device:
         """A device that shows a certificate, and trusts the test authority."""
         trusted = certificates.authority().der
-        return Device(
-            self, b"", own_psk=None, chain=who.chain, key=who.key_der, anchors=trusted
-        )
+        return Device(self, b"", own_psk=None, chain=who.chain, key=who.key_der, anchors=trusted)
 
     def ready(self, identity: bytes = b"device-1", **options: Any) -> Device:
         """A device whose session has carried a record, so that it can be saved."""
