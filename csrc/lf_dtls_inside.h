@@ -104,6 +104,8 @@ struct lf_dtls_session {
     uint8_t held_alert[15]; /* a plain one: which it must be is known when mbedTLS has returned */
 };
 
+int lf_context_has_suite(const lf_dtls_context *context, int id);
+
 /* A session with its mbedTLS half set up, not yet started. */
 lf_dtls_session *lf_session_new(lf_dtls_context *context, void *user, int64_t now_ms);
 

@@ -1,7 +1,7 @@
 /* Sessions as bytes and back. What is inside is mbedTLS's own form behind a short head of ours.
  *
- * The bytes hold the session's keys: whoever keeps them seals them. Damage is found by a sum, because mbedTLS trusts what it
- * loads; malice is not, that is the seal's work.
+ * The bytes hold the session's keys: whoever keeps them seals them. Damage is found by a sum, because mbedTLS trusts
+ * what it loads; malice is not, that is the seal's work.
  */
 #include <string.h>
 
@@ -71,7 +71,7 @@ lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_
         return NULL;
     }
     const lf_suite *suite = lf_suite_by_id(session->ssl.session->ciphersuite);
-    if (!suite || !(suite->bit & context->options.suites) || suite->kind != blob[2]) { /* switched off meanwhile */
+    if (!suite || suite->kind != blob[2] || !lf_context_has_suite(context, suite->id)) { /* switched off meanwhile */
         lf_dtls_free(session);
         return NULL;
     }

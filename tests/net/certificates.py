@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority and what it signs. Knows nothing of what is tested with them.
+"""Certificates for tests: an authority and what it signs. Knows nothing of what is tested.
 
 Everything comes as DER, chains and lists as certificates one after another. Curve and validity may
 be wrong on purpose.
@@ -63,7 +63,7 @@ def certify(
     names: tuple[str, ...] = (),
     padding: int = 0,
 ) -> Certified:
-    """A certificate for `name`, by `issuer` or by itself; `padding` makes it larger by that much."""
+    """A certificate for `name`, by `issuer` or by itself; `padding` makes it larger."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     builder = (
@@ -149,9 +149,17 @@ def with_rsa() -> Certified:
 
 
 @lru_cache
-def by_intermediate(count: int = 1, padding: int = 0) -> Certified:
-    """A device whose chain has `count` authorities between it and the anchor."""
+def signed_by_rsa() -> Certified:
+    """A key that is fine, below an authority of another kind."""
+    above = certify("rsa authority", is_authority=True, key=rsa.generate_private_key(65537, 2048))
+    return certify("device-1", above)
+
+
+@lru_cache
+def by_intermediate(count: int = 1, padding: int = 0, days: int = 365) -> Certified:
+    """A device with `count` authorities between it and the anchor, which end after `days`."""
     issuer = authority()
     for number in range(count):
-        issuer = certify(f"intermediate-{number}", issuer, is_authority=True)
+        valid = (-10 * DAY, days * DAY)
+        issuer = certify(f"intermediate-{number}", issuer, is_authority=True, valid=valid)
     return certify("device-below", issuer, padding=padding)
