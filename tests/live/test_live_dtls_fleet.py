@@ -68,7 +68,7 @@ def test_a_fleet_gets_through_though_a_tenth_is_lost(tmp_path: Path, suite: str)
         introduce(server, given, tmp_path)
         report = run(given)
         assert report.registered == DEVICES, report
-        assert server.get("/api/v1/devices/sim-000001")["suite"] == suite
+        assert server.get("/api/v1/devices/sim-000001")["session"]["suite"] == suite
 
 
 def test_a_fleet_with_certificates_registers(tmp_path: Path) -> None:
