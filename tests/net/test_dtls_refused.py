@@ -202,6 +202,27 @@ def test_the_hook_may_accept_what_it_has_pinned(anchors: bytes) -> None:
     assert pair.server is not None and pair.server.fingerprint == pinned.fingerprint
 
 
+@pytest.mark.parametrize("anchors", [b"", certificates.authority().der])
+def test_a_certificate_that_cannot_be_read_is_no_matter_for_the_hook(anchors: bytes) -> None:
+    """The library skips one that is signed in a way it does not know."""
+    asked: list[bytes] = []
+
+    def verify(leaf: bytes, flags: int) -> int:
+        asked.append(leaf)
+        return 0
+
+    refused(
+        Pair(
+            x509_client(),
+            x509_server(anchors=anchors, verify=verify),
+            change=with_certificate(certificates.signed_by_rsa().der),
+        ),
+        UNSUPPORTED_CERTIFICATE,
+        "certificate's kind of key is not supported",
+    )
+    assert asked == []
+
+
 def test_the_hook_may_overlook_dates() -> None:
     for device in (certificates.expired(), certificates.not_yet_valid()):
         server = x509_server(verify=lambda leaf, flags: flags & ~(EXPIRED | FUTURE))
