@@ -6,8 +6,9 @@ import ctypes
 
 import pytest
 
-from lwm2m_fast.net import dtls_session as dtls
-from tests.net.dtls_kit import IDENTITY, Pair, psk_client, psk_server
+from tests.net.dtls_kit import IDENTITY, IS_OWN_BUILD, Pair, psk_client, psk_server
+
+of_our_own = pytest.mark.skipif(not IS_OWN_BUILD, reason="not our own mbedTLS")
 
 
 class Mallinfo2(ctypes.Structure):
@@ -37,6 +38,7 @@ def allocated() -> int:
     return int(process.mallinfo2().uordblks)
 
 
+@of_our_own
 def test_what_is_kept_of_fragments_is_bounded() -> None:
     """Each of 30 sessions hears of 10 messages of 16 KB each, and of epochs to come."""
     server = psk_server()
@@ -84,7 +86,7 @@ def test_nothing_leaks() -> None:
     assert begun[-1] - begun[0] < 64 * 1024
 
 
-@pytest.mark.skipif("of 1664/1408 bytes" not in dtls.library(), reason="not our own mbedTLS")
+@of_our_own
 def test_an_idle_session_is_small_and_a_saved_one_is_nothing() -> None:
     client, server = psk_client(), psk_server()
     pairs = [Pair(client, server).shake() for _ in range(20)]
