@@ -32,7 +32,7 @@
 #define MBEDTLS_SHA512_C
 #if defined(__x86_64__)
 #define MBEDTLS_AESNI_C
-#define MBEDTLS_SHA256_PROCESS_ALT /* csrc/lf_sha256.c */
+#define MBEDTLS_SHA256_PROCESS_ALT /* csrc/lf_sha256_mbedtls.c */
 #elif defined(__aarch64__)
 #define MBEDTLS_AESCE_C
 #define MBEDTLS_SHA256_USE_ARMV8_A_CRYPTO_IF_PRESENT
