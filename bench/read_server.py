@@ -66,6 +66,7 @@ MODES: dict[str, Callable[[Service, list[str]], Awaitable[None]]] = {
 async def main(mode: str, devices: int, data_dir: str) -> None:
     config = Config(
         coap={"host": "127.0.0.1", "port": 0},
+        dtls={"enabled": False},
         registration={"policy": "open"},
         store={"data_dir": Path(data_dir)},
         http={"port": 0, "admin_token": ADMIN_TOKEN},

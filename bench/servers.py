@@ -193,7 +193,7 @@ def ours(data_dir: Path, *more: str) -> Recipe:
     def command() -> list[str]:
         if importlib.util.find_spec("lwm2m_fast.server") is None:
             raise Unavailable("lwm2m_fast.server is not there")
-        where = ["--host", "127.0.0.1", "--coap-port", "0", "--http-port", "0"]
+        where = ["--host", "127.0.0.1", "--coap-port", "0", "--dtls-port", "0", "--http-port", "0"]
         who = ["--policy", "open", "--admin-token", ADMIN_TOKEN]
         data = ["--data-dir", str(data_dir)]
         return [sys.executable, "-m", "lwm2m_fast", "serve", *where, *who, *data, *more]

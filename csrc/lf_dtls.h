@@ -1,7 +1,10 @@
 /* lf_dtls: DTLS 1.2 sessions over mbedTLS 3.6. Bytes in, bytes out, next timeout.
  *
  * Knows records and handshakes; no sockets, no addresses' meaning, no clock (moments are passed in), no table of
- * sessions, no store. No global state but the random generator, no logging. One context serves one thread.
+ * sessions, no store. No global state, no logging. One context serves one thread, and so do its sessions. Certificates alone are
+ * judged by the system's clock.
+ *
+ * The code is in csrc/lf_dtls.c and csrc/lf_dtls_{context,hello,resume,save,why}.c: an extension lists them all.
  */
 #ifndef LF_DTLS_H
 #define LF_DTLS_H
@@ -13,8 +16,10 @@
 #define LF_DTLS_MAX_KEY 64           /* bytes of a PSK */
 #define LF_DTLS_MAX_CID 16           /* ours; a peer's may have 32 */
 #define LF_DTLS_MAX_PLAIN 1280       /* bytes of plain text in one record, either way */
-#define LF_DTLS_OVERHEAD 96          /* at most this much more than the plain text leaves in a datagram */
+#define LF_DTLS_OVERHEAD 112         /* at most this much more than the plain text leaves in a datagram (CBC, CID of 32) */
 #define LF_DTLS_MAX_BLOB 1024        /* of lf_dtls_save() */
+#define LF_DTLS_MAX_SOURCE 64        /* bytes that identify an address to lf_dtls_hello() */
+#define LF_DTLS_MAX_NOTE 1024        /* of lf_dtls_set_note() */
 
 /* Cipher suites, by bit, in our order of preference (IANA names). */
 enum {
@@ -32,9 +37,10 @@ enum { LF_DTLS_KIND_NONE = 0, LF_DTLS_KIND_PSK = 1, LF_DTLS_KIND_X509 = 2 };
 
 typedef enum {
     LF_DTLS_WAITS = 0,     /* went on, or what came was dropped without a trace (bad, old, replayed record) */
-    LF_DTLS_READY = 1,     /* the handshake has just ended; the peer is authenticated */
+    LF_DTLS_READY = 1,     /* the handshake has just ended; the peer is authenticated. The datagram may hold plain text
+                              too: call lf_dtls_read_more() until it says LF_DTLS_WAITS */
     LF_DTLS_DATA = 2,      /* plain text was written; call lf_dtls_read_more() until it says LF_DTLS_WAITS */
-    LF_DTLS_CLOSED = 3,    /* close_notify came in an authentic record; free the session */
+    LF_DTLS_CLOSED = 3,    /* close_notify, or a fatal alert, came in an authentic record; free the session */
     LF_DTLS_FAILED = 4     /* the handshake cannot go on (an alert has been sent if there is one to send); see
                               lf_dtls_why(); free the session */
 } lf_dtls_event;
@@ -52,6 +58,9 @@ typedef struct {
      * MBEDTLS_X509_BADCERT_* of the whole chain, 0 when all is well. Returns the flags that shall count: 0 accepts; each
      * other flag becomes its alert (unknown_ca, certificate_expired, bad_certificate ...). Called once per handshake. */
     uint32_t (*verify)(void *owner, lf_dtls_session *session, const uint8_t *leaf_der, size_t leaf_size, uint32_t flags);
+    /* A client asks to resume (RFC 5246, section 7.3) the session of a peer of `kind`: the PSK identity, or the SHA-256 of the leaf
+     * certificate. lf_dtls_note() is what was noted then. 0 refuses, and a full handshake follows. NULL: all may. */
+    int (*resume)(void *owner, lf_dtls_session *session, int kind, const uint8_t *identity, size_t size);
     /* A datagram that must leave for the session's peer, in order. */
     void (*send)(void *owner, lf_dtls_session *session, const uint8_t *datagram, size_t size);
 } lf_dtls_hooks;
@@ -65,10 +74,10 @@ typedef struct {
     uint16_t mtu;                  /* largest datagram of a handshake */
     uint16_t resumptions;          /* server: sessions kept for resumption by session id; 0: none. Bounded, oldest out */
     uint32_t resumption_s;         /* and how long */
-    /* DER or PEM (with terminating NUL counted in); NULL: no X.509. Parsed here, not referred to afterwards. */
+    /* DER, or certificates in DER one after another, or PEM (with terminating NUL counted in, where PEM is built in); NULL: no X.509. Parsed here, not referred to afterwards. */
     const uint8_t *chain; size_t chain_size;
     const uint8_t *key; size_t key_size;
-    /* Trust anchors, PEM or concatenated; NULL: nobody is trusted (verify still hears of every certificate). */
+    /* Trust anchors, likewise; NULL: nobody is trusted (verify still hears of every certificate). */
     const uint8_t *anchors; size_t anchors_size;
     /* client only */
     const uint8_t *identity; size_t identity_size;
@@ -95,22 +104,26 @@ const uint8_t *lf_dtls_record_cid(const lf_dtls_context *context, const uint8_t 
  * A client's first flight leaves in lf_dtls_connect(). */
 lf_dtls_session *lf_dtls_open(lf_dtls_context *context, void *user, const uint8_t *cid, int64_t now_ms);
 lf_dtls_event lf_dtls_connect(lf_dtls_session *session, int64_t now_ms);
+/* A client that wants to resume: what a READY session needs for it (a secret, at most LF_DTLS_MAX_BLOB; 0: the server gave no
+ * session id), and before lf_dtls_connect() of a new session the same again (0: damaged). */
+size_t lf_dtls_remember(const lf_dtls_session *session, uint8_t *memory, size_t room);
+int lf_dtls_recall(lf_dtls_session *session, const uint8_t *memory, size_t size);
 void lf_dtls_free(lf_dtls_session *session);
 void *lf_dtls_user(const lf_dtls_session *session);
 
-/* One datagram from the peer; several records in it are all worked off. `plain` has room for LF_DTLS_MAX_PLAIN.
+/* One datagram from the peer; several records in it are all worked off. A record with more plain text than LF_DTLS_MAX_PLAIN is dropped. `plain` has room for LF_DTLS_MAX_PLAIN.
  * Once READY, bad records never end a session. `*is_newest` (may be NULL): the last authentic record was newer than all before, which
  * is when an address may move (RFC 9146, section 6). */
 lf_dtls_event lf_dtls_receive(lf_dtls_session *session, const uint8_t *datagram, size_t size, int64_t now_ms,
                               uint8_t *plain, size_t *plain_size, int *is_newest);
 lf_dtls_event lf_dtls_read_more(lf_dtls_session *session, uint8_t *plain, size_t *plain_size);
-/* One record in one datagram into `out` (room: size + LF_DTLS_OVERHEAD); its size, 0 when it cannot be (size over LF_DTLS_MAX_PLAIN,
- * not READY, sequence numbers used up). No hook is called. */
+/* One record in one datagram into `out` (room: size + LF_DTLS_OVERHEAD); its size, 0 when it cannot be (size over LF_DTLS_MAX_PLAIN
+ * or over the fragment length that the peer asked for (RFC 6066), not READY, sequence numbers used up). No hook is called. */
 size_t lf_dtls_write(lf_dtls_session *session, const uint8_t *plain, size_t size, uint8_t *out);
 /* close_notify into `out` as above. */
 size_t lf_dtls_close(lf_dtls_session *session, uint8_t *out);
 
-/* Handshake timer: when lf_dtls_handle_timeout() must be called, -1: never. */
+/* Handshake timer: when lf_dtls_handle_timeout() must be called, -1: never. Ask again after each call. */
 int64_t lf_dtls_due(const lf_dtls_session *session);
 lf_dtls_event lf_dtls_handle_timeout(lf_dtls_session *session, int64_t now_ms);
 
@@ -121,6 +134,11 @@ const char *lf_dtls_suite(const lf_dtls_session *session);             /* IANA n
 const uint8_t *lf_dtls_identity(const lf_dtls_session *session, size_t *size); /* PSK identity, also after a resumption; after a load: none */
 const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session);    /* X.509: SHA-256 of the leaf, also after a resumption */
 int lf_dtls_uses_cid(const lf_dtls_session *session);                  /* the peer sends our connection id in its records */
+int lf_dtls_was_resumed(const lf_dtls_session *session);               /* server: by session id, without a full handshake */
+/* Bytes of the owner's about the peer (at most LF_DTLS_MAX_NOTE; 0: not taken), set during `psk` or `verify`: what the certificate
+ * stands for, say. A resumed session has the note of the first. Not in lf_dtls_save(). */
+int lf_dtls_set_note(lf_dtls_session *session, const uint8_t *note, size_t size);
+const uint8_t *lf_dtls_note(const lf_dtls_session *session, size_t *size);
 /* Which alert or error ended it, in words for an operator ("unknown PSK identity", "certificate expired"), never a secret. */
 const char *lf_dtls_why(const lf_dtls_session *session);
 
@@ -128,8 +146,14 @@ const char *lf_dtls_why(const lf_dtls_session *session);
  * record seen yet, a suite that is not AEAD) and lives on. The blob holds the keys in clear: the caller guards it. */
 size_t lf_dtls_save(lf_dtls_session *session, uint8_t *blob, size_t room);
 /* The session again. Loading the same blob twice would use nonces twice: the caller must have destroyed every copy, and as a second
- * wall the outgoing sequence number is raised to at least `least_sequence` (48 bits; see net/dtls). NULL: damaged, or of another build. */
+ * wall the outgoing sequence number is raised to at least `least_sequence` (48 bits; lf_dtls_sequence_wall() is one that grows with
+ * time). NULL: damaged, of another build, another cid_size, a suite that is switched off. */
 lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_t *blob, size_t size, uint64_t least_sequence, int64_t now_ms);
+
+/* 64 records per millisecond since the session's first moment: no session is that busy for long, and a later load starts higher. */
+static inline uint64_t lf_dtls_sequence_wall(int64_t since_first_ms) {
+    return since_first_ms > 0 ? (uint64_t)since_first_ms << 6 : 0;
+}
 
 /* "Mbed TLS 3.6.6, own build: SHA-256 by x86 instructions, connection id, 1664/1408 bytes" and the like. */
 void lf_dtls_library(char *text, size_t room);

@@ -36,6 +36,11 @@ def _field(default: Any, reason: str, **bounds: Any) -> Any:
     return Field(default=default, description=reason, **bounds)
 
 
+def _words(allowed: str) -> dict[str, Any]:
+    """For a value that no bound describes: what may stand there."""
+    return {"allowed": allowed}
+
+
 _BLOCK_SIZES: dict[str, Any] = {"enum": list(BLOCK_SIZES)}
 BlockSize = Annotated[int, AfterValidator(_block_size), Field(json_schema_extra=_BLOCK_SIZES)]
 
@@ -128,6 +133,144 @@ class CoapConfig(_Section):
         "section 2.4), so that the server is no weapon against a forged address.",
         ge=1,
         le=100,
+    )
+
+
+SUITES = (
+    "TLS_PSK_WITH_AES_128_CCM_8",
+    "TLS_PSK_WITH_AES_128_GCM_SHA256",
+    "TLS_PSK_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+)
+
+
+def _suites(value: str) -> str:
+    if not set(suite_names(value)) <= set(SUITES):
+        raise ValueError("not a list of cipher suites")
+    return value
+
+
+def suite_names(value: str) -> tuple[str, ...]:
+    """`dtls.suites` taken apart; `all` is every one there is."""
+    names = tuple(name.strip() for name in value.split(","))
+    return SUITES if names == ("all",) else names
+
+
+class DtlsConfig(_Section):
+    """The DTLS 1.2 endpoint (RFC 6347), for devices with a pre-shared key or a certificate. Which
+    keys and certificates is said by `lwm2m-fast credentials` and the HTTP interface."""
+
+    enabled: bool = _field(True, "Off: no DTLS port is opened, and secure devices are not served.")
+    host: str = _field("0.0.0.0", "Address to listen on; `::` listens on IPv6.", min_length=1)  # noqa: S104 - devices come from outside
+    port: int = _field(
+        5784,
+        "DTLS port of the LwM2M server; 5684 is left to the bootstrap server. 0 takes any free "
+        "port and prints it.",
+        ge=0,
+        le=65535,
+    )
+    suites: Annotated[str, AfterValidator(_suites)] = _field(
+        "all",
+        "Cipher suites that devices may use, IANA names separated by commas. Sessions with a CBC "
+        "suite do not outlive a restart, nor are their buffers freed.",
+        json_schema_extra=_words("all, or some of " + ", ".join(SUITES)),
+    )
+    cid_length: int = _field(
+        6,
+        "Bytes of the connection ids that devices are given (RFC 9146), so that a new address "
+        "behind a NAT does not end the session. 0: they are given none, and theirs are used. "
+        "-1: the extension is not used at all.",
+        ge=-1,
+        le=16,
+    )
+    certificate: Path | None = _field(
+        None,
+        "File with the server's certificate chain, for devices with certificates: PEM, leaf "
+        "first, or PKCS #12 with the key. Looked at every 2 seconds, and read again when it has "
+        "changed; sessions go on. Unset: only pre-shared keys are served.",
+        json_schema_extra=_words("a file"),
+    )
+    key: Path | None = _field(
+        None,
+        "File with the private key of the certificate, PEM. Unset where the same file has it.",
+        json_schema_extra=_words("a file"),
+    )
+    key_password: SecretStr | None = _field(
+        None,
+        "Password of the private key, or of the PKCS #12 file. Unset: there is none.",
+        min_length=1,
+        max_length=256,
+    )
+    anchors: Path | None = _field(
+        None,
+        "File with certificates of authorities (PEM) that devices are trusted by, beside those "
+        "given over the HTTP interface. Without any, only pinned certificates are trusted.",
+        json_schema_extra=_words("a file"),
+    )
+    check_validity: bool = _field(
+        True,
+        "Refuse certificates of devices that have expired, or are not yet valid. Off suits "
+        "fleets whose certificates outlived their time in the field.",
+    )
+    max_sessions: int = _field(
+        1_000_000,
+        "DTLS sessions held at once, idle ones included; more are refused at the handshake.",
+        ge=1,
+        le=16777216,
+    )
+    max_handshakes: int = _field(
+        4096, "Handshakes under way at once (about 16 KiB of memory each).", ge=1, le=1 << 20
+    )
+    handshakes_per_prefix_s: int = _field(
+        0,
+        "Handshakes per second from one /24 (IPv4) or /56 (IPv6). 0: no such bound, as a whole "
+        "fleet may stand behind one NAT.",
+        ge=0,
+        le=1_000_000,
+    )
+    handshake_ms_per_wakeup: int = _field(
+        4,
+        "Time that handshakes may take before records of authenticated devices are looked at: "
+        "keeps a storm of handshakes from slowing them.",
+        ge=1,
+        le=1000,
+    )
+    handshake_timeout_s: float = _field(
+        60.0,
+        "A handshake that has not ended in this time is given up.",
+        ge=1.0,
+        le=600.0,
+    )
+    idle_save_s: float = _field(
+        10.0,
+        "A session that was silent for so long is packed (some 300 bytes), and its buffers freed.",
+        ge=0.1,
+        le=86400.0,
+    )
+    session_timeout_s: float = _field(
+        604_800.0,
+        "A session that was silent for so long is forgotten; the device has to handshake again.",
+        ge=1.0,
+        le=31_536_000.0,
+    )
+    resumptions: int = _field(
+        4096,
+        "Sessions kept for an abbreviated handshake (RFC 5246, section 7.3). 0: none.",
+        ge=0,
+        le=65535,
+    )
+    resumption_s: int = _field(86_400, "How long one is kept for that.", ge=1, le=604_800)
+    retransmit_first_s: float = _field(
+        2.0, "First timeout of a handshake's flight (RFC 6347, section 4.2.4).", ge=0.1, le=60.0
+    )
+    retransmit_most_s: float = _field(60.0, "Largest one, after doubling.", ge=0.1, le=300.0)
+    mtu: int = _field(
+        1280,
+        "Largest datagram of a handshake; longer messages are fragmented. 1,280 passes everywhere.",
+        ge=256,
+        le=1400,
     )
 
 
@@ -287,6 +430,13 @@ class StoreConfig(_Section):
     data_dir: Path = _field(
         Path("data"), "Directory of the store, created with mode 0700. One server per directory."
     )
+    key_file: Path | None = _field(
+        None,
+        "File with the key that secrets are encrypted with at rest, mode 0600. Made where it does "
+        "not exist. Keep a copy apart from the data: without it credentials are lost. Unset: "
+        "`vault.key` in the data directory.",
+        json_schema_extra=_words("a file"),
+    )
     durability: Literal["commit", "sync"] = _field(
         "commit",
         "`commit` survives a killed process; `sync` also a power failure, at the price of a "
@@ -384,6 +534,7 @@ class Config(BaseSettings):
     )
 
     coap: CoapConfig = CoapConfig()
+    dtls: DtlsConfig = DtlsConfig()
     registration: RegistrationConfig = RegistrationConfig()
     reporting: ReportingConfig = ReportingConfig()
     queue: QueueConfig = QueueConfig()
@@ -460,6 +611,8 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", Path:
 def _allowed(info: FieldInfo) -> str:
     if get_origin(info.annotation) is Literal:
         return "one of " + ", ".join(map(str, get_args(info.annotation)))
+    if isinstance(info.json_schema_extra, dict) and "allowed" in info.json_schema_extra:
+        return str(info.json_schema_extra["allowed"])
     if info.json_schema_extra == _BLOCK_SIZES:
         return "one of " + ", ".join(map(str, BLOCK_SIZES))
     bounds = {

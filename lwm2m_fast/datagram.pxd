@@ -27,6 +27,17 @@ cdef extern from "lf_batch.h" nogil:
         uint32_t size
 
 
+# A secure peer has one address that never changes, its principal: 16 bytes that stand for its
+# identity in place of an address, port 0, and the number of the secure listener. Which real address
+# it has at the moment is known to the listener alone (net/dtls).
+cdef enum:
+    LOCAL_SECURE = 1
+
+cdef inline bint addr_is_secure(const lf_addr *addr) noexcept nogil:
+    """Both are looked at: a datagram can come from port 0, but never by the secure listener."""
+    return addr.port == 0 and addr.local == LOCAL_SECURE
+
+
 cdef class Inbox:
     """Up to LF_BATCH_SLOTS received datagrams; `count` of them are filled."""
 
@@ -51,8 +62,12 @@ cdef class Outbox:
     cdef uint8_t *reserve(self, size_t size) noexcept nogil
     cdef void commit(self, const lf_addr *to, size_t size) noexcept nogil
     cdef void take_from(self, Outbox other) noexcept nogil
+    # Copies of `count` datagrams in `arena`, in order. What finds no memory is dropped.
+    cdef void append_entries(self, const uint8_t *arena, const lf_out *entries,
+                             int count) noexcept nogil
     cdef void reset(self) noexcept nogil
 
 
-cdef object addr_text(const lf_addr *addr)          # "192.0.2.1:5683", "[2001:db8::1]:5683"
+# "192.0.2.1:5683", "[2001:db8::1]:5683"; of a principal "[...]:0", and with port 0 it is one.
+cdef object addr_text(const lf_addr *addr)
 cdef int addr_parse(str text, lf_addr *addr) except -1

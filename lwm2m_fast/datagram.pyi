@@ -1,6 +1,6 @@
 class Inbox:
     count: int
-    def load(self, datagrams: list[tuple[str, bytes]]) -> None: ...
+    def load(self, datagrams: list[tuple[str, bytes]], local: int | None = None) -> None: ...
 
 class Outbox:
     @property

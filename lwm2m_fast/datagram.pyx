@@ -22,7 +22,7 @@ cdef object addr_text(const lf_addr *addr):
 
 
 cdef int addr_parse(str text, lf_addr *addr) except -1:
-    """The inverse of addr_text; ValueError says what is wrong."""
+    """The inverse of addr_text, port 0 being a principal's; ValueError says what is wrong."""
     host, _, port = text.rpartition(":")
     host, _, scope = host.strip("[]").partition("%")
     ip = ipaddress.ip_address(host)
@@ -34,6 +34,7 @@ cdef int addr_parse(str text, lf_addr *addr) except -1:
     else:
         memcpy(addr.ip, <const char *>packed, 16)
     addr.port = int(port)
+    addr.local = 0 if addr.port else LOCAL_SECURE
     addr.scope = int(scope) if scope else 0
     return 0
 
@@ -51,8 +52,11 @@ cdef class Inbox:
     def __dealloc__(self):
         free(self.memory)
 
-    def load(self, datagrams):
-        """Fill from [(address text, bytes)], at most LF_BATCH_SLOTS, as a receive would."""
+    def load(self, datagrams, local=None):
+        """Fill from [(address text, bytes)], at most LF_BATCH_SLOTS, as a receive would.
+
+        `local` is the number of the socket; by default 0, and of principals the secure one's.
+        """
         cdef bytes data
         if len(datagrams) > LF_BATCH_SLOTS:
             raise ValueError(f"{len(datagrams)} datagrams; a batch holds {LF_BATCH_SLOTS}")
@@ -61,6 +65,8 @@ cdef class Inbox:
             if len(data) > LF_DATAGRAM_BYTES:
                 raise ValueError(f"{len(data)} bytes; a slot holds {LF_DATAGRAM_BYTES}")
             addr_parse(source, &self.slots[self.count].from_)
+            if local is not None:
+                self.slots[self.count].from_.local = local
             memcpy(self.slots[self.count].data, <const char *>data, len(data))
             self.slots[self.count].size = <uint32_t>len(data)
             self.count += 1
@@ -112,15 +118,19 @@ cdef class Outbox:
 
     cdef void take_from(self, Outbox other) noexcept nogil:
         """Append what `other` holds, in order, and empty it. What finds no memory is dropped."""
+        self.append_entries(other.arena, other.entries + other.first, other.count - other.first)
+        other.reset()
+
+    cdef void append_entries(self, const uint8_t *arena, const lf_out *entries,
+                             int count) noexcept nogil:
         cdef int i
         cdef uint8_t *room
-        for i in range(other.first, other.count):
-            room = self.reserve(other.entries[i].size)
+        for i in range(count):
+            room = self.reserve(entries[i].size)
             if room == NULL:
                 break
-            memcpy(room, other.arena + other.entries[i].offset, other.entries[i].size)
-            self.commit(&other.entries[i].to, other.entries[i].size)
-        other.reset()
+            memcpy(room, arena + entries[i].offset, entries[i].size)
+            self.commit(&entries[i].to, entries[i].size)
 
     cdef void reset(self) noexcept nogil:
         self.arena_used = 0

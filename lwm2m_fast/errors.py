@@ -45,6 +45,12 @@ class NotFound(RequestError):
     http_status = 404
 
 
+class Conflict(RequestError):
+    """What is asked for belongs to another already, or is there already."""
+
+    http_status = 409
+
+
 class UnknownOperation(NotFound):
     """No such operation of this device is queued or in its history."""
 

@@ -18,18 +18,25 @@ from typing import Protocol
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.files import Files
 from lwm2m_fast.fleet.tokens import Tokens
+from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.model import Model, built_in
+from lwm2m_fast.net.dtls_base import principal_of
+from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.net.udp import UdpEndpoint
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.durable import Durable
 from lwm2m_fast.queue.operating import Operating, Surroundings
 from lwm2m_fast.rest.app import HttpServer, create_app
 from lwm2m_fast.rest.auth import new_secret, open_tokens
+from lwm2m_fast.saved_sessions import restore, save
+from lwm2m_fast.secure import SecureSide
+from lwm2m_fast.secure_start import DtlsPort, open_port, report, security_of, vault_of
 from lwm2m_fast.service import PROVISIONED, RunningServer
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.sink.log import LogSink
@@ -55,6 +62,8 @@ class Addresses:
     """Where a started server listens."""
 
     coap_port: int
+    dtls_port: int | None
+    """None: DTLS is switched off."""
     http_port: int
     admin_token: str | None
     """Made at this, the first start, and never to be seen again; None: there was one."""
@@ -67,7 +76,7 @@ class Counted(Protocol):
 
 
 class Server:
-    """One worker: a CoAP port, an HTTP port, a data directory.
+    """One worker: a CoAP port, a DTLS port, an HTTP port, a data directory.
 
     start() and stop() must run in the same event loop, which should be uvloop's.
     """
@@ -75,7 +84,10 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store: Store | None = None
-        self._udp: UdpEndpoint | None = None
+        self._vault: Vault | None = None
+        self._listeners: Listeners | None = None
+        self._side: SecureSide | None = None
+        self._dtls: DtlsPort | None = None
         self._turns: Turns | None = None
         self._values: Values | None = None
         self._durable: Durable | None = None
@@ -94,18 +106,28 @@ class Server:
         store = self._store = open_store(
             config.store.kind, str(config.store.data_dir), config.store
         )
+        vault = self._vault = vault_of(config, store.fleet)
         tokens, admin_token = _tokens(store, config)
         seed = (secrets.randbits(64), secrets.randbits(64))
         engine = Engine(config, seed, os.urandom, time.monotonic(), time.time())
         loaded, passed_over = _load(engine, store)
         # Listening before loading would answer 4.04 to devices that are registered.
-        udp = self._udp = UdpEndpoint(
+        udp = UdpEndpoint(
             config.coap.host,
             config.coap.port,
             receive_buffer_bytes=config.coap.receive_buffer_bytes,
             send_buffer_bytes=config.coap.send_buffer_bytes,
         )
+        self._listeners = Listeners([udp])
         _warn_small_buffers(udp, config)
+        security = security_of(config, store, vault)
+        side = self._side = SecureSide(engine, security, principal_of)
+        side.load()
+        dtls = self._dtls = open_port(config, security, side)
+        if dtls is not None:
+            self._listeners = Listeners([udp, dtls.endpoint])
+            _restore(dtls, store, vault)
+        listeners = self._listeners
         stream = StreamSink(config.http.subscriber_queue)
         sinks: list[Sink] = [stream, LogSink(config.log.device_events)]
         data = _data(config, engine, store, self._keep, sinks)
@@ -115,13 +137,20 @@ class Server:
             store,
             stream,
             self._counters(
-                engine, udp, store, data.values, data.targets, data.settings, data.files
+                engine,
+                listeners,
+                store,
+                security,
+                side,
+                *(() if dtls is None else dtls.counted()),
+                *data.counted(),
             ),
         )
         service.attach_data(data)
+        service.attach_security(security)
         turns = self._turns = Turns(
             engine,
-            udp,
+            listeners,
             store.state,
             sinks,
             service.resolve,
@@ -130,6 +159,7 @@ class Server:
             service.contacts,
         )
         service.attach(turns)
+        side.attach_turns(turns.act, turns.publish)
         durable = self._durable = Durable(store.fleet)
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
@@ -146,7 +176,10 @@ class Server:
         self._http = HttpServer(app, config.http.host, config.http.port)
         http_port = await self._http.start()
         turns.start()
+        if dtls is not None:
+            dtls.start()
         data.values.start()
+        report(config, dtls, security)
         _log.info(
             "started",
             extra={
@@ -156,7 +189,8 @@ class Server:
                 "receive_buffer_bytes": udp.receive_buffer_bytes,
             },
         )
-        return Addresses(udp.port, http_port, admin_token)
+        dtls_port = None if dtls is None else dtls.endpoint.port
+        return Addresses(udp.port, dtls_port, http_port, admin_token)
 
     async def stop(self) -> None:
         """Answer what was received, then let go of everything. Harmless after a failed start."""
@@ -166,14 +200,20 @@ class Server:
             self._turns.pause()
             await self._close_values()
             await self._turns.stop()
+        if self._side is not None:
+            self._side.stop()
         if self._durable is not None:
             await self._durable.stop()
-        if self._udp is not None:
-            self._udp.close()
+        if self._dtls is not None:
+            await self._dtls.stop()
+            await asyncio.to_thread(_save, self._dtls, self._store, self._vault)
+        if self._listeners is not None:
+            self._listeners.close()
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
-        self._http = self._turns = self._udp = self._store = self.service = self._values = None
-        self._durable = self._operating = None
+        self._http = self._turns = self._store = self.service = self._values = None
+        self._durable = self._operating = self._vault = None
+        self._listeners = self._side = self._dtls = None
         _log.info("stopped")
 
     async def _keep(self, changes: bytes) -> None:
@@ -258,6 +298,25 @@ def _load(engine: Engine, store: Store) -> tuple[int, int]:
     if unusable:
         _log.warning("stored rows could not be used", extra={"rows": unusable})
     return engine.device_count(), unusable
+
+
+def _restore(dtls: DtlsPort, store: Store, vault: Vault) -> None:
+    """Go on with the sessions of the run before; not before the engine has their registrations."""
+    restored = restore(dtls.endpoint, store.state, vault)
+    if restored.sessions or restored.unusable:
+        _log.info("restored DTLS sessions", extra=restored._asdict())
+
+
+def _save(dtls: DtlsPort, store: Store | None, vault: Vault | None) -> None:
+    """Keep the sessions for the next run."""
+    if store is None or vault is None:
+        return
+    try:
+        _log.info(
+            "saved DTLS sessions", extra={"sessions": save(dtls.endpoint, store.state, vault)}
+        )
+    except StoreError as error:
+        _log.error("DTLS sessions could not be kept; devices handshake again: %s", error)
 
 
 def _warn_small_buffers(udp: UdpEndpoint, config: Config) -> None:

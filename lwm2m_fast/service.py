@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_operations import DeviceOperations
 from lwm2m_fast.errors import RequestError, UnknownDevice
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES
@@ -31,6 +32,17 @@ class RunningServer(DeviceOperations):
         self._engine, self._store, self._stream = engine, store, stream
         self._own_counters = counters
         self._turns: Turns | None = None
+        self._security: DeviceCredentials | None = None
+
+    def attach_security(self, security: DeviceCredentials) -> None:
+        """The credentials of devices, and the certificates that are trusted."""
+        self._security = security
+
+    @property
+    def security(self) -> DeviceCredentials:
+        if self._security is None:
+            raise RequestError("the server is not running")
+        return self._security
 
     def attach(self, turns: Turns) -> None:
         """The turns that our own requests take part in."""

@@ -1,6 +1,6 @@
-"""The turn: what happens between a wake-up of the socket and the next, in an order that is law.
+"""The turn: what happens between a wake-up of a socket and the next, in an order that is law.
 
-Receive a batch, decide, bring the changes to the store; then answer; then tell. Owns the socket,
+Receive a batch, decide, bring the changes to the store; then answer; then tell. Owns the sockets,
 the timer and the way to the store of one worker; knows no HTTP and no configuration file.
 """
 
@@ -11,14 +11,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from lwm2m_fast.committer import Committer
 from lwm2m_fast.core.ask import AnsweredTuple, Contact, ReportTuple
 from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
-from lwm2m_fast.datagram import Inbox
+from lwm2m_fast.datagram import Inbox, Outbox
 from lwm2m_fast.errors import StoreError
-from lwm2m_fast.net.udp import UdpEndpoint
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
 
@@ -54,8 +54,32 @@ def _ignore(_: Contacts) -> None:
     """Nobody wants to know."""
 
 
+class Endpoint(Protocol):
+    """A socket (net/udp), secure or plain."""
+
+    @property
+    def fd(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def queued(self) -> int: ...
+    def receive(self, inbox: Inbox) -> bool: ...
+    def work(self, inbox: Inbox) -> None: ...
+    def flush_backlog(self) -> bool: ...
+
+
+class Listeners(Protocol):
+    """The sockets as one way out (net/listeners)."""
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]: ...
+    def send(self, outbox: Outbox) -> bool: ...
+    def next_timer(self) -> float: ...
+    def handle_timer(self, now: float) -> None: ...
+
+
 class Turns:
-    """Drives `engine` from `udp`, the clock and our own side's calls.
+    """Drives `engine` from `listeners`, the clock and our own side's calls.
 
     `resolve` gets the answers of devices to our requests, once each; `reports` what devices sent by
     themselves, in the turn that received it, as the slots in it are those of this turn, and returns
@@ -66,7 +90,7 @@ class Turns:
     def __init__(
         self,
         engine: Engine,
-        udp: UdpEndpoint,
+        listeners: Listeners,
         store: StateStore,
         sinks: Sequence[Sink],
         resolve: Callable[[Answers], None],
@@ -74,7 +98,8 @@ class Turns:
         reports: Callable[[Reports], Sequence[Event]] | None = None,
         contacts: Callable[[Contacts], None] = _ignore,
     ) -> None:
-        self._engine, self._udp, self._sinks = engine, udp, sinks
+        self._engine, self._sinks = engine, sinks
+        self._listeners, self._send = listeners, listeners.send
         self._resolve, self._reports, self.contacts = resolve, reports, contacts
         engine.wants_reports = reports is not None
         self._batches = batches_per_wakeup
@@ -88,7 +113,11 @@ class Turns:
         self._next_probe: asyncio.TimerHandle | None = None
         self._probing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._is_running = self._is_reading = self._is_blocked = False
+        self._is_running = False
+        self._read: set[int] = set()
+        self._blocked: set[int] = set()
+        self._working: set[int] = set()
+        """Descriptors: those we receive from, can send nothing to, and will soon look at again."""
         self.store_problem: str | None = None
         self.commits = self.commits_failed = self.faults = 0
         self._fault_logged_at = -FAULT_LOG_S
@@ -120,38 +149,67 @@ class Turns:
                 handle.cancel()
         self._timer = self._wall_clock = self._next_probe = self._ticking = None
         await self._committer.stop()
-        if self._is_blocked:
-            self._loop.remove_writer(self._udp.fd)
+        for fd in self._blocked:
+            self._loop.remove_writer(fd)
+        self._blocked.clear()
 
     # Receiving
 
     def _choose_reading(self) -> None:
         """Receive only what can be answered: not while the way out or the store is behind."""
-        wanted = self._is_running and not self._is_blocked and len(self._pending) < MAX_PENDING
-        if wanted == self._is_reading:
-            return
-        self._is_reading = wanted
-        if wanted:
-            self._loop.add_reader(self._udp.fd, self._on_readable)
-        else:
-            self._loop.remove_reader(self._udp.fd)
+        wanted = self._is_running and len(self._pending) < MAX_PENDING
+        for endpoint in self._listeners.endpoints:
+            if (wanted and endpoint.fd not in self._blocked) != (endpoint.fd in self._read):
+                self._switch_reading(endpoint)
 
-    def _on_readable(self) -> None:
+    def _switch_reading(self, endpoint: Endpoint) -> None:
+        if endpoint.fd in self._read:
+            self._read.remove(endpoint.fd)
+            self._loop.remove_reader(endpoint.fd)
+            return
+        self._read.add(endpoint.fd)
+        self._loop.add_reader(endpoint.fd, self._on_readable, endpoint)
+        if endpoint.queued:
+            self._work_soon(endpoint)
+
+    def _on_readable(self, endpoint: Endpoint) -> None:
         now = time.monotonic()
         for _ in range(self._batches):
-            more = self._udp.receive(self._inbox)
-            try:
-                self._engine.receive(self._inbox, now)
-            except Exception as error:  # out of memory, say: the next batch may fare better
-                self._engine.fault = error
-            self._finish_turn()
-            if not more or not self._is_reading:
+            more = endpoint.receive(self._inbox)
+            self._decide(now)
+            if not more or endpoint.fd not in self._read:
                 break
+        if endpoint.queued:
+            self._work_soon(endpoint)
+        self._arm_timer()
+
+    def _decide(self, now: float) -> None:
+        """Let the engine work off what is in the inbox, and finish the turn."""
+        try:
+            self._engine.receive(self._inbox, now)
+        except Exception as error:  # out of memory, say: the next batch may fare better
+            self._engine.fault = error
+        self._finish_turn()
+
+    def _work_soon(self, endpoint: Endpoint) -> None:
+        """Have the endpoint's own work done, a share of it between any two looks at the sockets."""
+        if endpoint.fd not in self._working:
+            self._working.add(endpoint.fd)
+            self._loop.call_soon(self._on_work, endpoint)
+
+    def _on_work(self, endpoint: Endpoint) -> None:
+        self._working.discard(endpoint.fd)
+        if endpoint.fd not in self._read:
+            return  # _choose_reading() comes back to it
+        endpoint.work(self._inbox)
+        self._decide(time.monotonic())
+        if endpoint.queued:
+            self._work_soon(endpoint)
         self._arm_timer()
 
     def _finish_turn(self) -> None:
         output = self._engine.take_output()
-        if not self._udp.send(self._engine.outbox):
+        if not self._send(self._engine.outbox):
             self._wait_writable()
         if output is not None:
             self._finish_output(output)
@@ -183,16 +241,17 @@ class Turns:
             self._tell(events, contacts)
 
     def _wait_writable(self) -> None:
-        """Take nothing more in while answers cannot leave."""
-        if not self._is_blocked:
-            self._is_blocked = True
-            self._choose_reading()
-            self._loop.add_writer(self._udp.fd, self._on_writable)
+        """Take nothing more in where answers cannot leave."""
+        for endpoint in self._listeners.endpoints:
+            if endpoint.waiting and endpoint.fd not in self._blocked:
+                self._blocked.add(endpoint.fd)
+                self._loop.add_writer(endpoint.fd, self._on_writable, endpoint)
+        self._choose_reading()
 
-    def _on_writable(self) -> None:
-        if self._udp.flush_backlog():
-            self._is_blocked = False
-            self._loop.remove_writer(self._udp.fd)
+    def _on_writable(self, endpoint: Endpoint) -> None:
+        if endpoint.flush_backlog():
+            self._blocked.discard(endpoint.fd)
+            self._loop.remove_writer(endpoint.fd)
             self._choose_reading()
 
     # Keeping, answering, telling
@@ -205,12 +264,12 @@ class Turns:
         self._engine.committed(turns[-1].turn)
         for turn in turns:
             _, events, contacts = self._pending.popleft()
-            if not self._udp.send(turn.held):
+            if not self._send(turn.held):
                 self._wait_writable()
             self._tell(events, contacts)
         while self._waiters and self._waiters[0][0] <= turns[-1].turn:
             self._end_wait(None)
-        if not self._udp.send(self._engine.outbox):  # requests that waited for these turns
+        if not self._send(self._engine.outbox):  # requests that waited for these turns
             self._wait_writable()
         self._choose_reading()
         self._arm_timer()
@@ -225,7 +284,7 @@ class Turns:
         self._engine.failed(self._pending[0][0].turn)
         heard: list[Contact] = []
         for turn, _, contacts in self._pending:
-            if not self._udp.send(turn.refusals()):
+            if not self._send(turn.refusals()):
                 self._wait_writable()
             # Who was heard was heard; only a Register that was refused is none.
             heard += [contact for contact in contacts if contact.kind != "registered"]
@@ -338,7 +397,7 @@ class Turns:
         self._ticking = self._loop.call_later(TICK_S, self._on_tick)
 
     def _arm_timer(self) -> None:
-        due = self._engine.next_timer()
+        due = min(self._engine.next_timer(), self._listeners.next_timer())
         if due >= self._timer_at:
             return
         if self._timer is not None:
@@ -348,7 +407,9 @@ class Turns:
 
     def _on_timer(self) -> None:
         self._timer_at = float("inf")
-        self._engine.handle_timer(time.monotonic())
+        now = time.monotonic()
+        self._listeners.handle_timer(now)
+        self._engine.handle_timer(now)
         self._finish_turn()
         self._arm_timer()
 

@@ -52,6 +52,7 @@ def serve(data_dir: Path, act: Act) -> None:
     """Run `act` against a server whose values are flushed at its end only."""
     config = Config(
         coap={"host": "127.0.0.1", "port": 0},
+        dtls={"enabled": False},
         http={"port": 0},
         store={"data_dir": data_dir},
         registration={"policy": "open"},

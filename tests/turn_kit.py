@@ -34,13 +34,16 @@ DEVICE = "192.0.2.1:5683"
 
 
 class Udp:
-    """A socket by script: a byte in a real one makes the loop call."""
+    """A socket by script: a byte in a real one makes the loop call. All that Turns has of sockets."""
+
+    queued = 0
 
     def __init__(self, log: list[str]) -> None:
         self._ours, self._theirs = socket.socketpair()
         for end in (self._ours, self._theirs):
             end.setblocking(False)
         self.fd = self._ours.fileno()
+        self.endpoints = [self]
         self.coming: deque[list[tuple[str, bytes]]] = deque()
         self.sent: list[tuple[str, bytes]] = []
         self.blocked = False
@@ -69,6 +72,19 @@ class Udp:
             self._note(self.kept)
             self.kept = []
         return not self.blocked
+
+    @property
+    def waiting(self) -> int:
+        return len(self.kept)
+
+    def work(self, inbox: Inbox) -> None:
+        inbox.load([])
+
+    def next_timer(self) -> float:
+        return float("inf")
+
+    def handle_timer(self, now: float) -> None:
+        """Nothing is ever due."""
 
     def _note(self, datagrams: list[tuple[str, bytes]]) -> None:
         self.sent += datagrams
@@ -133,7 +149,7 @@ class Scene:
         self.contacts: list[Any] = []
         self.turns = Turns(
             self.engine,
-            self.udp,  # type: ignore[arg-type]
+            self.udp,
             self.store,  # type: ignore[arg-type]
             [self.sink],
             self.answers.extend,

@@ -16,7 +16,8 @@ from lwm2m_fast.cli.output import tell
 from lwm2m_fast.config import Config
 from lwm2m_fast.sources import load
 
-STOP_S = 5.0
+STOP_S = 30.0
+"""A million DTLS sessions take some seconds to write."""
 
 _log = logging.getLogger("lwm2m_fast.cli.serve")
 
@@ -26,6 +27,10 @@ class Addresses(Protocol):
 
     @property
     def coap_port(self) -> int: ...
+    @property
+    def dtls_port(self) -> int | None:
+        """None: DTLS is switched off."""
+
     @property
     def http_port(self) -> int: ...
     @property
@@ -48,6 +53,7 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Directory of the store.")] = None,
     host: Annotated[str | None, typer.Option(help="Address for devices.")] = None,
     coap_port: Annotated[int | None, typer.Option(help="CoAP port; 0 is any free one.")] = None,
+    dtls_port: Annotated[int | None, typer.Option(help="DTLS port; 0 is any free one.")] = None,
     http_host: Annotated[str | None, typer.Option(help="Address for HTTP.")] = None,
     http_port: Annotated[int | None, typer.Option(help="HTTP port; 0 is any free one.")] = None,
     admin_token: Annotated[
@@ -71,6 +77,7 @@ def serve(
     """Run the server until SIGTERM or SIGINT."""
     given: dict[str, dict[str, Any]] = {
         "coap": {"host": host, "port": coap_port},
+        "dtls": {"host": host, "port": dtls_port},
         "registration": {"policy": policy},
         "store": {"data_dir": data_dir},
         "http": {"host": http_host, "port": http_port, "admin_token": admin_token},
@@ -138,7 +145,10 @@ def _announce(addresses: Addresses, config: Config) -> None:
         tell(f"admin token, shown only this once: {addresses.admin_token}")
     coap = authority(config.coap.host, addresses.coap_port)
     http = authority(config.http.host, addresses.http_port)
-    tell(f"ready coap=udp://{coap} http=http://{http} policy={config.registration.policy}")
+    coaps = ""
+    if addresses.dtls_port is not None:
+        coaps = f" coaps=udp://{authority(config.dtls.host, addresses.dtls_port)}"
+    tell(f"ready coap=udp://{coap}{coaps} http=http://{http} policy={config.registration.policy}")
 
 
 async def _stop(server: Server, stop_s: float) -> int:

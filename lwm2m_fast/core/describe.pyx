@@ -6,7 +6,8 @@ from lwm2m_fast.core.records cimport (BINDING_H, BINDING_M, BINDING_N, BINDING_Q
                                       BINDING_T, BINDING_U, ID_SIZE, Links, id_write,
                                       links_packed, record_attributes, record_endpoint)
 from lwm2m_fast.core.devices cimport FOREVER
-from lwm2m_fast.datagram cimport addr_text
+from lwm2m_fast.core.principals cimport PRINCIPAL_SIZE
+from lwm2m_fast.datagram cimport addr_is_secure, addr_text, lf_addr
 from lwm2m_fast.wire.link cimport (LINK_NO_VERSION, LinkObject, LinkWalk, links_begin, links_next,
                                    links_u16)
 
@@ -14,6 +15,8 @@ BINDINGS = ((BINDING_U, "U"), (BINDING_M, "M"), (BINDING_H, "H"), (BINDING_T, "T
             (BINDING_S, "S"), (BINDING_N, "N"), (BINDING_Q, "Q"))
 # Attributes that have a field of their own; the rest is shown as it came.
 NAMED = ("sms",)
+# In the words of the Security Mode (LwM2M object 0, resource 2), by how a peer shows who it is.
+MODES = {1: "PSK", 2: "X509"}
 
 
 cdef str id_text(const Record *record, uint32_t shard):
@@ -43,7 +46,25 @@ cdef dict objects_of(LinkWalk *walk):
     return objects
 
 
-cdef dict describe(const Record *record, const Device *device, int64_t wall_offset, uint32_t shard):
+cdef dict transport_of(const lf_addr *addr, object where):
+    """How the device is reached. Of a secure one: where it is now, and None where it has no session."""
+    if not addr_is_secure(addr):
+        return {"address": addr_text(addr), "transport": "coap", "security_mode": "NO_SEC",
+                "identity": None, "session": None}
+    now = where((<const char *>addr.ip)[:PRINCIPAL_SIZE]) if where is not None else None
+    shown = {"address": None, "transport": "coaps", "security_mode": None, "identity": None,
+             "session": None}
+    if now is not None:
+        shown.update(
+            address=now["address"],
+            security_mode=MODES.get(now["kind"]),
+            identity=now["identity"],
+            session={name: now[name] for name in ("suite", "cid", "since", "live")})
+    return shown
+
+
+cdef dict describe(const Record *record, const Device *device, int64_t wall_offset, uint32_t shard,
+                   object where):
     cdef LinkWalk walk
     cdef Links *links = record.links
     attributes = attributes_of(record)
@@ -53,8 +74,7 @@ cdef dict describe(const Record *record, const Device *device, int64_t wall_offs
     return {
         "endpoint": (<const char *>record_endpoint(record))[:record.endpoint_size].decode(),
         "registration_id": id_text(record, shard),
-        "address": addr_text(&record.address),
-        "transport": "coap",
+        **transport_of(&record.address, where),
         "lwm2m_version": f"{record.version >> 4}.{record.version & 15}",
         "lifetime_s": record.lifetime_s,
         "binding": "".join([letter for bit, letter in BINDINGS if record.binding & bit]),

@@ -12,12 +12,14 @@ from libc.string cimport memcpy
 from lwm2m_fast.core.describe cimport attributes_of, describe
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.exchange cimport Reply, reply_init
+from lwm2m_fast.core.names cimport NAME_LISTED, NAME_PLAIN, NAME_SECURE
 from lwm2m_fast.core.observe cimport Relation
+from lwm2m_fast.core.principals cimport PRINCIPAL_SIZE, Principal, principal_addr
 from lwm2m_fast.core.records cimport NONE, Record, record_endpoint
 from lwm2m_fast.core.resource cimport Resource
 from lwm2m_fast.core.state cimport (COUNT_BAD_OPTIONS, COUNT_NOT_ALLOWED, COUNT_NOT_FOUND,
                                     COUNT_PINGS, COUNT_RECEIVED, COUNT_REQUESTS, COUNT_TOTAL)
-from lwm2m_fast.datagram cimport Inbox
+from lwm2m_fast.datagram cimport Inbox, addr_is_secure, lf_addr
 from lwm2m_fast.wire.coap cimport (ACK, CON, HAS_BLOCK1, NON, REJECT_SHORT, REJECT_VERSION, RST,
                                    is_request, parse_message, path_is)
 from lwm2m_fast.wire.numbers cimport (BAD_OPTION, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
@@ -40,6 +42,8 @@ cdef enum:
 # Max-Age: 30 s, as the only option of a message (RFC 7252, section 3.1).
 cdef uint8_t RETRY[3]
 RETRY[:] = [0xD1, 1, 30]
+
+MARKS = {0: NAME_PLAIN, 1: NAME_SECURE, None: 0}
 
 LINKS = b'</rd>;rt="core.rd";ct=40'
 
@@ -74,7 +78,7 @@ cdef class Engine:
         `now` is monotonic, `wall` unix time, both in seconds.
         """
         cdef State state = State(seed, random, config.coap, config.registration, config.reporting,
-                                 config.shard)
+                                 config.shard, config.dtls.max_sessions)
         self.state = state
         self.ended = {}
         self.exchange = Exchange(state, config.coap)
@@ -155,6 +159,16 @@ cdef class Engine:
     @judge_send.setter
     def judge_send(self, value):
         self.state.judge_send = value
+
+    @property
+    def where(self):
+        """Called as (principal) for what is shown of a secure device: a dict with address, kind,
+        identity, suite, cid, since and live, or None where it has no session. None: nobody knows."""
+        return self.state.where
+
+    @where.setter
+    def where(self, value):
+        self.state.where = value
 
     # Receiving
 
@@ -349,11 +363,14 @@ cdef class Engine:
         self.set_time(now)
         self.requests.cancel(call)
 
-    def deregister(self, str endpoint, double now):
-        """Remove a registration; the device finds out at its next Update (4.04)."""
+    def deregister(self, str endpoint, double now, str reason=""):
+        """Remove a registration; the device finds out at its next Update (4.04).
+
+        `reason`, if any, stands in the event. Raises UnknownDevice, StoreError.
+        """
         self.set_time(now)
         self.check_store()
-        self.registration.remove(self.find(endpoint))
+        self.registration.remove(self.find(endpoint), {"reason": reason} if reason else None)
 
     cdef int check_store(self) except -1:
         if not self.state.store_works:
@@ -466,7 +483,8 @@ cdef class Engine:
 
     cdef dict describe_slot(self, uint32_t slot):
         cdef Device *device = self.state.devices.at(slot)
-        return describe(device.record, device, self.state.wall_offset, self.state.shard)
+        return describe(device.record, device, self.state.wall_offset, self.state.shard,
+                        self.state.where)
 
     def device(self, str endpoint):
         """The registration as a dict, or None."""
@@ -520,14 +538,74 @@ cdef class Engine:
 
     def allow(self, endpoints):
         """Let these endpoint names register (policy "provisioned")."""
-        if self.state.allowed is not None:
+        if not self.state.is_open:
             for name in endpoints:
-                self.state.allowed.add(name.encode())
+                self.state.names.change(name.encode(), 0, NAME_LISTED)
 
     def disallow(self, str endpoint):
         """Refuse this endpoint name from its next Register on."""
-        if self.state.allowed is not None:
-            self.state.allowed.discard(endpoint.encode())
+        self.state.names.change(endpoint.encode(), NAME_LISTED, 0)
+
+    def require(self, str endpoint, mode):
+        """Say how this endpoint name may register: 0 without security only, 1 as a secure peer that
+        may speak for it only, None as the policy says.
+
+        Whether it is registered at the moment in a way that this forbids; that registration stands
+        until its owner de-registers it.
+        """
+        cdef uint32_t slot
+        cdef bytes name = endpoint.encode()
+        self.state.names.change(name, NAME_PLAIN | NAME_SECURE, MARKS[mode])
+        slot = self.state.devices.find(<const uint8_t *><const char *>name, len(name))
+        if slot == NONE or mode is None:
+            return False
+        return addr_is_secure(&self.state.devices.at(slot).record.address) != (mode == 1)
+
+    # Secure peers: who they are is found out in net/, which says so before their first datagram
+
+    def secure_peer(self, bytes principal, int kind, names):
+        """An authenticated peer is here, which may speak for these endpoint names and no others.
+
+        `principal` has 16 bytes, `kind` is 1 (PSK) or 2 (X.509). At most 16 names count, of 1 to
+        255 bytes each. False: there are dtls.max_sessions of them already, and whatever this one
+        says is refused.
+        """
+        return self.state.principals.put(principal, kind, names)
+
+    def secure_peer_replaced(self, bytes principal):
+        """It has another session: its message ids start anew, and none is a duplicate."""
+        cdef lf_addr addr
+        principal_addr(principal, &addr)
+        self.state.peers.forget_messages(&addr)
+
+    def secure_peer_gone(self, bytes principal):
+        """It has no session any more. Its registration stays; nobody can use it until it is back."""
+        self.state.principals.drop(principal)
+
+    def secure_peers(self, int kind, uint32_t cursor=0, int limit=1000):
+        """Up to `limit` of the peers of a kind that are here, each as (principal, one of its names),
+        and the next cursor or None."""
+        cdef uint32_t number = cursor
+        cdef const Principal *who
+        found = []
+        while number < self.state.principals.next_new and len(found) < limit:
+            who = self.state.principals.at(number)
+            if who != NULL and who.kind == kind and who.count:
+                found.append(((<const char *>who.id)[:PRINCIPAL_SIZE],
+                              (<const char *>who.names)[1:1 + who.names[0]].decode()))
+            number += 1
+        return found, (number if number < self.state.principals.next_new else None)
+
+    def principal(self, str endpoint):
+        """The 16 bytes that a registered secure device came as; None: a plain one, or not here."""
+        cdef Record *record
+        try:
+            record = self.state.devices.at(self.find(endpoint)).record
+        except UnknownDevice:
+            return None
+        if not addr_is_secure(&record.address):
+            return None
+        return (<const char *>record.address.ip)[:PRINCIPAL_SIZE]
 
     # Start-up
 
@@ -570,6 +648,11 @@ cdef class Engine:
             peers_current=self.state.peers.count,
             peers_lingering=self.state.peers.lingering,
             peers_evicted=self.state.peers.evicted,
+            principals_current=len(self.state.principals),
+            principals_refused=self.state.principals.refused,
+            principals_bytes=self.state.principals.bytes,
+            names_current=len(self.state.names),
+            names_bytes=self.state.names.bytes,
             link_sets_current=self.state.links.count,
             link_sets_bytes=self.state.links.bytes,
             requests_current=self.requests.count,

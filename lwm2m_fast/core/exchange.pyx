@@ -8,6 +8,7 @@ from lwm2m_fast.core.records cimport NONE
 from lwm2m_fast.core.state cimport (COUNT_ANSWERS_DROPPED, COUNT_ANSWERS_SENT,
                                     COUNT_ANSWERS_SHORTENED, COUNT_DUPLICATES, COUNT_RESETS_SENT)
 from lwm2m_fast.cursor cimport Writer, writer_init, writer_size
+from lwm2m_fast.datagram cimport addr_is_secure
 from lwm2m_fast.wire.coap cimport (ACK, CON, HAS_BLOCK2, MAX_TOKEN, NON, RST, block_bytes,
                                    block_value, build_header, build_option, build_option_uint,
                                    build_payload)
@@ -120,13 +121,15 @@ cdef class Exchange:
     cdef bint slice_payload(self, Request *request, Reply *reply, Block *block) noexcept:
         """Whether the payload leaves in blocks, and which one is asked for (RFC 7959, section 2.4).
 
-        A source that has not shown that it is where it says gets no more than a small multiple of
+        A plain source that has not shown that it is where it says gets no more than a small multiple of
         what it sent (RFC 7252, section 11.3): it has to ask for the blocks one by one.
         """
         cdef const Message *m = request.message
         cdef size_t allowed = <size_t>-1, offset = 0
         cdef int szx = self.block_szx
-        if request.peer == NONE or not self.state.peers.at(request.peer).flags & PEER_VERIFIED:
+        if not addr_is_secure(request.source) and (
+                request.peer == NONE
+                or not self.state.peers.at(request.peer).flags & PEER_VERIFIED):
             allowed = self.amplification * request.size
         if m.options & HAS_BLOCK2:
             szx = min(szx, m.block2.szx)

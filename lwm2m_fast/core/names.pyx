@@ -1,14 +1,18 @@
-# A set of endpoint names. Knows bytes; not what the names are for.
+# Endpoint names and what is said of each. Knows bytes and bits; not what either is for.
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from lwm2m_fast.core.index cimport Index, Probe, hash_bytes
-from lwm2m_fast.core.records cimport NONE
+from lwm2m_fast.core.records cimport MAX_ENDPOINT, NONE
 from lwm2m_fast.core.slab cimport slab_at, slab_free, slab_init, slab_reserve
 
 
-cdef class NameSet:
+cdef inline size_t room_of(size_t size) noexcept nogil:
+    return sizeof(Name) + size
+
+
+cdef class Names:
     def __cinit__(self, seed):
         slab_init(&self.slab, sizeof(Name *))
         self.seed[0], self.seed[1] = seed
@@ -37,21 +41,34 @@ cdef class NameSet:
             number = self.index.next(&probe)
         return NONE
 
-    cdef bint has(self, const uint8_t *text, size_t size) noexcept nogil:
-        return self.find(text, size) != NONE
+    cdef int marks_of(self, const uint8_t *text, size_t size) noexcept nogil:
+        cdef uint32_t number = self.find(text, size) if self.index.size else NONE
+        return 0 if number == NONE else self.at(number).marks
 
-    def add(self, bytes name):
-        """Put `name` into the set; MemoryError leaves it as it was."""
+    cdef int change(self, bytes name, int take, int give) except -1:
+        """Take some marks off `name` and give it others; a name without marks is forgotten."""
+        cdef uint32_t number = self.find(<const uint8_t *><const char *>name, len(name))
+        cdef int marks
+        if number == NONE:
+            return self.add(name, give) if give else 0
+        marks = self.at(number).marks & ~take | give
+        if marks == 0:
+            self.forget(name, number)
+        else:
+            self.at(number).marks = <uint8_t>marks
+        return 0
+
+    cdef int add(self, bytes name, int marks) except -1:
         cdef const uint8_t *text = <const uint8_t *><const char *>name
         cdef uint32_t number = self.next_new
         cdef Name *fresh
-        if self.has(text, len(name)):
-            return
+        if len(name) > MAX_ENDPOINT:
+            raise ValueError(f"an endpoint name of {len(name)} bytes")
         if self.free_numbers:
             number = self.free_numbers[len(self.free_numbers) - 1]
         elif slab_reserve(&self.slab, number) < 0:
             raise MemoryError
-        fresh = <Name *>malloc(sizeof(Name) + len(name))
+        fresh = <Name *>malloc(room_of(len(name)))
         if fresh == NULL:
             raise MemoryError
         try:
@@ -63,20 +80,17 @@ cdef class NameSet:
             self.next_new += 1
         else:
             self.free_numbers.pop()
-        fresh.size = <uint32_t>len(name)
+        fresh.size = <uint16_t>len(name)
+        fresh.marks = <uint8_t>marks
         memcpy(fresh.text, text, len(name))
         (<Name **>slab_at(&self.slab, number))[0] = fresh
+        self.bytes += room_of(len(name)) + sizeof(Name *)
+        return 0
 
-    def discard(self, bytes name):
-        """Take `name` out of the set, if it is there."""
+    cdef void forget(self, bytes name, uint32_t number) noexcept:
         cdef const uint8_t *text = <const uint8_t *><const char *>name
-        cdef uint32_t number = self.find(text, len(name))
-        if number == NONE:
-            return
         self.index.remove(<uint32_t>hash_bytes(text, len(name), self.seed), number)
         free(self.at(number))
         (<Name **>slab_at(&self.slab, number))[0] = NULL
         self.free_numbers.append(number)
-
-    def __contains__(self, bytes name):
-        return self.has(<const uint8_t *><const char *>name, len(name))
+        self.bytes -= room_of(len(name)) + sizeof(Name *)

@@ -84,6 +84,8 @@ cdef class Peers:
                        uint32_t turn) noexcept nogil
     # Copy the answer at `position`; returns its size, at most ANSWER_BYTES.
     cdef size_t replay(self, const Peer *peer, int position, uint8_t *datagram) noexcept nogil
+    # What it sends from now on is nothing that was here before.
+    cdef void forget_messages(self, const lf_addr *addr) noexcept nogil
     # The store has refused `turn` and later ones: what was answered then may be asked again.
     cdef void forget_held(self, Peer *peer, uint32_t turn) noexcept nogil
 

@@ -227,3 +227,9 @@ cdef class Peers:
             if peer.held >> i & 1 and <int>(self.turn_of(peer, i) - turn) >= 0:
                 peer.heard_s[i] = 0
                 peer.held &= ~(1 << i)
+
+    cdef void forget_messages(self, const lf_addr *addr) noexcept nogil:
+        cdef uint32_t number = self.find(addr)
+        if number != NONE:
+            memset(self.at(number).heard_s, 0, RING * sizeof(uint32_t))
+            memset(self.at(number).non_heard_s, 0, RING_NON * sizeof(uint32_t))

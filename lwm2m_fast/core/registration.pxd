@@ -18,7 +18,8 @@ cdef class Registration(Resource):
 
     # Remove what has expired, at most `limit` devices; how many.
     cdef int expire(self, int limit) except -1
-    cdef void remove(self, uint32_t slot) except *      # by the operator's wish
+    # By its own wish, or by the operator's; `more` goes into the event.
+    cdef void remove(self, uint32_t slot, object more=*) except *
 
     # Private.
     cdef void register(self, Request *request, Reply *reply) except *
@@ -34,4 +35,4 @@ cdef class Registration(Resource):
     cdef void copy_fixed(self, Record *record, const Record *before) noexcept
     cdef bint change(self, Request *request, Reply *reply, uint32_t slot, Record *record) except? -1
     cdef void deregister(self, Request *request, Reply *reply) except *
-    cdef void drop(self, uint32_t slot, int count, str kind) except *
+    cdef void drop(self, uint32_t slot, int count, str kind, object more=*) except *

@@ -17,7 +17,8 @@ from lwm2m_fast.core.state cimport (COUNT_DEREGISTERED, COUNT_EXPIRED, COUNT_MOV
                                     COUNT_REGISTERED, COUNT_REGISTER_FORBIDDEN,
                                     COUNT_REGISTER_FULL, COUNT_REGISTER_MALFORMED,
                                     COUNT_REGISTER_VERSION, COUNT_REREGISTERED,
-                                    COUNT_STORE_REFUSED, COUNT_UPDATED, COUNT_UPDATE_UNKNOWN)
+                                    COUNT_STORE_REFUSED, COUNT_UPDATED, COUNT_UPDATE_FORBIDDEN,
+                                    COUNT_UPDATE_UNKNOWN)
 from lwm2m_fast.datagram cimport lf_addr
 from lwm2m_fast.wire.coap cimport CON, HAS_CONTENT_FORMAT, HAS_MORE_PATH, Message
 from lwm2m_fast.wire.link cimport LinkError
@@ -93,6 +94,8 @@ cdef class Registration(Resource):
         code = params_parse(m, params, &why)
         if not code and m.type != CON:
             code, why = BAD_REQUEST, b"a Register must be confirmable"
+        if not code and not params.endpoint_size:   # who it is may say it (section 6.2.1)
+            params.endpoint = state.principals.only_name(request.source, &params.endpoint_size)
         if not code and not params.endpoint_size:
             code, why = BAD_REQUEST, b"ep, the endpoint name, is missing"
         if not code and not params.version:
@@ -103,7 +106,7 @@ cdef class Registration(Resource):
             state.counts[COUNT_REGISTER_VERSION if code == PRECONDITION_FAILED
                          else COUNT_REGISTER_MALFORMED] += 1
             refuse(reply, code, why)
-        elif not state.is_allowed(params.endpoint, params.endpoint_size):
+        elif not state.may_register(request.source, params.endpoint, params.endpoint_size):
             state.counts[COUNT_REGISTER_FORBIDDEN] += 1
             reply.code = FORBIDDEN          # and no word: it may be a stranger who tries names
         elif not state.store_works:
@@ -191,6 +194,10 @@ cdef class Registration(Resource):
         if slot == NONE:
             self.state.counts[COUNT_UPDATE_UNKNOWN] += 1
             reply.code = NOT_FOUND
+        elif not self.state.may_speak(request.source, self.state.devices.at(slot).record):
+            self.state.counts[COUNT_UPDATE_FORBIDDEN] += 1
+            reply.code = FORBIDDEN          # and no word, as to a Register
+            slot = NONE
         elif self.state.devices.at(slot).record.address.local != request.source.local:
             refuse(reply, BAD_REQUEST, b"this registration belongs to another port of the server")
             slot = NONE
@@ -320,11 +327,11 @@ cdef class Registration(Resource):
         reply.code = DELETED
         reply.holds = reply.remembers = True
 
-    cdef void remove(self, uint32_t slot) except *:
-        self.drop(slot, COUNT_DEREGISTERED, "deregistered")
+    cdef void remove(self, uint32_t slot, object more=None) except *:
+        self.drop(slot, COUNT_DEREGISTERED, "deregistered", more)
 
-    cdef void drop(self, uint32_t slot, int count, str kind) except *:
-        self.state.tell(count, kind, self.state.devices.at(slot).record)
+    cdef void drop(self, uint32_t slot, int count, str kind, object more=None) except *:
+        self.state.tell(count, kind, self.state.devices.at(slot).record, more)
         self.changes.remove(slot)
 
     cdef int expire(self, int limit) except -1:

@@ -268,7 +268,9 @@ cdef class Reporting(RequestOwner):
         if m.type == ACK:
             self.state.counts[COUNT_UNMATCHED] += 1
         elif (request.peer == NONE
-                or request.peer != self.state.devices.at(observation.relation.slot).peer):
+                or request.peer != self.state.devices.at(observation.relation.slot).peer
+                or not self.state.may_speak(
+                    request.source, self.state.devices.at(observation.relation.slot).record)):
             self.state.counts[COUNT_NOTIFICATIONS_ASTRAY] += 1
             if m.type == CON:
                 self.exchange.send_empty(request.source, RST, m.mid)

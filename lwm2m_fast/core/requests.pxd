@@ -93,6 +93,7 @@ cdef class Requests:
     cdef void end(self, uint32_t number, str outcome, int code, const Message *m) except *
     cdef void remove(self, Device *device, uint32_t number) noexcept
     cdef uint32_t find_mid(self, const lf_addr *source, uint16_t mid) noexcept
+    cdef bint is_from(self, uint32_t number, const lf_addr *source) noexcept
     cdef uint32_t find_token(self, const Message *m, uint32_t peer) noexcept
     cdef uint32_t find_owned(self, const Message *m) noexcept
     cdef void send_step(self, uint32_t number) except *

@@ -374,9 +374,13 @@ cdef class Requests:
         number = self.by_mid.first(self.mid_tag(&wanted), &probe)
         while number != NONE:
             if self.at(number).peer == wanted.peer and self.at(number).mid == mid:
-                return number
+                return number if self.is_from(number, source) else NONE
             number = self.by_mid.next(&probe)
         return NONE
+
+    cdef inline bint is_from(self, uint32_t number, const lf_addr *source) noexcept:
+        """Whether `source`, at the right address, may still speak for the device that was asked."""
+        return self.state.may_speak(source, self.state.devices.at(self.at(number).slot).record)
 
     cdef void receive_empty(self, const Message *m, const lf_addr *source) except *:
         cdef uint32_t number = self.find_mid(source, m.mid)
@@ -424,6 +428,8 @@ cdef class Requests:
         cdef uint32_t number = NONE if peer == NONE else self.find_token(m, peer)
         cdef Verdict verdict
         cdef uint8_t restarted
+        if number != NONE and not self.is_from(number, source):
+            number = NONE
         if number == NONE or m.bad_option:
             self.state.counts[COUNT_UNMATCHED] += number == NONE
             if m.type == CON:           # RFC 7252, section 4.2: reject what cannot be processed

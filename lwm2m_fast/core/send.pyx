@@ -9,7 +9,7 @@ from lwm2m_fast.core.records cimport NONE
 from lwm2m_fast.core.resource cimport refuse
 from lwm2m_fast.core.state cimport COUNT_SENDS, COUNT_SENDS_REFUSED, COUNT_SENDS_UNKNOWN
 from lwm2m_fast.wire.coap cimport HAS_CONTENT_FORMAT, HAS_MORE_PATH
-from lwm2m_fast.wire.numbers cimport (BAD_REQUEST, CHANGED, FORMAT_LWM2M_CBOR, FORMAT_SENML_CBOR,
+from lwm2m_fast.wire.numbers cimport (BAD_REQUEST, CHANGED, FORBIDDEN, FORMAT_LWM2M_CBOR, FORMAT_SENML_CBOR,
                                       FORMAT_SENML_JSON, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
                                       NOT_FOUND, POST, UNSUPPORTED_CONTENT_FORMAT)
 
@@ -54,6 +54,9 @@ cdef class Send(Resource):
                        b"this registration belongs to another port of the server")
             else:
                 refuse(reply, NOT_FOUND, b"no device is registered at this address")
+            return 0
+        if not self.state.may_speak(request.source, self.state.devices.at(slot).record):
+            reply.code = FORBIDDEN
             return 0
         self.state.hear(slot)
         return <int>slot

@@ -4,10 +4,12 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from lwm2m_fast.core.devices cimport Devices
 from lwm2m_fast.core.links cimport LinkTable
-from lwm2m_fast.core.names cimport NameSet
+from lwm2m_fast.core.names cimport Names
 from lwm2m_fast.core.observe cimport Observations
 from lwm2m_fast.core.peers cimport Peers
+from lwm2m_fast.core.principals cimport Principals
 from lwm2m_fast.core.records cimport Record
+from lwm2m_fast.datagram cimport lf_addr
 
 
 # What is counted, in the order of COUNTER_NAMES in state.pyx.
@@ -36,6 +38,7 @@ cdef enum:
     COUNT_REGISTER_FULL
     COUNT_REGISTER_VERSION
     COUNT_UPDATE_UNKNOWN
+    COUNT_UPDATE_FORBIDDEN
     COUNT_STORE_REFUSED
     COUNT_BLOCKS_RECEIVED
     COUNT_BLOCKS_INCOMPLETE
@@ -74,7 +77,7 @@ cdef class State:
     cdef Peers peers
     cdef LinkTable links
     cdef Observations observations
-    cdef uint64_t counts[54]      # COUNT_TOTAL
+    cdef uint64_t counts[55]      # COUNT_TOTAL
     cdef int64_t now              # ms, monotonic: the moment of the call into core/
     cdef int64_t wall_offset      # unix ms = now + wall_offset
     cdef readonly uint32_t shard
@@ -88,7 +91,10 @@ cdef class State:
     cdef list reports, contacts   # of this turn, in the order of core/ask.py
     cdef int64_t unix_of          # the moment that `unix_s` says
     cdef object unix_s
-    cdef NameSet allowed          # None: every endpoint may register
+    cdef Names names              # what is said of endpoint names: core/names
+    cdef bint is_open             # a name that nothing is said of may register
+    cdef Principals principals
+    cdef public object where      # (principal) -> dict or None: what net/ knows of a secure peer
     cdef uint32_t turn            # the number of the turn being worked at; from 1
     cdef uint32_t committed       # the last turn that is in the store
     cdef bytes pool
@@ -97,7 +103,11 @@ cdef class State:
 
     # So many turns are on their way to the store that what can wait should.
     cdef bint is_behind(self) noexcept nogil
-    cdef bint is_allowed(self, const uint8_t *endpoint, size_t size) noexcept nogil
+    # Whether a Register of this endpoint may come from `source`.
+    cdef bint may_register(self, const lf_addr *source, const uint8_t *endpoint,
+                           size_t size) noexcept nogil
+    # Whether what `source` says can be said by the device of this registration.
+    cdef bint may_speak(self, const lf_addr *source, const Record *record) noexcept nogil
     cdef void random(self, uint8_t *data, size_t size) except *
     # The present moment as unix seconds: one object however often it is asked for.
     cdef object unix_now(self)

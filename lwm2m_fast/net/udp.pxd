@@ -28,6 +28,10 @@ cdef class UdpEndpoint:
     cdef object socket
     cdef Outbox backlog           # what would have blocked, in order, before anything newer
     cdef readonly int fd, port
+    cdef readonly int queued      # pieces of work that wait for work()
+    cdef readonly uint16_t local
     cdef readonly int receive_buffer_bytes, send_buffer_bytes
 
+    # Send, or keep for later; `waiting` says which.
+    cdef void send_entries(self, const uint8_t *arena, const lf_out *entries, int count) noexcept
     cdef bint flush(self, Outbox outbox) noexcept

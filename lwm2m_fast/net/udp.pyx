@@ -1,6 +1,9 @@
 # distutils: sources = csrc/lf_batch.c
 # One UDP socket, driven in batches. Knows sockets; nothing of what the datagrams say.
 #
+# Also what Turns and Listeners know of any endpoint: what a plain one has no need of (work of its
+# own, timers) is there and does nothing.
+#
 # IP_RECVERR is never set: one ICMP error would then end uvloop's callbacks for the descriptor.
 
 import os
@@ -15,12 +18,12 @@ cdef enum:
     SO_RCVBUFFORCE = 33
 
 
-def _bind(str host, int port):
+def _bind(str host, int port, str section):
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
-        raise ConfigError(f"coap.host: {host!r} is no address: {error.strerror}") from None
+        raise ConfigError(f"{section}.host: {host!r} is no address: {error.strerror}") from None
     bound = socket.socket(family, kind, protocol)
     try:
         if family == socket.AF_INET6:   # one socket serves both families where it is bound to ::
@@ -31,7 +34,7 @@ def _bind(str host, int port):
     except OSError as error:
         bound.close()
         raise ConfigError(
-            f"coap.port: cannot listen on {host!r} port {port}: {error.strerror}") from None
+            f"{section}.port: cannot listen on {host!r} port {port}: {error.strerror}") from None
     return bound
 
 
@@ -49,12 +52,13 @@ cdef class UdpEndpoint:
     """A bound, non-blocking UDP socket.
 
     `local` is the number that addresses of its datagrams carry. ConfigError: the address cannot
-    be had.
+    be had; it names the setting in `section`.
     """
 
     def __init__(self, str host, int port, *, int local=0, int receive_buffer_bytes,
-                 int send_buffer_bytes):
-        self.socket = _bind(host, port)
+                 int send_buffer_bytes, str section="coap"):
+        self.socket = _bind(host, port, section)
+        self.local = <uint16_t>local
         self.fd = self.socket.fileno()
         self.port = self.socket.getsockname()[1]
         self.receive_buffer_bytes = _set_buffer(
@@ -81,18 +85,29 @@ cdef class UdpEndpoint:
         inbox.count = count
         return bool(more)
 
+    def work(self, Inbox inbox):
+        """Do a share of the `queued` work; `inbox` gets what it brought to light."""
+        inbox.count = 0
+
     def send(self, Outbox outbox):
         """Send what `outbox` holds and empty it. False: the socket would block.
 
         What could not leave is kept, in order; call flush_backlog() when the socket is writable.
         """
-        if self.backlog.count:
-            self.backlog.take_from(outbox)
-            return self.flush(self.backlog)
-        if self.flush(outbox):
-            return True
-        self.backlog.take_from(outbox)
-        return False
+        self.send_entries(outbox.arena, outbox.entries + outbox.first, outbox.count - outbox.first)
+        outbox.reset()
+        return self.backlog.count == 0
+
+    cdef void send_entries(self, const uint8_t *arena, const lf_out *entries, int count) noexcept:
+        cdef int done = 0
+        if count and self.backlog.count == 0:
+            done = lf_batch_send(self.batch, self.fd, arena, entries, count)
+            if done == count:
+                return
+            self.backlog.append_entries(arena, entries + done, count - done)
+        elif self.backlog.count:
+            self.backlog.append_entries(arena, entries, count)
+            self.flush(self.backlog)
 
     def flush_backlog(self):
         """Send what was kept back. False: the socket would block again."""
@@ -114,6 +129,13 @@ cdef class UdpEndpoint:
     def waiting(self):
         """Datagrams kept back because the socket would block."""
         return len(self.backlog)
+
+    def next_timer(self):
+        """When handle_timer() must be called, by time.monotonic()."""
+        return float("inf")
+
+    def handle_timer(self, double now):
+        """Do what is due."""
 
     def counters(self):
         """What was received, sent and lost, by name."""

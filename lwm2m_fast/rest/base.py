@@ -6,7 +6,7 @@ loop's thread and does bounded work.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from lwm2m_fast.core.orders import Order
@@ -173,8 +173,58 @@ class Values(Protocol):
         """The core.operations.Target of a registered device, else None."""
 
 
+class Security(Protocol):
+    """Who devices prove to be, and whom they may trust.
+
+    A credential as JSON: `endpoint`, `tenant`, `changed_at` (unix seconds), and `server` and
+    `bootstrap`, each null or `mode` (NO_SEC, PSK, X509) with `identity` or `certificate` (null, or
+    `subject`, `sha256`, `not_before`, `not_after`). Never a key, but `key` (hex) of a side whose
+    key was made here, in the answer that made it. One that was changed on the disk has `problem`
+    instead.
+    """
+
+    def credentials_after(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """Credentials by endpoint name, beginning behind `after`."""
+
+    def credential(self, endpoint: str) -> dict[str, Any] | None:
+        """One of them; None when there is none."""
+
+    async def add_credentials(self, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Keep new ones, as fleet/secured.py reads them: all or, with an error, none.
+
+        RequestError names the field, and the value where it is no secret; Conflict: an endpoint
+        that has one already, or an identity or certificate of another; StoreError.
+        """
+
+    async def set_credential(
+        self, endpoint: str, given: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], bool]:
+        """Keep one instead of what was there; True when there was none. Errors as above."""
+
+    async def set_server_side(self, endpoint: str, given: Mapping[str, Any]) -> None:
+        """Keep the server side of one, and leave its bootstrap side. Errors as above."""
+
+    async def remove_credential(self, endpoint: str) -> bool:
+        """Forget one, which ends its session. False: there was none."""
+
+    def anchors(self) -> list[dict[str, Any]]:
+        """The trust anchors: `tenant`, `subject`, `sha256`, `not_before`, `not_after`."""
+
+    async def add_anchors(self, pem: bytes) -> list[dict[str, Any]]:
+        """Trust all certificates in `pem`, or none. RequestError, StoreError."""
+
+    async def remove_anchor(self, sha256: str) -> None:
+        """Trust one no more. NotFound, StoreError."""
+
+    def server_certificate(self) -> bytes | None:
+        """The server's own, as DER; None when it has none."""
+
+
 class Service(Operations, Values, Protocol):
     """The running server."""
+
+    @property
+    def security(self) -> Security: ...
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
         """The registration of `endpoint`, ready for JSON; None when there is none."""

@@ -30,6 +30,7 @@ TYPES: dict[type[errors.Error], tuple[str, int | None]] = {
     errors.RequestError: ("request", None),
     errors.UnknownDevice: ("unknown-device", None),
     errors.NotFound: ("not-found", None),
+    errors.Conflict: ("conflict", None),
     errors.QueueFull: ("queue-full", 1),
     errors.DeviceError: ("device", None),
     errors.DeviceTimeout: ("device-timeout", None),

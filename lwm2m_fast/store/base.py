@@ -68,6 +68,13 @@ class StateStore(Protocol):
         """The newest value applied, None when there is none. Callable from any thread."""
         ...
 
+    def sync(self) -> None:
+        """Wait until everything applied so far survives a power loss; StoreError when it may not.
+
+        For the few changes that something hangs on. It waits for the disk: not from an event loop.
+        """
+        ...
+
     def close(self) -> None:
         """Bring everything to disk and let go of it. Harmless when repeated."""
         ...

@@ -125,6 +125,10 @@ class LmdbState:
             yield from page
         yield from self._overlaid(overlays, table)
 
+    def sync(self) -> None:
+        self._check_open()
+        self._env.sync()
+
     def close(self) -> None:
         """Fold what there is, sync and close the environment.
 

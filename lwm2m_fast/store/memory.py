@@ -45,6 +45,9 @@ class MemoryState:
         self._check_open()
         return self._tables.get(check_table(table), {}).get(key)
 
+    def sync(self) -> None:
+        self._check_open()
+
     def close(self) -> None:
         self._is_closed = True
 

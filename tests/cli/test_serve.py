@@ -23,6 +23,7 @@ from lwm2m_fast.errors import ConfigError
 @dataclass
 class Where:
     coap_port: int = 5783
+    dtls_port: int | None = 5784
     http_port: int = 8080
     admin_token: str | None = None
 
@@ -67,11 +68,12 @@ def ran(server: FakeServer, config: Config | None = None, stop_s: float = 5.0) -
 def test_a_started_server_is_announced_on_one_line_and_stopped_by_a_signal(
     number: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    server = FakeServer(Where(coap_port=41000, http_port=41001), number)
+    server = FakeServer(Where(coap_port=41000, dtls_port=41002, http_port=41001), number)
     assert ran(server) == 0
     assert server.stops == 1
     assert capfd.readouterr().out == (
-        "ready coap=udp://0.0.0.0:41000 http=http://127.0.0.1:41001 policy=provisioned\n"
+        "ready coap=udp://0.0.0.0:41000 coaps=udp://0.0.0.0:41002 http=http://127.0.0.1:41001 "
+        "policy=provisioned\n"
     )
 
 
@@ -136,14 +138,14 @@ def test_serve_hands_its_flags_to_the_server_and_runs_it(
 
     def make(config: Config) -> FakeServer:
         seen.append(config)
-        return FakeServer(Where(coap_port=41000, http_port=41001))
+        return FakeServer(Where(coap_port=41000, dtls_port=None, http_port=41001))
 
     module = types.ModuleType("lwm2m_fast.server")
     module.Server = make  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lwm2m_fast.server", module)
     monkeypatch.setattr(serve.logs, "setup", lambda config: None)
     flags = (
-        "serve --coap-port 0 --http-port 0 --data-dir /tmp/x --policy open --admin-token x "
+        "serve --coap-port 0 --dtls-port 1 --http-port 0 --data-dir /tmp/x --policy open --admin-token x "
         "--host 127.0.0.1 --http-host ::1 --log-level error --log-format console"
     )
     with pytest.raises(SystemExit) as left:
@@ -154,6 +156,7 @@ def test_serve_hands_its_flags_to_the_server_and_runs_it(
     )
     (config,) = seen
     assert (config.coap.host, config.coap.port, config.http.port) == ("127.0.0.1", 0, 0)
+    assert (config.dtls.host, config.dtls.port) == ("127.0.0.1", 1)
     assert config.http.admin_token == SecretStr("x")
     assert str(config.store.data_dir) == "/tmp/x"
     assert (config.log.level, config.log.format) == ("error", "console")

@@ -15,6 +15,8 @@ RANK_3 = {"net", "store", "sink", "rest", "sim"}
 RANK_4 = {
     "committer", "turn", "service", "server", "device_settings", "files", "targets", "values",
     "value_rows", "report_events", "device_data", "device_operations", "queue",
+    "device_credentials", "server_identity", "vault_file", "secure", "secure_start",
+    "saved_sessions",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.

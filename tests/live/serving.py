@@ -27,7 +27,10 @@ from scripted import CON, POST, Heard, read, register, register_parts, request
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "a-token-of-the-tests"
 READY_S = 30.0
-READY = re.compile(r"ready coap=udp://(?P<coap>\S+):(?P<coap_port>\d+) http=(?P<http>\S+) ")
+READY = re.compile(
+    r"ready coap=udp://(?P<coap>\S+):(?P<coap_port>\d+)( coaps=udp://\S+:(?P<coaps_port>\d+))?"
+    r" http=(?P<http>\S+) "
+)
 
 T = TypeVar("T")
 
@@ -53,7 +56,8 @@ class Server:
     ) -> None:
         self.log_path = data_dir.parent / f"{data_dir.name}.log"
         command = [sys.executable, "-m", "lwm2m_fast", "serve", "--data-dir", str(data_dir)]
-        command += ["--host", host, "--coap-port", "0", "--http-port", "0"]
+        command += ["--host", host, "--coap-port", "0", "--dtls-port", "0"]
+        command += ["--http-port", "0"]
         command += ["--policy", "open", *flags]
         settings = {"LWM2M_FAST_HTTP__ADMIN_TOKEN": TOKEN, **(env or {})}
         self._log = self.log_path.open("ab")
@@ -73,6 +77,7 @@ class Server:
             self.let_go()
             raise AssertionError(f"never ready: {self.logged()}")
         self.coap = (host, int(match["coap_port"]))
+        self.coaps = (host, int(match["coaps_port"])) if match["coaps_port"] else None
         self.http.base_url = match["http"]
 
     def _said(self) -> str:

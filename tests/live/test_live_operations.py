@@ -26,6 +26,7 @@ DEVICES, EACH = 10, int(os.environ.get("LWM2M_FAST_TEST_EACH", "50"))
 def config(directory: Path) -> Config:
     return Config(
         coap={"host": "127.0.0.1", "port": 0},
+        dtls={"enabled": False},
         http={"port": 0},
         registration={"policy": "open"},
         store={"data_dir": directory},

@@ -6,6 +6,8 @@ Knows CoAP's bytes by its own few lines, so that no message is judged by the cod
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -159,6 +161,14 @@ def request(
     return write(kind, code, mid, token, every, payload)
 
 
+PSK, X509 = 1, 2
+
+
+def principal_of(identity: str, kind: int = PSK) -> bytes:
+    """The 16 bytes that stand for an identity."""
+    return hashlib.sha256(bytes([kind]) + identity.encode()).digest()[:16]
+
+
 class Chance:
     """Randomness that is the same every time; `always` makes every byte this one."""
 
@@ -190,12 +200,14 @@ class World:
         policy: str = "open",
         coap: dict[str, Any] | None = None,
         reporting: dict[str, Any] | None = None,
+        dtls: dict[str, Any] | None = None,
         **registration: Any,
     ) -> None:
         self.config = Config(
             coap=coap or {},
             registration={"policy": policy, **registration},
             reporting=reporting or {},
+            dtls=dtls or {},
             shard=shard,
         )
         self.now = now
@@ -232,6 +244,19 @@ class World:
         if address not in self.devices:
             self.devices[address] = Device(self, address)
         return self.devices[address]
+
+    def secure(
+        self, identity: str = "id-1", *names: str, kind: int = PSK, said: bool = True
+    ) -> Device:
+        """An authenticated peer that may speak for `names`, by default "dev-1".
+
+        In core/ it is the address that it always has. `said` False: the listener has not said yet
+        that it is there, or has said that it is gone.
+        """
+        principal = principal_of(identity, kind)
+        if said:
+            self.engine.secure_peer(principal, kind, names or ("dev-1",))
+        return self.device(f"[{ipaddress.IPv6Address(principal)}]:0")
 
     # What comes in
 

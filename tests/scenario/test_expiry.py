@@ -159,7 +159,7 @@ def test_of_those_that_left_65536_are_remembered_and_the_oldest_goes_first():
     for first in range(0, count, 64):
         numbers = range(first, min(first + 64, count))
         world.receive(
-            *[(f"10.0.0.{n >> 15}:{n & 32767}", register(f"d{n}", mid=1)) for n in numbers]
+            *[(f"10.0.0.{n >> 15}:{1 + (n & 32767)}", register(f"d{n}", mid=1)) for n in numbers]
         )
         for number in numbers:
             world.engine.deregister(f"d{number}", world.now)

@@ -1,0 +1,167 @@
+"""The credentials of a running server: on disk before they count, and then at once for everybody.
+
+What may be kept is fleet/secured.py's business, where it stands fleet/credentials.py's. Belongs to
+the shell: everything is called on the loop's thread, and waits for the disk in another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from lwm2m_fast.errors import RequestError
+from lwm2m_fast.fleet.admission import Admission
+from lwm2m_fast.fleet.credential_rows import Mark
+from lwm2m_fast.fleet.credentials import Change, Credentials
+from lwm2m_fast.fleet.secured import DEFAULT_TENANT, parse_credential
+from lwm2m_fast.fleet.trust import Trust
+from lwm2m_fast.fleet.vault import Vault
+from lwm2m_fast.server_identity import ServerIdentity
+from lwm2m_fast.store.base import FleetStore
+
+TOLD_AT_ONCE = 256
+"""Changes that are told to others before the loop gets its turn."""
+
+T = TypeVar("T")
+
+
+class DeviceCredentials:
+    """Implements rest/base.py: Security.
+
+    `changed` are called with each change of either side (fleet/credentials.py: Change), once it is
+    on disk; `trust_changed` after the anchors did, with True when one was taken away.
+    """
+
+    def __init__(
+        self,
+        fleet: FleetStore,
+        vault: Vault,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.credentials = Credentials(fleet, vault)
+        self.trust = Trust(fleet, vault)
+        self.changed: list[Callable[[Change], None]] = []
+        self.trust_changed: list[Callable[[bool], None]] = []
+        self.server_identity: ServerIdentity | None = None
+        """Whose certificate is shown; None: the server has none."""
+        self._clock, self._random = clock, random
+        self._writing = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    def load(self, told: Callable[[str, Mark], None] | None = None) -> int:
+        """Once at start: how many there are, and `told` the mark of each endpoint's server side."""
+        return self.credentials.load(told)
+
+    def admission(self, side: str = "server", *, check_validity: bool = True) -> Admission:
+        """What net/dtls asks during handshakes of this side."""
+        return Admission(self.credentials, self.trust, side, check_validity=check_validity)
+
+    # -- rest/base.py: Security
+
+    def credentials_after(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        return self.credentials.page(after, limit)
+
+    def credential(self, endpoint: str) -> dict[str, Any] | None:
+        return self.credentials.show(endpoint)
+
+    async def add_credentials(self, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        now = self._clock()
+        parsed = []
+        for number, one in enumerate(given):
+            try:
+                parsed.append(parse_credential(one, self._random, now))
+            except RequestError as error:
+                where = f"credential {number}: " if len(given) > 1 else ""
+                raise RequestError(f"{where}{error}") from None
+        await self._write(lambda: self.credentials.put(parsed, replacing=False), self._tell)
+        return [one.shown_once() for one in parsed]
+
+    async def set_credential(
+        self, endpoint: str, given: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], bool]:
+        wanted = parse_credential({**given, "endpoint": endpoint}, self._random, self._clock())
+        is_new = False
+
+        def put() -> list[Change]:
+            nonlocal is_new
+            is_new = self.credentials.show(endpoint) is None
+            return self.credentials.put([wanted], replacing=True)
+
+        await self._write(put, self._tell)
+        return wanted.shown_once(), is_new
+
+    async def set_server_side(self, endpoint: str, given: Mapping[str, Any]) -> None:
+        now = self._clock()
+        wanted = parse_credential({"endpoint": endpoint, "server": given}, self._random, now)
+
+        def put() -> list[Change]:
+            merged = self.credentials.with_server(wanted)
+            return self.credentials.put([merged], replacing=True)
+
+        await self._write(put, self._tell)
+
+    async def remove_credential(self, endpoint: str) -> bool:
+        gone, _ = await self._write(
+            lambda: self.credentials.remove([endpoint]), lambda done: self._tell(done[1])
+        )
+        return gone > 0
+
+    def anchors(self) -> list[dict[str, Any]]:
+        return self.trust.shown()
+
+    async def add_anchors(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
+        def told(added: list[dict[str, Any]]) -> None:
+            self._tell_trust(is_less=False)
+
+        return await self._write(lambda: self.trust.add(pem, tenant), told)
+
+    async def remove_anchor(self, sha256: str, tenant: str = DEFAULT_TENANT) -> None:
+        def told(nothing: None) -> None:
+            self._tell_trust(is_less=True)
+
+        await self._write(lambda: self.trust.remove(sha256, tenant), told)
+
+    def server_certificate(self) -> bytes | None:
+        current = None if self.server_identity is None else self.server_identity.current
+        return None if current is None else current.leaf
+
+    # -- the shell's share
+
+    async def _write(self, work: Callable[[], T], tell: Callable[[T], Any]) -> T:
+        """`work` in a thread, one at a time, and then `tell`; both also when the caller leaves."""
+
+        async def written() -> T:
+            async with self._writing:
+                done = await asyncio.to_thread(work)
+                telling = tell(done)
+                if telling is not None:
+                    await telling
+            return done
+
+        task = asyncio.create_task(written())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _tell(self, changes: list[Change]) -> None:
+        for number, change in enumerate(changes, 1):
+            for told in self.changed:
+                told(change)
+            if number % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _tell_trust(self, *, is_less: bool) -> None:
+        for told in self.trust_changed:
+            told(is_less)
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "credentials_current": len(self.credentials),
+            "trust_anchors_current": len(self.trust),
+            "trust_anchors_unusable": self.trust.unusable,
+        }

@@ -1,0 +1,351 @@
+"""Which credential each endpoint has, and what is unique among them.
+
+A PSK identity, and a pinned certificate, belongs to one endpoint over all tenants and both sides;
+the endpoint may use it on both. Rows of the fleet store, sealed, as credential_rows.py has them.
+Knows no HTTP, no clock and no session.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from lwm2m_fast.errors import Conflict, RequestError, StoreError
+from lwm2m_fast.fleet.credential_rows import (
+    CREDENTIAL,
+    PIN,
+    PSK,
+    Mark,
+    Place,
+    about,
+    build_credential,
+    claim_words,
+    mark_in,
+    mark_of,
+    owner_in,
+    parse_psk,
+    parse_row,
+    place,
+    places,
+    with_key,
+)
+from lwm2m_fast.fleet.secured import (
+    DEFAULT_TENANT,
+    MAX_IDENTITY_BYTES,
+    SIDES,
+    Credential,
+    Mode,
+    Security,
+    endpoint_bytes,
+)
+from lwm2m_fast.fleet.vault import Vault
+
+MAX_CREDENTIALS = 4_000_000
+KIND_PSK, KIND_X509 = 1, 2
+"""As in net/dtls: how a peer has shown who it is."""
+
+Changes = list[tuple[str, bytes, bytes | None]]
+
+
+class Fleet(Protocol):
+    """The part of the fleet store (store/base.py) that credentials need."""
+
+    def apply(self, changes: Sequence[tuple[str, bytes, bytes | None]]) -> None: ...
+
+    def get(self, namespace: str, key: bytes) -> bytes | None: ...
+
+    def scan(
+        self, namespace: str, after: bytes | None = None, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one side of one endpoint, once it is on disk."""
+
+    endpoint: str
+    side: str
+    mark: Mark
+    ended: tuple[tuple[int, bytes], ...]
+    """Kind and subject of sessions that are good no more: net/dtls has their principals."""
+
+
+def x509_subject(tenant: str, name: str) -> bytes:
+    """What a certificate stands for: it stays when the certificate is renewed."""
+    return tenant.encode() + b"\0" + name.encode()
+
+
+class Credentials:
+    """All credentials. Reading is quick and safe from any thread; writing blocks on the disk.
+
+    One writer at a time: what is unique is looked up first and written then.
+    """
+
+    def __init__(self, fleet: Fleet, vault: Vault) -> None:
+        self._fleet, self._vault = fleet, vault
+        self._count = 0
+
+    def load(self, told: Callable[[str, Mark], None] | None = None) -> int:
+        """Once at start: count what is stored, and tell the mark of each endpoint's server side."""
+        self._count = 0
+        for key, row in self._fleet.scan(CREDENTIAL):
+            self._count += 1
+            if told is not None:
+                told(key.decode(), mark_in(row, 0))
+        return self._count
+
+    def __len__(self) -> int:
+        return self._count
+
+    # -- asked during handshakes
+
+    def psk(self, identity: bytes, side: int = 0) -> tuple[bytes, str] | None:
+        """Key and endpoint of a PSK identity on a side (0 server, 1 bootstrap); None: unknown.
+
+        StoreError: the row was changed on the disk, or cannot be read.
+        """
+        if not 1 <= len(identity) <= MAX_IDENTITY_BYTES:
+            return None
+        row = self._fleet.get(PSK, identity)
+        if row is None:
+            return None
+        keys, endpoint = parse_psk(self._vault.unseal(row, about(PSK, identity)))
+        return (keys[side], endpoint) if keys[side] else None
+
+    def pinned(self, digest: bytes, side: int = 0) -> str | None:
+        """The endpoint that a certificate with this SHA-256 is pinned for; StoreError as psk()."""
+        row = self._fleet.get(PIN, digest)
+        if row is None:
+            return None
+        plain = self._vault.unseal(row, about(PIN, digest))
+        return plain[1:].decode() if plain[0] & 1 << side else None
+
+    def mark(self, endpoint: str, side: int = 0) -> Mark:
+        """How a side is secured; NONE too when there is no such endpoint."""
+        row = self._fleet.get(CREDENTIAL, endpoint.encode())
+        return Mark.NONE if row is None else mark_in(row, side)
+
+    def tenant(self, endpoint: str) -> str:
+        """Whose device it is; of an endpoint without a credential the default tenant's."""
+        found = self._stored(endpoint.encode())
+        return DEFAULT_TENANT if found is None else found.tenant
+
+    # -- for people
+
+    def get(self, endpoint: str) -> Credential | None:
+        """One credential with its keys, for who has to write them to a device; never shown."""
+        found = self._stored(endpoint_bytes(endpoint))
+        return None if found is None else self._with_keys(found)
+
+    def page(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """What may be shown of up to `limit` credentials, by name, beginning behind `after`.
+
+        A row that was changed on the disk is shown with a `problem`.
+        """
+        start = endpoint_bytes(after) if after else None
+        return [self._shown(*row) for row in self._fleet.scan(CREDENTIAL, start, limit)]
+
+    def show(self, endpoint: str) -> dict[str, Any] | None:
+        """The same of one; None: there is none."""
+        key = endpoint_bytes(endpoint)
+        row = self._fleet.get(CREDENTIAL, key)
+        return None if row is None else self._shown(key, row)
+
+    def _shown(self, key: bytes, row: bytes) -> dict[str, Any]:
+        try:
+            return self._unsealed(key, row).shown()
+        except StoreError as error:
+            return {"endpoint": key.decode(errors="replace"), "problem": str(error)}
+
+    def with_server(self, wanted: Credential) -> Credential:
+        """`wanted`, and the bootstrap side and tenant that its endpoint has so far."""
+        before = self.get(wanted.endpoint)
+        if before is None:
+            return wanted
+        return replace(wanted, bootstrap=before.bootstrap, tenant=before.tenant)
+
+    # -- writing
+
+    def put(self, credentials: Sequence[Credential], *, replacing: bool) -> list[Change]:
+        """Keep all of them or none, in one transaction; on disk when it returns.
+
+        Conflict: an endpoint that has one already (unless `replacing`), or an identity or
+        certificate that belongs to another. StoreError: not kept. Then all is as before.
+        """
+        changes: Changes = []
+        told: list[Change] = []
+        claimed: dict[Place, str] = {}
+        fresh = 0
+        for one in credentials:
+            key = endpoint_bytes(one.endpoint)
+            row = self._fleet.get(CREDENTIAL, key)
+            if row is not None and not replacing:
+                raise Conflict(f"endpoint {one.endpoint!r} has a credential already")
+            if (CREDENTIAL, key) in claimed:
+                raise Conflict(f"endpoint {one.endpoint!r} is given twice")
+            fresh += row is None
+            before, names = self._before(key, row)
+            rows = self._rows(one)
+            self._check_owners(one.endpoint, rows, names, claimed)
+            changes += [(*at, None) for at in names if at not in rows]
+            changes += [(*at, sealed) for at, sealed in rows.items()]
+            told += _told(before, one)
+        if self._count + fresh > MAX_CREDENTIALS:
+            raise RequestError(
+                f"there are {self._count} credentials and {fresh} are new: "
+                f"{MAX_CREDENTIALS} is the limit"
+            )
+        self._fleet.apply(changes)
+        self._count += fresh
+        return told
+
+    def remove(self, endpoints: Iterable[str]) -> tuple[int, list[Change]]:
+        """Forget those that there are, and say how many; on disk when it returns.
+
+        Works for rows that were changed on the disk too. StoreError as put().
+        """
+        changes: Changes = []
+        told: list[Change] = []
+        gone = 0
+        for endpoint in dict.fromkeys(endpoints):
+            key = endpoint_bytes(endpoint)
+            row = self._fleet.get(CREDENTIAL, key)
+            if row is None:
+                continue
+            gone += 1
+            before, names = self._before(key, row)
+            changes += [(*at, None) for at in names]
+            told += _told(before, Credential(endpoint))
+        self._fleet.apply(changes)
+        self._count -= gone
+        return gone, told
+
+    def _before(self, key: bytes, row: bytes | None) -> tuple[Credential, set[Place]]:
+        """What an endpoint has so far, and where its rows are; also of a row that was changed."""
+        endpoint = key.decode()
+        if row is None:
+            return Credential(endpoint), set()
+        try:
+            found = self._with_keys(self._unsealed(key, row))
+        except StoreError:
+            return self._remains(endpoint)
+        return found, {(CREDENTIAL, key), *places(found)}
+
+    def _remains(self, endpoint: str) -> tuple[Credential, set[Place]]:
+        """What belongs to an endpoint whose own row cannot be read: a walk, to be rid of it."""
+        names: set[Place] = {(CREDENTIAL, endpoint.encode())}
+        keys: dict[int, Security] = {}
+        for space in (PSK, PIN):
+            for key, row in self._fleet.scan(space):
+                try:
+                    plain = self._vault.unseal(row, about(space, key))
+                except StoreError:
+                    continue
+                if owner_in(space, plain) != endpoint:
+                    continue
+                names.add((space, key))
+                if space == PSK:
+                    for side, secret in enumerate(parse_psk(plain)[0]):
+                        if secret:
+                            keys[side] = Security(Mode.PSK, key.decode(), secret)
+        return Credential(endpoint, keys.get(0), keys.get(1)), names
+
+    # -- rows
+
+    def _stored(self, key: bytes) -> Credential | None:
+        row = self._fleet.get(CREDENTIAL, key)
+        return None if row is None else self._unsealed(key, row)
+
+    def _unsealed(self, key: bytes, row: bytes) -> Credential:
+        marks = row[: len(SIDES)]
+        plain = self._vault.unseal(row[len(SIDES) :], about(CREDENTIAL, marks + key))
+        return parse_row(key.decode(), plain)
+
+    def _with_keys(self, found: Credential) -> Credential:
+        server, bootstrap = (
+            self._with_key(found.side(name), side) for side, name in enumerate(SIDES)
+        )
+        return replace(found, server=server, bootstrap=bootstrap)
+
+    def _with_key(self, security: Security | None, side: int) -> Security | None:
+        if security is None or security.mode is not Mode.PSK:
+            return security
+        try:
+            kept = self.psk(security.identity.encode(), side)
+        except StoreError:  # it opens nothing, and must not keep anybody from replacing it
+            kept = None
+        return replace(security, key=kept[0] if kept else b"")
+
+    def _rows(self, one: Credential) -> dict[Place, bytes]:
+        """Every row of a credential, sealed."""
+        plain: dict[Place, bytes] = {}
+        for side, name in enumerate(SIDES):
+            security = one.side(name)
+            at = place(security)
+            if security is None or at is None:
+                continue
+            if at[0] == PSK:
+                plain[at] = with_key(plain.get(at), side, security.key, one.endpoint)
+            else:
+                sides = plain.get(at, b"\0")[0] | 1 << side
+                plain[at] = bytes([sides]) + one.endpoint.encode()
+        seal = self._vault.seal
+        rows = {(space, key): seal(row, about(space, key)) for (space, key), row in plain.items()}
+        key = one.endpoint.encode()
+        marks = bytes(mark_of(one.side(name)) for name in SIDES)
+        rows[CREDENTIAL, key] = marks + seal(build_credential(one), about(CREDENTIAL, marks + key))
+        return rows
+
+    def _check_owners(
+        self,
+        endpoint: str,
+        rows: Iterable[Place],
+        own: set[Place],
+        claimed: dict[Place, str],
+    ) -> None:
+        for at in rows:
+            owner = claimed.setdefault(at, endpoint)
+            if owner == endpoint and at[0] != CREDENTIAL and at not in own:
+                owner = self._owner(*at) or endpoint
+            if owner != endpoint:
+                what = claim_words(*at)
+                raise Conflict(f"{what} of endpoint {endpoint!r} belongs to endpoint {owner!r}")
+
+    def _owner(self, space: str, key: bytes) -> str | None:
+        row = self._fleet.get(space, key)
+        if row is None:
+            return None
+        return owner_in(space, self._vault.unseal(row, about(space, key)))
+
+
+def _told(before: Credential, after: Credential) -> Iterator[Change]:
+    for name in SIDES:
+        old, new = before.side(name), after.side(name)
+        held = _sessions(after.endpoint, before.tenant, old)
+        good = _sessions(after.endpoint, after.tenant, new)
+        ended = tuple(one[:2] for one in held if not any(_same(one, other) for other in good))
+        if ended or mark_of(old) is not mark_of(new):
+            yield Change(after.endpoint, name, mark_of(new), ended)
+
+
+_Session = tuple[int, bytes, bytes]
+
+
+def _sessions(endpoint: str, tenant: str, security: Security | None) -> list[_Session]:
+    """Kind and subject of the session that a side lets in, and what it is proved with.
+
+    Without a credential that is the certificate of a trusted CA with this name.
+    """
+    if security is None:
+        return [(KIND_X509, x509_subject(tenant, endpoint), b"")]
+    if security.mode is Mode.PSK:
+        return [(KIND_PSK, security.identity.encode(), security.key)]
+    if security.mode is Mode.X509:
+        return [(KIND_X509, x509_subject(tenant, endpoint), security.certificate)]
+    return []
+
+
+def _same(one: _Session, other: _Session) -> bool:
+    return one[:2] == other[:2] and hmac.compare_digest(one[2], other[2])

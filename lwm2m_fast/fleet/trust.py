@@ -1,0 +1,168 @@
+"""Trust anchors: whose signature lets a certificate in, per tenant.
+
+Kept sealed in the fleet store, so that who can write there cannot let anybody in; in memory as
+long as the process runs. Whoever has no anchor trusts nobody. Knows no session: `pem()` is what the
+DTLS library is given, anew after every change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from lwm2m_fast.errors import NotFound, RequestError, StoreError
+from lwm2m_fast.fleet.certificates import (
+    certificate_facts,
+    fingerprint,
+    is_authority,
+    read_certificates,
+)
+from lwm2m_fast.fleet.secured import DEFAULT_TENANT, MAX_CERTIFICATE_BYTES
+from lwm2m_fast.fleet.vault import Vault
+
+NAMESPACE = "trust"
+MAX_ANCHORS = 256
+"""Over all tenants: the library looks through all of them at a handshake."""
+
+MAX_PEM_BYTES = 256 * 1024
+
+
+class Fleet(Protocol):
+    """The part of the fleet store (store/base.py) that trust anchors need."""
+
+    def apply(self, changes: Sequence[tuple[str, bytes, bytes | None]]) -> None: ...
+
+    def scan(
+        self, namespace: str, after: bytes | None = None, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class Anchor:
+    """One trusted certificate of one tenant."""
+
+    def __init__(self, tenant: str, der: bytes) -> None:
+        self.tenant, self.der = tenant, der
+        self.certificate = x509.load_der_x509_certificate(der)
+        self.fingerprint = fingerprint(der)
+
+    @property
+    def key(self) -> bytes:
+        return self.tenant.encode() + b"\0" + bytes.fromhex(self.fingerprint)
+
+    def shown(self) -> dict[str, Any]:
+        return {"tenant": self.tenant, **certificate_facts(self.der)}
+
+
+class Trust:
+    """All anchors. Reading is safe from any thread; writing blocks on the disk, one at a time."""
+
+    def __init__(self, fleet: Fleet, vault: Vault) -> None:
+        self._fleet, self._vault = fleet, vault
+        self.unusable = 0
+        """Rows that were changed on the disk: they let nobody in."""
+        self._anchors: dict[bytes, Anchor] = {}
+        for key, row in fleet.scan(NAMESPACE, None, MAX_ANCHORS):
+            self._load(key, row)
+
+    def _load(self, key: bytes, row: bytes) -> None:
+        try:
+            tenant = key.partition(b"\0")[0].decode()
+            self._anchors[key] = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
+        except (StoreError, ValueError):
+            self.unusable += 1
+
+    def __len__(self) -> int:
+        return len(self._anchors)
+
+    def shown(self) -> list[dict[str, Any]]:
+        """`tenant`, `subject`, `sha256`, `not_before`, `not_after` of each, ready for JSON."""
+        return [self._anchors[key].shown() for key in sorted(self._anchors)]
+
+    def pem(self) -> bytes:
+        """All of them in one text; empty: nobody is trusted."""
+        certificates = {one.fingerprint: one.certificate for one in self._anchors.values()}
+        return b"".join(one.public_bytes(Encoding.PEM) for one in certificates.values())
+
+    def has(self, tenant: str) -> bool:
+        """Whether a tenant trusts anybody."""
+        return any(one.tenant == tenant for one in self._anchors.values())
+
+    def tenant_of(self, certificate: x509.Certificate) -> str | None:
+        """Whose anchor let a certificate in that the library has found good; None: nobody's.
+
+        As long as one tenant has anchors, it is that one. Where there are several, the anchor must
+        have signed the certificate itself: of a longer chain only the leaf is known here, and names
+        alone prove nothing. (An intermediate CA can be an anchor too.)
+        """
+        anchors = list(self._anchors.values())
+        tenants = {one.tenant for one in anchors}
+        if len(tenants) == 1:
+            return tenants.pop()
+        signers = {one.tenant for one in anchors if _has_signed(one.certificate, certificate)}
+        return signers.pop() if len(signers) == 1 else None
+
+    def add(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
+        """Trust every certificate in `pem`; all of them or none. Returns them as shown.
+
+        RequestError: no PEM, not a certificate authority, or too many; StoreError: not kept. One
+        that is trusted already is no error.
+        """
+        if len(pem) > MAX_PEM_BYTES:
+            raise RequestError(f"the PEM has {len(pem)} bytes, allowed are {MAX_PEM_BYTES}")
+        if b"PRIVATE KEY-----" in pem:
+            raise RequestError("the PEM has a private key in it; give the certificates only")
+        anchors = [Anchor(tenant, der) for der in read_certificates("the PEM", pem)]
+        for one in anchors:
+            _check_anchor(one)
+        fresh = {one.key: one for one in anchors if one.key not in self._anchors}
+        if len(self._anchors) + len(fresh) > MAX_ANCHORS:
+            raise RequestError(
+                f"there are {len(self._anchors)} trust anchors and {len(fresh)} are new: "
+                f"{MAX_ANCHORS} is the limit"
+            )
+        seal = self._vault.seal
+        rows = [(NAMESPACE, key, seal(one.der, b"trust\0" + key)) for key, one in fresh.items()]
+        self._fleet.apply(rows)
+        self._anchors = {**self._anchors, **fresh}
+        return [one.shown() for one in anchors]
+
+    def remove(self, sha256: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Trust this one no more. NotFound; StoreError: it is still trusted."""
+        wanted = sha256.replace(":", "").lower()
+        found = [
+            key
+            for key, one in self._anchors.items()
+            if one.tenant == tenant and one.fingerprint == wanted
+        ]
+        if not found:
+            raise NotFound(f"no trust anchor has the SHA-256 {sha256[:100]!a}")
+        self._fleet.apply([(NAMESPACE, key, None) for key in found])
+        self._anchors = {key: one for key, one in self._anchors.items() if key not in found}
+
+
+def _check_anchor(anchor: Anchor) -> None:
+    subject = anchor.certificate.subject.rfc4514_string()
+    if len(anchor.der) > MAX_CERTIFICATE_BYTES:
+        raise RequestError(
+            f"the certificate of {subject!r:.80} has {len(anchor.der)} bytes, "
+            f"allowed are {MAX_CERTIFICATE_BYTES}"
+        )
+    if not is_authority(anchor.certificate):
+        raise RequestError(
+            f"the certificate of {subject!r:.80} is not that of a certificate authority; "
+            "a device's own is pinned in its credential"
+        )
+
+
+def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    if authority.subject != certificate.issuer:
+        return False
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,208 @@
+"""The secure side of a running server: DTLS tells the engine who is here, and people tell DTLS who
+may be.
+
+Knows net/dtls, the engine, credentials and trust; no record, no datagram, no HTTP. Everything is
+called on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.events import Event
+from lwm2m_fast.device_credentials import DeviceCredentials
+from lwm2m_fast.errors import StoreError, UnknownDevice
+from lwm2m_fast.fleet.credentials import KIND_X509, Change
+from lwm2m_fast.fleet.credential_rows import Mark
+from lwm2m_fast.server_identity import Identity, ServerIdentity
+
+ENDED_AT_ONCE = 128
+"""Registrations, or sessions, that are ended before the loop gets its turn."""
+
+RETRY_S = 1.0
+"""When a registration that the store could not let go of is tried again."""
+
+REMOVED = "its credentials were removed"
+ONLY_SECURE = "it has credentials now, and may no longer register without security"
+ONLY_PLAIN = "it may register only without security now"
+
+_log = logging.getLogger("lwm2m_fast.secure")
+
+
+class Dtls(Protocol):
+    """The part of net/dtls that is needed here."""
+
+    def end(self, principal: bytes) -> bool: ...
+    def where(self, principal: bytes) -> Any: ...
+    def set_certificate(
+        self, chain: bytes | None, key: bytes | None, anchors: bytes | None
+    ) -> None: ...
+
+
+def required(mark: Mark) -> int | None:
+    """What a credential says of the port (core/engine.pyx: require)."""
+    return {Mark.NONE: None, Mark.NO_SEC: 0}.get(mark, 1)
+
+
+class SecureSide:
+    """Implements net/dtls's SessionListener.
+
+    `principal_of` is net/dtls's.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        security: DeviceCredentials,
+        principal_of: Callable[[int, bytes], bytes],
+    ) -> None:
+        self._engine, self._security = engine, security
+        self._principal_of = principal_of
+        self._act: Callable[[], None] = lambda: None
+        self._publish: Callable[[Sequence[Event]], None] = lambda events: None
+        self._loop = asyncio.get_running_loop()
+        self._dtls: Dtls | None = None
+        self._identity: ServerIdentity | None = None
+        self._to_end: dict[str, str] = {}
+        self._settling: asyncio.Handle | None = None
+        self._clearing: asyncio.Task[None] | None = None
+        self.handshakes_refused_told = self.sessions_refused = self.registrations_ended = 0
+        security.changed.append(self.changed)
+        security.trust_changed.append(self.trust_changed)
+
+    def load(self) -> int:
+        """At the start, behind the registrations: what each endpoint with a credential may do; how
+        many there are."""
+        return self._security.load(self._require)
+
+    def attach(self, dtls: Dtls, identity: ServerIdentity | None) -> None:
+        """The endpoint, once it listens, and the server's certificate, if it has one."""
+        self._dtls, self._identity = dtls, identity
+        self._engine.where = self.where
+
+    def attach_turns(
+        self, act: Callable[[], None], publish: Callable[[Sequence[Event]], None]
+    ) -> None:
+        """`act` finishes what was asked of the engine, `publish` tells events (turn.py: Turns)."""
+        self._act, self._publish = act, publish
+
+    def stop(self) -> None:
+        """End what would go on by itself."""
+        if self._settling is not None:
+            self._settling.cancel()
+        if self._clearing is not None:
+            self._clearing.cancel()
+
+    # What DTLS finds out
+
+    def opened(self, principal: bytes, kind: int, subject: bytes, names: tuple[str, ...]) -> None:
+        if not self._engine.secure_peer(principal, kind, names):
+            self.sessions_refused += 1
+
+    def replaced(self, principal: bytes) -> None:
+        self._engine.secure_peer_replaced(principal)
+
+    def ended(self, principal: bytes) -> None:
+        self._engine.secure_peer_gone(principal)
+
+    def refused(self, address: str, why: str, identity: str | None) -> None:
+        self.handshakes_refused_told += 1
+        facts = {"address": address, "reason": why, "identity": identity}
+        _log.warning("a handshake was refused", extra=facts)
+        event = Event("handshake_refused", "", time.time(), facts)
+        # Not at once: this is the middle of receiving.
+        self._loop.call_soon(self._publish, [event])
+
+    def where(self, principal: bytes) -> dict[str, Any] | None:
+        """What is shown of a secure device (core/engine.pyx: where)."""
+        found = None if self._dtls is None else self._dtls.where(principal)
+        if found is None:
+            return None
+        # A certificate's subject is its tenant and its name (fleet/credentials.py).
+        return {**found, "identity": found["identity"].rpartition("\0")[2]}
+
+    # What people change
+
+    def changed(self, change: Change) -> None:
+        """A credential has become another, and the disk has it."""
+        if change.side != "server":
+            return
+        principals = {self._principal_of(kind, subject) for kind, subject in change.ended}
+        if self._dtls is not None:
+            for principal in principals:
+                self._dtls.end(principal)
+        if change.mark is Mark.NONE and self._engine.principal(change.endpoint) in principals:
+            self._end_soon(change.endpoint, REMOVED)
+        self._require(change.endpoint, change.mark)
+
+    def _require(self, endpoint: str, mark: Mark) -> None:
+        mode = required(mark)
+        if self._engine.require(endpoint, mode):
+            self._end_soon(endpoint, ONLY_SECURE if mode else ONLY_PLAIN)
+
+    def _end_soon(self, endpoint: str, reason: str) -> None:
+        self._to_end[endpoint] = reason
+        if self._settling is None:
+            self._settling = self._loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        """End the registrations that lost their ground; those that the store refuses, later."""
+        self._settling = None
+        for _ in range(min(len(self._to_end), ENDED_AT_ONCE)):
+            endpoint, reason = next(iter(self._to_end.items()))
+            try:
+                self._engine.deregister(endpoint, time.monotonic(), reason)
+                self.registrations_ended += 1
+            except UnknownDevice:
+                pass
+            except StoreError:
+                self._settling = self._loop.call_later(RETRY_S, self._settle)
+                break
+            del self._to_end[endpoint]
+        self._act()
+        if self._to_end and self._settling is None:
+            self._settling = self._loop.call_soon(self._settle)
+
+    def trust_changed(self, is_less: bool) -> None:
+        """The trust anchors are others; where one is missing, its devices have to show again who
+        they are."""
+        self.use_certificate(None)
+        if is_less and self._dtls is not None:
+            if self._clearing is not None:
+                self._clearing.cancel()
+            self._clearing = self._loop.create_task(self._end_by_authority(self._dtls))
+
+    async def _end_by_authority(self, dtls: Dtls) -> None:
+        """End every session that stands on an anchor: which one, nobody remembers."""
+        cursor: int | None = 0
+        while cursor is not None:
+            found, cursor = self._engine.secure_peers(KIND_X509, cursor, ENDED_AT_ONCE)
+            for principal, name in found:
+                if self._security.credentials.mark(name) is not Mark.PINNED:
+                    dtls.end(principal)
+            await asyncio.sleep(0)
+
+    def use_certificate(self, _: Identity | None) -> None:
+        """Give DTLS the certificate and the anchors as they are now, for new handshakes."""
+        if self._dtls is None:
+            return
+        chain, key = chain_and_key(self._identity)
+        self._dtls.set_certificate(chain, key, self._security.trust.pem() or None)
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "dtls_sessions_without_a_place": self.sessions_refused,
+            "dtls_refusals_told": self.handshakes_refused_told,
+            "registrations_ended_by_credentials": self.registrations_ended,
+        }
+
+
+def chain_and_key(identity: ServerIdentity | None) -> tuple[bytes | None, bytes | None]:
+    """What a DTLS context is made from; None twice: no X.509."""
+    current = None if identity is None else identity.current
+    return (None, None) if current is None else (current.chain, current.key)

@@ -1,0 +1,273 @@
+"""What a changed credential or anchor does to sessions and registrations, DTLS being a list."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "scenario"))
+
+from scripted import X509, World, principal_of
+
+from lwm2m_fast.device_credentials import DeviceCredentials
+from lwm2m_fast.fleet.credentials import x509_subject
+from lwm2m_fast.fleet.vault import Vault
+from lwm2m_fast.net import dtls_base
+from lwm2m_fast.secure import ONLY_PLAIN, ONLY_SECURE, REMOVED, SecureSide
+from lwm2m_fast.store.memory import MemoryFleet
+
+KEY = "00112233445566778899aabbccddeeff"
+PSK = {"mode": "PSK", "identity": "id-1", "key": KEY}
+
+
+class Dtls:
+    """In place of net/dtls."""
+
+    def __init__(self):
+        self.ended, self.certificates, self.sessions = [], [], {}
+
+    def end(self, principal):
+        self.ended.append(principal)
+        return True
+
+    def where(self, principal):
+        return self.sessions.get(principal)
+
+    def set_certificate(self, *parts):
+        self.certificates.append(parts)
+
+
+class Secured:
+    """A core, its credentials and the side between them, in a running loop."""
+
+    def __init__(self, **world):
+        self.world = World(**world)
+        self.security = DeviceCredentials(
+            MemoryFleet(), Vault({1: bytes(32)}, secrets.token_bytes), clock=lambda: 1.0
+        )
+        self.side = SecureSide(self.world.engine, self.security, dtls_base.principal_of)
+        self.dtls = Dtls()
+        self.published = []
+        self.side.attach(self.dtls, None)
+        self.side.attach_turns(self.world.finish_turn, self.published.extend)
+
+    async def put(self, endpoint="dev-1", server=PSK):
+        """Set a credential."""
+        await self.security.set_credential(endpoint, {"server": server})
+        await self.settled()
+
+    async def remove(self, endpoint="dev-1"):
+        await self.security.remove_credential(endpoint)
+        await self.settled()
+
+    async def settled(self):
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def reasons(self):
+        """Of the registrations that were ended so far, taken."""
+        found = [e.data.get("reason") for e in self.world.events if e.kind == "deregistered"]
+        self.world.events.clear()
+        return found
+
+
+@pytest.fixture
+def run():
+    def run(scenario, **world):
+        async def within():
+            secured = Secured(**world)
+            try:
+                await scenario(secured)
+            finally:
+                secured.side.stop()
+
+        asyncio.run(within())
+
+    return run
+
+
+def test_a_removed_credential_ends_its_session_and_registration(run):
+    async def scenario(secured):
+        await secured.put()
+        secured.dtls.ended.clear()
+        device = secured.world.secure("id-1", "dev-1")
+        location = device.register("dev-1")
+        await secured.remove()
+        assert secured.dtls.ended == [principal_of("id-1")]
+        assert secured.reasons() == [REMOVED]
+        assert secured.world.engine.device("dev-1") is None
+        secured.side.ended(principal_of("id-1"))
+        device.update(location, "4.04")
+
+    run(scenario)
+
+
+def test_another_key_ends_the_session_and_keeps_the_registration(run):
+    async def scenario(secured):
+        await secured.put()
+        secured.dtls.ended.clear()
+        location = secured.world.secure("id-1", "dev-1").register("dev-1")
+        await secured.put(server={**PSK, "key": KEY[::-1]})
+        assert secured.dtls.ended == [principal_of("id-1")]
+        assert secured.reasons() == []
+        secured.world.secure("id-1", "dev-1").update(location)
+
+    run(scenario)
+
+
+def test_another_identity_takes_the_registration_over(run):
+    async def scenario(secured):
+        await secured.put()
+        location = secured.world.secure("id-1", "dev-1").register("dev-1")
+        await secured.put(server={**PSK, "identity": "id-2"})
+        secured.side.ended(principal_of("id-1"))
+        assert secured.reasons() == []
+        secured.world.secure("id-2", "dev-1").update(location)
+
+    run(scenario)
+
+
+def test_a_credential_puts_an_end_to_a_plain_registration(run):
+    async def scenario(secured):
+        secured.world.device().register("dev-1")
+        await secured.put()
+        assert secured.reasons() == [ONLY_SECURE]
+        secured.world.device().register("dev-1", expected="4.03")
+
+    run(scenario)
+
+
+def test_no_sec_puts_an_end_to_a_secure_registration(run):
+    async def scenario(secured):
+        await secured.put()
+        secured.world.secure("id-1", "dev-1").register("dev-1")
+        await secured.put(server={"mode": "NO_SEC"})
+        assert secured.reasons() == [ONLY_PLAIN]
+        secured.world.secure("id-1", "dev-1").register("dev-1", expected="4.03")
+        secured.world.device().register("dev-1")
+
+    run(scenario)
+
+
+def test_the_bootstrap_side_is_another_servers(run):
+    async def scenario(secured):
+        await secured.security.set_credential("dev-1", {"bootstrap": PSK})
+        await secured.settled()
+        secured.world.device().register("dev-1")
+        await secured.remove()
+        assert secured.dtls.ended == [] and secured.reasons() == []
+
+    run(scenario)
+
+
+def test_what_is_stored_counts_from_the_start(run):
+    async def scenario(secured):
+        await secured.put("dev-1")
+        await secured.put("dev-2", {"mode": "NO_SEC"})
+        fresh = World()
+        fresh.device().register("dev-1")
+        side = SecureSide(fresh.engine, secured.security, dtls_base.principal_of)
+        side.attach_turns(fresh.finish_turn, lambda events: None)
+        assert side.load() == 2
+        await secured.settled()
+        assert [e.data.get("reason") for e in fresh.events if e.kind == "deregistered"] == [
+            ONLY_SECURE
+        ]
+        fresh.device().register("dev-1", expected="4.03")
+        fresh.secure("id-2", "dev-2").register("dev-2", expected="4.03")
+
+    run(scenario)
+
+
+def test_a_registration_that_the_store_cannot_let_go_of_goes_later(run, monkeypatch):
+    monkeypatch.setattr("lwm2m_fast.secure.RETRY_S", 0.001)
+
+    async def scenario(secured):
+        await secured.put()
+        secured.world.secure("id-1", "dev-1").register("dev-1")
+        secured.world.engine.store_works = False
+        await secured.remove()
+        assert secured.reasons() == [] and secured.world.shown("dev-1")
+        secured.world.engine.store_works = True
+        async with asyncio.timeout(5):
+            while secured.world.engine.device("dev-1"):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+        assert secured.reasons() == [REMOVED]
+
+    run(scenario)
+
+
+def test_many_removed_at_once_all_end(run):
+    async def scenario(secured):
+        names = [f"dev-{n}" for n in range(300)]
+        for name in names:
+            await secured.security.set_credential(name, {"server": {**PSK, "identity": name}})
+            secured.world.secure(name, name).register(name)
+        for name in names:
+            await secured.security.remove_credential(name)
+        await secured.settled()
+        assert secured.reasons() == [REMOVED] * 300
+        assert secured.side.counters()["registrations_ended_by_credentials"] == 300
+
+    run(scenario)
+
+
+def test_a_missing_anchor_ends_the_sessions_that_may_stand_on_it(run):
+    async def scenario(secured):
+        by_name = dtls_base.principal_of(X509, x509_subject("default", "dev-1"))
+        world = secured.world
+        world.engine.secure_peer(by_name, X509, ["dev-1"])
+        world.secure("id-1", "dev-2")
+        secured.side.trust_changed(False)
+        await secured.settled()
+        assert secured.dtls.ended == []
+        secured.side.trust_changed(True)
+        await secured.settled()
+        assert secured.dtls.ended == [by_name]
+        assert secured.dtls.certificates == [(None, None, None)] * 2
+
+    run(scenario)
+
+
+def test_a_refused_handshake_is_logged_counted_and_told(run, caplog):
+    async def scenario(secured):
+        secured.side.refused("192.0.2.1:4711", "unknown PSK identity", "id-9")
+        assert secured.published == []  # not in the middle of receiving
+        await secured.settled()
+        (event,) = secured.published
+        assert (event.kind, event.endpoint) == ("handshake_refused", "")
+        assert event.data == {
+            "address": "192.0.2.1:4711",
+            "reason": "unknown PSK identity",
+            "identity": "id-9",
+        }
+        assert "a handshake was refused" in caplog.text
+        assert secured.side.counters()["dtls_refusals_told"] == 1
+
+    run(scenario)
+
+
+def test_where_shows_a_certificate_by_its_name(run):
+    async def scenario(secured):
+        principal = dtls_base.principal_of(X509, x509_subject("default", "dev-1"))
+        secured.world.engine.secure_peer(principal, X509, ["dev-1"])
+        facts = {"address": "192.0.2.7:1", "kind": X509, "suite": "", "cid": True}
+        facts |= {"since": 1.0, "live": True, "identity": "default\0dev-1"}
+        secured.dtls.sessions[principal] = facts
+        assert secured.side.where(principal)["identity"] == "dev-1"
+        assert secured.side.where(bytes(16)) is None
+
+    run(scenario)
+
+
+def test_a_session_beyond_the_bound_is_counted(run):
+    async def scenario(secured):
+        secured.side.opened(bytes(16), 1, b"id-1", ("dev-1",))
+        secured.side.opened(b"x" * 16, 1, b"id-2", ("dev-2",))
+        assert secured.side.counters()["dtls_sessions_without_a_place"] == 1
+
+    run(scenario, dtls={"max_sessions": 1})
