@@ -31,7 +31,7 @@ MAY: dict[str, set[str]] = {
     | {"codec", "fleet", "model", "core.orders", "core.operations", "core.shell", "core.ask"},
     "sim": RANK_0 | {"wire", "codec", "model"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
-    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell"},
+    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell", "net.dtls"},
     "__main__": {"cli"},
     "__init__": RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4,
 }
