@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mbedtls/platform.h>
 #include <mbedtls/platform_util.h>
 
 /* Sessions: what mbedTLS asks while it works. */
@@ -117,6 +118,19 @@ static lf_dtls_event fail(lf_dtls_session *session, int error) {
     return LF_DTLS_FAILED;
 }
 
+/* Builds differ in whether they keep the peer's certificate. Nobody needs it: it is the fingerprint that counts. */
+static void drop_certificate(mbedtls_ssl_session *agreed) {
+#if defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
+    mbedtls_x509_crt_free(agreed->peer_cert);
+    mbedtls_free(agreed->peer_cert);
+    agreed->peer_cert = NULL;
+#else
+    mbedtls_free(agreed->peer_cert_digest);
+    agreed->peer_cert_digest = NULL;
+    agreed->peer_cert_digest_len = 0;
+#endif
+}
+
 static lf_dtls_event finish(lf_dtls_session *session) {
     mbedtls_ssl_context *ssl = &session->ssl;
     const lf_suite *suite = lf_suite_by_id(ssl->session->ciphersuite);
@@ -124,9 +138,15 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     if (suite) session->kind = (uint8_t)suite->kind;
     if (session->context->options.cid_size > 0 && !mbedtls_ssl_get_peer_cid(ssl, &is_cid_used, NULL, NULL))
         session->uses_cid = is_cid_used == MBEDTLS_SSL_CID_ENABLED;
+    drop_certificate(ssl->session);
     mbedtls_ssl_set_mtu(ssl, 0); /* that was the handshake's: records are the caller's to size */
     session->stage = LF_STAGE_READY;
     return LF_DTLS_READY;
+}
+
+static void drop_datagram(mbedtls_ssl_context *ssl) {
+    ssl->in_left = 0;
+    ssl->next_record_offset = 0;
 }
 
 static lf_dtls_event go_on(lf_dtls_session *session) {
@@ -135,6 +155,10 @@ static lf_dtls_event go_on(lf_dtls_session *session) {
     session->context->current = NULL;
     session->in_size = 0;
     if (error == 0) return finish(session);
+    if (error == MBEDTLS_ERR_SSL_INTERNAL_ERROR && session->ssl.in_left && session->ssl.in_left < 13) {
+        drop_datagram(&session->ssl); /* an end too short for a record */
+        error = MBEDTLS_ERR_SSL_WANT_READ;
+    }
     if (error != MBEDTLS_ERR_SSL_WANT_READ) return fail(session, error);
     send_held_alert(session);
     return LF_DTLS_WAITS;
@@ -200,13 +224,17 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
         }
         if (got == MBEDTLS_ERR_SSL_WANT_READ) return LF_DTLS_WAITS;
         if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return end(session, "the peer closed the session");
+        if (got == MBEDTLS_ERR_SSL_COUNTER_WRAPPING) return end(session, "sequence numbers are used up");
         if (got == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
             lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
             return end(session, lf_why_words(session, got));
         }
-        /* Anything else came of one bad record: it is dropped, and what follows it in its datagram is read. */
-        if (!mbedtls_ssl_check_pending(ssl)) return LF_DTLS_WAITS;
+        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught for
+         * ever by an end too short for a record. */
+        drop_datagram(ssl);
+        return LF_DTLS_WAITS;
     }
+    drop_datagram(ssl);
     return LF_DTLS_WAITS;
 }
 
@@ -234,8 +262,16 @@ lf_dtls_event lf_dtls_read_more(lf_dtls_session *session, uint8_t *plain, size_t
     return read_record(session, plain, plain_size);
 }
 
+/* After its last number mbedTLS would begin again at 0, and use nonces twice. */
+static int is_spent(const lf_dtls_session *session) {
+    const uint8_t *counter = session->ssl.cur_out_ctr;
+    for (int i = 2; i < 8; i++)
+        if (counter[i] != 0xff) return 0;
+    return 1;
+}
+
 size_t lf_dtls_write(lf_dtls_session *session, const uint8_t *plain, size_t size, uint8_t *out) {
-    if (session->stage != LF_STAGE_READY || size > LF_DTLS_MAX_PLAIN) return 0;
+    if (session->stage != LF_STAGE_READY || size > LF_DTLS_MAX_PLAIN || is_spent(session)) return 0;
     session->out = out;
     session->out_size = 0;
     int written = mbedtls_ssl_write(&session->ssl, plain, size);
@@ -245,6 +281,10 @@ size_t lf_dtls_write(lf_dtls_session *session, const uint8_t *plain, size_t size
 
 size_t lf_dtls_close(lf_dtls_session *session, uint8_t *out) {
     if (session->stage != LF_STAGE_READY) return 0;
+    if (is_spent(session)) {
+        session->stage = LF_STAGE_OVER;
+        return 0;
+    }
     session->out = out;
     session->out_size = 0;
     int failed = mbedtls_ssl_close_notify(&session->ssl);
@@ -279,8 +319,7 @@ const uint8_t *lf_dtls_identity(const lf_dtls_session *session, size_t *size) {
 }
 
 const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session) {
-    const mbedtls_ssl_session *agreed = session->ssl.session;
-    return agreed && agreed->peer_cert_digest_len == 32 ? agreed->peer_cert_digest : NULL;
+    return session->kind == LF_DTLS_KIND_X509 ? session->fingerprint : NULL;
 }
 
 int lf_dtls_uses_cid(const lf_dtls_session *session) {

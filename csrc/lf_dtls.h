@@ -16,7 +16,7 @@
 #define LF_DTLS_MAX_KEY 64           /* bytes of a PSK */
 #define LF_DTLS_MAX_CID 16           /* ours; a peer's may have 32 */
 #define LF_DTLS_MAX_PLAIN 1280       /* bytes of plain text in one record, either way */
-#define LF_DTLS_OVERHEAD 112         /* at most this much more than the plain text leaves in a datagram (CBC, CID of 32) */
+#define LF_DTLS_OVERHEAD 128         /* at most this much more than the plain text leaves in a datagram (CBC, CID of 32, padding) */
 #define LF_DTLS_MAX_BLOB 1024        /* of lf_dtls_save() */
 #define LF_DTLS_MAX_SOURCE 64        /* bytes that identify an address to lf_dtls_hello() */
 #define LF_DTLS_MAX_NOTE 1024        /* of lf_dtls_set_note() */
@@ -132,7 +132,7 @@ int lf_dtls_is_ready(const lf_dtls_session *session);
 int lf_dtls_kind(const lf_dtls_session *session);
 const char *lf_dtls_suite(const lf_dtls_session *session);             /* IANA name; "" before READY */
 const uint8_t *lf_dtls_identity(const lf_dtls_session *session, size_t *size); /* PSK identity, also after a resumption; after a load: none */
-const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session);    /* X.509: SHA-256 of the leaf, also after a resumption */
+const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session);    /* X.509: SHA-256 of the leaf, also after a resumption or a load */
 int lf_dtls_uses_cid(const lf_dtls_session *session);                  /* the peer sends our connection id in its records */
 int lf_dtls_was_resumed(const lf_dtls_session *session);               /* server: by session id, without a full handshake */
 /* Bytes of the owner's about the peer (at most LF_DTLS_MAX_NOTE; 0: not taken), set during `psk` or `verify`: what the certificate

@@ -13,6 +13,9 @@
 #include <mbedtls/error.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/version.h>
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+#include <psa/crypto.h>
+#endif
 
 const lf_suite LF_SUITES[SUITE_COUNT] = {
     {LF_DTLS_PSK_AES128_CCM8, 0xC0A8, LF_DTLS_KIND_PSK, "TLS_PSK_WITH_AES_128_CCM_8"},
@@ -56,6 +59,14 @@ static void count_fork(void) {
 
 static void watch_forks(void) {
     pthread_atfork(NULL, NULL, count_fork);
+}
+
+/* Once in a process. A library of the system's may do its arithmetic through PSA, which then has state of its own. */
+static void start(void) {
+    watch_forks();
+#if defined(MBEDTLS_PSA_CRYPTO_C)
+    psa_crypto_init();
+#endif
 }
 
 static int fill_random(uint8_t *out, size_t size) {
@@ -106,6 +117,7 @@ static int on_verify(void *p_context, mbedtls_x509_crt *certificate, int depth, 
     *flags = 0;
     if (depth > 0) return 0;
     session->kind = LF_DTLS_KIND_X509;
+    if (mbedtls_sha256(certificate->raw.p, certificate->raw.len, session->fingerprint, 0)) return -1;
     if (!certificate->raw.len) /* of a kind that mbedTLS skipped */
         session->flags |= MBEDTLS_X509_BADCERT_BAD_PK;
     else if (context->hooks.verify)
@@ -186,11 +198,19 @@ static int take_certificates(lf_dtls_context *context, const lf_dtls_options *op
 static void take_suites(lf_dtls_context *context) {
     const lf_dtls_options *options = &context->options;
     int count = 0, can_psk = options->is_client ? options->psk_size > 0 : context->hooks.psk != NULL;
+    /* A client needs no certificate for those, but somebody who judges the server's. */
+    int can_x509 = options->is_client ? context->anchors.raw.p || context->hooks.verify : context->chain.raw.p != NULL;
     for (int i = 0; i < SUITE_COUNT; i++) {
-        int can = LF_SUITES[i].kind == LF_DTLS_KIND_PSK ? can_psk : context->chain.raw.p != NULL || options->is_client;
+        int can = LF_SUITES[i].kind == LF_DTLS_KIND_PSK ? can_psk : can_x509;
         if (can && (options->suites & LF_SUITES[i].bit)) context->suites[count++] = LF_SUITES[i].id;
     }
     mbedtls_ssl_conf_ciphersuites(&context->config, context->suites);
+}
+
+int lf_context_has_suite(const lf_dtls_context *context, int id) {
+    for (const int *at = context->suites; *at; at++)
+        if (*at == id) return 1;
+    return 0;
 }
 
 static int check_options(const lf_dtls_options *options, char *why, size_t room) {
@@ -231,6 +251,9 @@ static int set_up(lf_dtls_context *context, const lf_dtls_options *options, char
     mbedtls_ssl_conf_verify(config, on_verify, context);
     mbedtls_ssl_conf_dtls_anti_replay(config, MBEDTLS_SSL_ANTI_REPLAY_ENABLED);
     mbedtls_ssl_conf_dtls_badmac_limit(config, 0);
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+    mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
     mbedtls_ssl_conf_handshake_timeout(config, options->retransmit_first_ms, options->retransmit_most_ms);
     mbedtls_ssl_conf_extended_master_secret(config, MBEDTLS_SSL_EXTENDED_MS_ENABLED);
     mbedtls_ssl_conf_encrypt_then_mac(config, MBEDTLS_SSL_ETM_ENABLED);
@@ -262,7 +285,7 @@ static int set_up(lf_dtls_context *context, const lf_dtls_options *options, char
 lf_dtls_context *lf_dtls_context_new(const lf_dtls_options *options, const lf_dtls_hooks *hooks, char *why,
                                      size_t why_room) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
+    pthread_once(&once, start);
     if (!check_options(options, why, why_room)) return NULL;
     lf_dtls_context *context = calloc(1, sizeof *context);
     if (!context) {

@@ -11,6 +11,7 @@
 #define LF_DTLS_INSIDE_H
 
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
+#include <mbedtls/build_info.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/ssl.h>
@@ -89,6 +90,7 @@ struct lf_dtls_session {
     int64_t now_ms, due_ms;
     lf_bytes identity; /* PSK */
     lf_bytes note;
+    uint8_t fingerprint[32]; /* X.509: SHA-256 of the leaf */
     const char *why;
     uint32_t flags; /* MBEDTLS_X509_BADCERT_* that counted */
     uint8_t stage;
@@ -101,6 +103,8 @@ struct lf_dtls_session {
     uint8_t held_size;
     uint8_t held_alert[15]; /* a plain one: which it must be is known when mbedTLS has returned */
 };
+
+int lf_context_has_suite(const lf_dtls_context *context, int id);
 
 /* A session with its mbedTLS half set up, not yet started. */
 lf_dtls_session *lf_session_new(lf_dtls_context *context, void *user, int64_t now_ms);

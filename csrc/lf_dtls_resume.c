@@ -94,8 +94,7 @@ int lf_resumptions_set(void *p_context, const unsigned char *id, size_t size, co
     }
     memcpy(entry->id, id, SESSION_ID_BYTES);
     memcpy(entry->master, session->master, sizeof entry->master);
-    if (session->peer_cert_digest_len == sizeof entry->fingerprint)
-        memcpy(entry->fingerprint, session->peer_cert_digest, sizeof entry->fingerprint);
+    memcpy(entry->fingerprint, ours->fingerprint, sizeof entry->fingerprint);
     entry->made_ms = ours->now_ms;
     entry->suite = (uint16_t)session->ciphersuite;
     entry->kind = ours->kind;
@@ -121,14 +120,7 @@ static int is_welcome(lf_dtls_context *context, lf_dtls_session *ours, const kep
                                  is_x509 ? sizeof entry->fingerprint : ours->identity.size);
 }
 
-static int fill(mbedtls_ssl_session *session, const kept *entry) {
-    if (entry->kind == LF_DTLS_KIND_X509) {
-        session->peer_cert_digest = malloc(sizeof entry->fingerprint);
-        if (!session->peer_cert_digest) return MBEDTLS_ERR_SSL_ALLOC_FAILED;
-        memcpy(session->peer_cert_digest, entry->fingerprint, sizeof entry->fingerprint);
-        session->peer_cert_digest_len = sizeof entry->fingerprint;
-        session->peer_cert_digest_type = MBEDTLS_MD_SHA256;
-    }
+static void fill(mbedtls_ssl_session *session, const kept *entry) {
     session->tls_version = MBEDTLS_SSL_VERSION_TLS1_2;
     session->endpoint = MBEDTLS_SSL_IS_SERVER;
     session->ciphersuite = entry->suite;
@@ -137,7 +129,6 @@ static int fill(mbedtls_ssl_session *session, const kept *entry) {
     memcpy(session->master, entry->master, sizeof entry->master);
     session->encrypt_then_mac = entry->etm;
     session->mfl_code = entry->mfl;
-    return 0;
 }
 
 int lf_resumptions_get(void *p_context, const unsigned char *id, size_t size, mbedtls_ssl_session *session) {
@@ -159,8 +150,8 @@ int lf_resumptions_get(void *p_context, const unsigned char *id, size_t size, mb
         forget(context->resumptions, entry);
         return MBEDTLS_ERR_SSL_CACHE_ENTRY_NOT_FOUND;
     }
-    int failed = fill(session, entry);
-    if (failed) return failed;
+    fill(session, entry);
+    memcpy(ours->fingerprint, entry->fingerprint, sizeof entry->fingerprint);
     ours->kind = entry->kind;
     ours->resumed = 1;
     return 0;

@@ -9,33 +9,38 @@
 
 #include "lf_dtls_inside.h"
 
-/* mark, form, kind, cid size + 1, uses cid, then the sum of all the rest. */
-enum { HEAD_BYTES = 14, MARK = 'L', FORM = 1, SUM_AT = 6 };
+/* mark, form, kind, cid size + 1, uses cid, 0, the sum of all the rest, for X.509 the fingerprint; then mbedTLS's. */
+enum { SUM_AT = 6, FINGERPRINT_AT = 14, FINGERPRINT_BYTES = 32, MARK = 'L', FORM = 1 };
+
+static size_t head_size(int kind) {
+    return FINGERPRINT_AT + (kind == LF_DTLS_KIND_X509 ? FINGERPRINT_BYTES : 0);
+}
 
 static uint64_t sum_of(const uint8_t *blob, size_t size) { /* FNV-1a */
     uint64_t sum = 0xcbf29ce484222325u;
     for (size_t i = 0; i < size; i++) {
-        if (i >= SUM_AT && i < HEAD_BYTES) continue;
+        if (i >= SUM_AT && i < FINGERPRINT_AT) continue;
         sum = (sum ^ blob[i]) * 0x100000001b3u;
     }
     return sum;
 }
 
 size_t lf_dtls_save(lf_dtls_session *session, uint8_t *blob, size_t room) {
-    if (session->stage != LF_STAGE_READY || room < HEAD_BYTES) return 0;
-    size_t size = 0;
+    size_t head = head_size(session->kind), size = 0;
+    if (session->stage != LF_STAGE_READY || room < head) return 0;
     /* On success it has also reset the ssl context; on a failure all is as it was. */
-    if (mbedtls_ssl_context_save(&session->ssl, blob + HEAD_BYTES, room - HEAD_BYTES, &size)) {
+    if (mbedtls_ssl_context_save(&session->ssl, blob + head, room - head, &size)) {
         mbedtls_platform_zeroize(blob, room);
         return 0;
     }
-    size += HEAD_BYTES;
+    size += head;
     blob[0] = MARK;
     blob[1] = FORM;
     blob[2] = session->kind;
     blob[3] = (uint8_t)(session->context->options.cid_size + 1);
     blob[4] = session->uses_cid;
     blob[5] = 0;
+    memcpy(blob + FINGERPRINT_AT, session->fingerprint, head - FINGERPRINT_AT);
     uint64_t sum = sum_of(blob, size);
     memcpy(blob + SUM_AT, &sum, sizeof sum);
     lf_dtls_free(session);
@@ -53,24 +58,27 @@ static void raise_sequence(uint8_t *counter, uint64_t least) {
 lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_t *blob, size_t size,
                               uint64_t least_sequence, int64_t now_ms) {
     uint64_t sum;
-    if (size <= HEAD_BYTES || size > LF_DTLS_MAX_BLOB || blob[0] != MARK || blob[1] != FORM) return NULL;
+    if (size <= FINGERPRINT_AT || size > LF_DTLS_MAX_BLOB || blob[0] != MARK || blob[1] != FORM) return NULL;
+    size_t head = head_size(blob[2]);
+    if (size <= head) return NULL;
     memcpy(&sum, blob + SUM_AT, sizeof sum);
     if (sum != sum_of(blob, size) || blob[3] != (uint8_t)(context->options.cid_size + 1)) return NULL;
     if (least_sequence >> 48) return NULL;
     lf_dtls_session *session = lf_session_new(context, user, now_ms);
     if (!session) return NULL;
-    if (mbedtls_ssl_context_load(&session->ssl, blob + HEAD_BYTES, size - HEAD_BYTES)) {
+    if (mbedtls_ssl_context_load(&session->ssl, blob + head, size - head)) {
         lf_dtls_free(session);
         return NULL;
     }
     const lf_suite *suite = lf_suite_by_id(session->ssl.session->ciphersuite);
-    if (!suite || !(suite->bit & context->options.suites) || suite->kind != blob[2]) { /* switched off meanwhile */
+    if (!suite || suite->kind != blob[2] || !lf_context_has_suite(context, suite->id)) { /* switched off meanwhile */
         lf_dtls_free(session);
         return NULL;
     }
     raise_sequence(session->ssl.cur_out_ctr, least_sequence);
     session->kind = blob[2];
     session->uses_cid = blob[4];
+    memcpy(session->fingerprint, blob + FINGERPRINT_AT, head - FINGERPRINT_AT);
     session->stage = LF_STAGE_READY;
     return session;
 }
