@@ -161,7 +161,7 @@ def parse_security(
     if not isinstance(given, Mapping):
         raise RequestError(f"{where} is no JSON object with a `mode`")
     mode = given.get("mode")
-    if mode not in _PARSERS:
+    if not isinstance(mode, str) or mode not in _PARSERS:
         allowed = ", ".join([*MODES, GENERATED])
         raise RequestError(f"{where}.mode is {mode!r:.80}, allowed are {allowed}")
     fields, parse = _PARSERS[mode]
@@ -173,7 +173,7 @@ def refuse_unknown(where: str, given: Mapping[str, Any], known: tuple[str, ...])
     """RequestError when `given` has a field that would not be used."""
     for name in given:
         if name not in known:
-            raise RequestError(f"{where}{name:.80} is not known; there are {', '.join(known)}")
+            raise RequestError(f"{where + name!r:.80} is not known; there are {', '.join(known)}")
 
 
 def _no_sec(where: str, given: Mapping[str, Any], endpoint: str, random: Any) -> Security:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from lwm2m_fast.rest import (
     batches,
+    credentials,
     devices,
     direct,
     events,
@@ -20,6 +21,7 @@ from lwm2m_fast.rest import (
     settings,
     shell,
     tokens,
+    trust,
     values,
 )
 from lwm2m_fast.rest.routes import Route
@@ -38,6 +40,8 @@ ROUTES: tuple[Route, ...] = (
     *settings.FLEET_ROUTES,
     *events.ROUTES,
     *provisioned.ROUTES,
+    *credentials.ROUTES,
+    *trust.ROUTES,
     *tokens.ROUTES,
 )
 

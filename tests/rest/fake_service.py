@@ -13,12 +13,14 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.core.ask import Answered
 from lwm2m_fast.core.operations import Result, Target, interpret, target_of
 from lwm2m_fast.core.orders import Order, order_json
+from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import UnknownDevice, UnknownOperation
 from lwm2m_fast.fleet.tokens import KEY_BYTES, Role, Tokens
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.rest.app import create_app
 from lwm2m_fast.rest.base import MAX_BULK
 from lwm2m_fast.store.memory import MemoryFleet
+from lwm2m_fast.vault_file import passing_vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Answer:
     etag: bytes | None = None
 
 
+NOW_S = 1_700_000_000.0
 NOW_NS = 1_700_000_000 * 10**9
 MODEL = Model(built_in())
 # What a device answers that a test says nothing about.
@@ -132,6 +135,7 @@ class FakeService:
         self.subscribed: list[str | None] = []
         self.counted = {"coap_received": 7, "registrations_current": 2}
         self.reasons: list[str] = []
+        self.security = DeviceCredentials(MemoryFleet(), passing_vault(), clock=lambda: NOW_S)
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
         return self.registered.get(endpoint)

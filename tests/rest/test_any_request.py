@@ -32,6 +32,8 @@ WORDS = st.sampled_from(
         "1",
         "post-registration",
         "presence",
+        "credentials",
+        "trust",
     ]
 )
 SEGMENTS = WORDS | st.binary(max_size=12).map(quote_from_bytes)
@@ -68,6 +70,9 @@ BODIES = st.binary(max_size=40) | st.sampled_from(
         b'{"endpoints":["a"],"orders":{"op":"read","path":"/3"}}',
         b'{"path":"/3"}',
         b'{"pmin":1}',
+        b'{"endpoint":"a","server":{"mode":"PSK_GENERATED"}}',
+        b'[{"endpoint":"\\ud800","server":{"mode":"X509","certificate":"AAAA"}}]',
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ]
 )
 

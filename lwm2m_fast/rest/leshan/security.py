@@ -1,42 +1,120 @@
-"""/api/security/clients: the credentials of devices, of which there are none before DTLS.
+"""/api/security/clients: the credentials of devices, in Leshan's words, over the house's store.
 
-The list is empty, as it is in a Leshan that nobody has configured: tools look at it to see that the
-server is there. What would add to it is refused, because a key that is taken and then not used
-would be a lie about who is let in.
+Only the server's side of a credential is seen and changed here. A key goes in and never comes out,
+where Leshan shows it to everybody. What this server does not speak (RPK, OSCORE) is refused: a key
+that is taken and then not used would be a lie about who is let in.
 """
 
 from __future__ import annotations
 
-from starlette.responses import PlainTextResponse, Response
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
+import orjson
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+
+from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.tokens import Role
+from lwm2m_fast.rest.bodies import object_body
 from lwm2m_fast.rest.leshan.answers import NO_STORE
 from lwm2m_fast.rest.leshan.rows import row
 from lwm2m_fast.rest.problem import JsonResponse
-from lwm2m_fast.rest.routes import Endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, checked_endpoint
 
-NOT_YET = "this server has no DTLS and no OSCORE yet, and therefore no credentials of devices"
+PAGE = 256
+"""Credentials written before the loop gets its turn."""
 
-
-async def list_credentials() -> Response:
-    """All credentials: none."""
-    return JsonResponse([])
-
-
-async def put_credentials() -> Response:
-    """Refused; the body is not even read."""
-    return PlainTextResponse(f"Invalid request: {NOT_YET}", 400, NO_STORE)
+MODES = {"PSK": "psk", "X509": "x509"}
+"""What Leshan has a word for; an endpoint without security is not in its list."""
 
 
-async def remove_credentials(endpoint: Endpoint) -> Response:
-    """Leshan's answer for a device that has none: a success that says so."""
-    return JsonResponse({"message": "not_found", "detail": NOT_YET})
+async def list_credentials(ctx: Ctx) -> Response:
+    """Every credential, without its key, as one JSON array that is written as it is walked."""
+    return StreamingResponse(_every(ctx), 200, NO_STORE, "application/json")
+
+
+async def _every(ctx: Context) -> AsyncIterator[bytes]:
+    after: str | None = None
+    separator = b"["
+    while True:
+        page = ctx.service.security.credentials_after(after, PAGE)
+        for one in page:
+            shown = credential(one)
+            if shown is not None:
+                yield separator + orjson.dumps(shown)
+                separator = b","
+        if len(page) < PAGE:
+            yield b"[]" if separator == b"[" else b"]"
+            return
+        after = page[-1]["endpoint"]
+        await asyncio.sleep(0)
+
+
+async def show_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
+    """One credential, without its key."""
+    found = ctx.service.security.credential(endpoint)
+    shown = None if found is None else credential(found)
+    if shown is None:
+        raise RequestError(f"endpoint {endpoint!r} has no credential")
+    return JsonResponse(shown)
+
+
+async def put_credential(request: Request, ctx: Ctx) -> Response:
+    """Add a credential, or replace the one of its endpoint."""
+    body = await object_body(request)
+    endpoint = body.get("endpoint")
+    if not isinstance(endpoint, str):
+        raise RequestError("endpoint is missing")
+    await ctx.service.security.set_server_side(checked_endpoint(endpoint), side_of(body))
+    return Response(status_code=200, headers=NO_STORE)
+
+
+async def remove_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
+    """Forget a credential and end its session. Where there is none, a success that says so."""
+    if not await ctx.service.security.remove_credential(endpoint):
+        return JsonResponse({"message": "not_found"})
+    return Response(status_code=200, headers=NO_STORE)
+
+
+def credential(found: dict[str, Any]) -> dict[str, Any] | None:
+    """A credential of ours as Leshan's JSON has it; None: it has no word for it."""
+    server = found.get("server")
+    mode = None if server is None else MODES.get(server["mode"])
+    if server is None or mode is None:
+        return None
+    details = {"details": {"identity": server["identity"]}} if mode == "psk" else {}
+    return {"endpoint": found["endpoint"], "tls": {"mode": mode, **details}}
+
+
+def side_of(body: dict[str, Any]) -> dict[str, Any]:
+    """The server side that Leshan's JSON means. RequestError names the field, never a key."""
+    if body.get("oscore") is not None:
+        raise RequestError("oscore is not spoken by this server")
+    tls = body.get("tls")
+    if not isinstance(tls, dict):
+        raise RequestError("tls is missing")
+    mode = tls.get("mode")
+    if mode == "x509":
+        return {"mode": "X509"}
+    if mode != "psk":
+        raise RequestError(f"tls.mode is {mode!r:.80}, this server has psk and x509")
+    details = tls.get("details")
+    if not isinstance(details, dict):
+        raise RequestError("tls.details is missing")
+    if not details.get("identity"):
+        raise RequestError("tls.details.identity is missing")
+    return {"mode": "PSK", "identity": details["identity"], "key": details.get("key")}
 
 
 _ALL = "/api/security/clients"
+_ONE = _ALL + "/{endpoint}"
+_PUT = {200: "It is kept", 400: "text/plain: what is wrong, or whose the identity is"}
 
 ROUTES = (
-    row("GET", _ALL, Role.READ, list_credentials, {200: "An empty list"}),
-    row("PUT", _ALL, Role.OPERATE, put_credentials, {400: "text/plain: " + NOT_YET}),
-    row("DELETE", _ALL + "/{endpoint}", Role.OPERATE, remove_credentials, {200: "There was none"}),
+    row("GET", _ALL, Role.READ, list_credentials, {200: "As Leshan has it, without keys"}),
+    row("GET", _ONE, Role.READ, show_credential, {200: "The same of one", 400: "There is none"}),
+    row("PUT", _ALL, Role.ADMIN, put_credential, _PUT),
+    row("DELETE", _ONE, Role.ADMIN, remove_credential, {200: "Gone, or `not_found`"}),
 )

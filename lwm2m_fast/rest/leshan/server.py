@@ -1,7 +1,13 @@
-"""/api/server: where devices reach this server, and its public key, which it does not have yet."""
+"""/api/server: where devices reach this server, and the certificate that it shows them."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.responses import Response
 
 from lwm2m_fast.fleet.tokens import Role
@@ -18,9 +24,28 @@ async def show_endpoints(ctx: Ctx) -> Response:
     return JsonResponse([{"uri": uri, "description": "CoAP over UDP"}])
 
 
-async def show_security() -> Response:
-    """Neither `pubkey` nor `certificate`: what Leshan answers when it has none of them."""
-    return JsonResponse({})
+async def show_security(ctx: Ctx) -> Response:
+    """`certificate`, with its public key; `{}` when the server has none, as in Leshan."""
+    der = ctx.service.security.server_certificate()
+    if der is None:
+        return JsonResponse({})
+    certificate = x509.load_der_x509_certificate(der)
+    shown = {"pubkey": public_key(certificate.public_key()), "b64Der": b64encode(der).decode()}
+    return JsonResponse({"certificate": shown})
+
+
+def public_key(key: object) -> dict[str, Any]:
+    """A key on a curve: its point and curve, and all of it as base64 of the DER (SPKI)."""
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return {}
+    point, size = key.public_numbers(), key.key_size // 4
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "x": f"{point.x:0{size}x}",
+        "y": f"{point.y:0{size}x}",
+        "params": key.curve.name,
+        "b64Der": b64encode(der).decode(),
+    }
 
 
 _OK = {200: "As Leshan has it"}

@@ -1,12 +1,16 @@
-"""Leshan's routes about the server: object definitions, endpoints, credentials."""
+"""Leshan's routes about the server: object definitions, endpoints, its certificate."""
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from leshan_service import OBJECTS, Face
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.rest.app import create_app
+from tests.certificate_kit import made_certificate
 
 
 def test_the_objects_of_a_device_by_id(face: Face) -> None:
@@ -61,31 +65,25 @@ def test_an_ipv6_endpoint_has_brackets() -> None:
     assert shown["uri"]["full"] == "coap://[::1]:5683"
 
 
-@pytest.mark.parametrize("path", ["/api/server/security", "/api/security/server"])
-def test_the_server_has_no_public_key_yet(face: Face, path: str) -> None:
+PATHS = ["/api/server/security", "/api/security/server"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_server_without_certificate_shows_none(face: Face, path: str) -> None:
     assert face.get(path).json() == {}
 
 
-def test_there_are_no_credentials_yet(face: Face) -> None:
-    answer = face.get("/api/security/clients?timeout=10&format=SENML_CBOR")
-    assert (answer.status_code, answer.json()) == (200, [])
-
-
-def test_a_credential_is_refused_and_says_why(face: Face) -> None:
-    psk = {"mode": "psk", "details": {"identity": "dev-1", "key": "00ff"}}
-    answer = face.ask(
-        "PUT",
-        "/api/security/clients/?timeout=10&format=SENML_CBOR",
-        json={"endpoint": "dev-1", "tls": psk},
-    )
-    assert answer.status_code == 400
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert "no DTLS" in answer.text
-    assert "00ff" not in answer.text
-    assert face.get("/api/security/clients").json() == []
-
-
-def test_removing_a_credential_finds_none(face: Face) -> None:
-    answer = face.ask("DELETE", "/api/security/clients/dev-1")
-    assert answer.status_code == 200
-    assert answer.json()["message"] == "not_found"
+@pytest.mark.parametrize("path", PATHS)
+def test_the_certificate_of_the_server_and_its_public_key(
+    face: Face, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = made_certificate("server", None)
+    monkeypatch.setattr(face.service.security, "server_certificate", lambda: made.der)
+    (shown,) = face.get(path).json().values()
+    assert b64decode(shown["b64Der"]) == made.der
+    pubkey = shown["pubkey"]
+    point = made.key.public_key().public_numbers()
+    assert (int(pubkey["x"], 16), int(pubkey["y"], 16)) == (point.x, point.y)
+    assert pubkey["params"] == "secp256r1"
+    assert len(pubkey["x"]) == len(pubkey["y"]) == 64
+    assert load_der_public_key(b64decode(pubkey["b64Der"])) == made.key.public_key()
