@@ -45,7 +45,7 @@ typedef struct {
 
 static unsigned port = 5683, devices = 1000, shared, outstanding = 64, pid, cpu = 1, server_cpu;
 static unsigned models = 1, once, setup_outstanding = 256, first_port, first_mid, observed = 1;
-static double rate, seconds = 2.5, warm = 0.5, timeout = 2;
+static double rate, seconds = 2.5, warm = 0.5, timeout = 2, rest;
 static const char *mode_name = "upd", *prefix = "dev", *save_file = "", *locations_file = "";
 static const char *lifetime = "86400", *suite = "", *pem = "", *ca_file = "";
 static unsigned cid;
@@ -64,6 +64,7 @@ static const option OPTIONS[] = {
     {"rate", OPTION_REAL, &rate, "requests/s in the open loop; 0: closed loop"},
     {"seconds", OPTION_REAL, &seconds, "measured"},
     {"warm", OPTION_REAL, &warm, "seconds before that"},
+    {"rest", OPTION_REAL, &rest, "seconds of silence before that, once all have registered"},
     {"once", OPTION_WHOLE, &once, "1: every device asks exactly once instead"},
     {"observed", OPTION_WHOLE, &observed, "0: the server observes nobody, tokens are made up"},
     {"first-mid", OPTION_WHOLE, &first_mid, "where message ids begin; else by the clock"},
@@ -318,11 +319,11 @@ int main(int count, char **words) {
         set_up(plan);
     if (chosen->needs_observation && observed) await_observation(plan);
     print_memory("loaded");
+    usleep((useconds_t)(rest * 1e6));
+    print_memory("rested");
     measure(chosen, plan);
     if (*save_file) move_locations(save_file, "w");
-    printf(",");
-    print_memory("after");
-    printf("\"handshakes\":%lu,\"session_failures\":%lu", secure_handshakes(), secure_failures());
+    printf(",\"handshakes\":%lu,\"session_failures\":%lu", secure_handshakes(), secure_failures());
     print_samples();
     printf("}\n");
 }
