@@ -32,6 +32,11 @@ class Made:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @property
+    def key_der(self) -> bytes:
+        form = PrivateFormat.TraditionalOpenSSL
+        return self.key.private_bytes(Encoding.DER, form, NoEncryption())
+
+    @property
     def sha256(self) -> str:
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
