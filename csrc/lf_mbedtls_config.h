@@ -7,11 +7,16 @@
 #ifndef LF_MBEDTLS_CONFIG_H
 #define LF_MBEDTLS_CONFIG_H
 
+#include "lf_memory.h"
+
 /* Platform */
 #define MBEDTLS_HAVE_ASM
 #define MBEDTLS_HAVE_TIME
 #define MBEDTLS_HAVE_TIME_DATE /* validity of certificates */
 #define MBEDTLS_PLATFORM_C
+#define MBEDTLS_PLATFORM_MEMORY
+#define MBEDTLS_PLATFORM_CALLOC_MACRO lf_memory_take
+#define MBEDTLS_PLATFORM_FREE_MACRO lf_memory_give
 #define MBEDTLS_ENTROPY_C
 #define MBEDTLS_CTR_DRBG_C
 #define MBEDTLS_CTR_DRBG_USE_128_BIT_KEY /* no suite has more */
