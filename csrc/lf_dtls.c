@@ -27,7 +27,8 @@ static int on_send(void *p_session, const unsigned char *datagram, size_t size) 
     }
     if (session->ssl.out_msgtype == MBEDTLS_SSL_MSG_ALERT && session->stage == LF_STAGE_HANDSHAKE) {
         session->alerted = 1;
-        if (size == sizeof session->held_alert && datagram[0] == MBEDTLS_SSL_MSG_ALERT && !datagram[3] && !datagram[4]) {
+        int is_plain = datagram[0] == MBEDTLS_SSL_MSG_ALERT && !datagram[3] && !datagram[4];
+        if (is_plain && size == sizeof session->held_alert) {
             memcpy(session->held_alert, datagram, size);
             session->held_size = (uint8_t)size;
             return (int)size;
@@ -136,6 +137,10 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     const lf_suite *suite = lf_suite_by_id(ssl->session->ciphersuite);
     int is_cid_used = MBEDTLS_SSL_CID_DISABLED;
     if (suite) session->kind = (uint8_t)suite->kind;
+    /* A client notes what it asked to resume; the server agreed if it gave the same session id (RFC 5246, section 7.3). */
+    if (session->context->options.is_client)
+        session->resumed = session->note.size && ssl->session->id_len == session->note.size &&
+                           !memcmp(ssl->session->id, session->note.data, session->note.size);
     if (session->context->options.cid_size > 0 && !mbedtls_ssl_get_peer_cid(ssl, &is_cid_used, NULL, NULL))
         session->uses_cid = is_cid_used == MBEDTLS_SSL_CID_ENABLED;
     drop_certificate(ssl->session);
@@ -144,9 +149,14 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     return LF_DTLS_READY;
 }
 
+/* What mbedTLS has of the datagram, and what it thought of it. */
 static void drop_datagram(mbedtls_ssl_context *ssl) {
     ssl->in_left = 0;
     ssl->next_record_offset = 0;
+    ssl->in_offt = NULL;
+    ssl->in_msglen = 0;
+    ssl->in_hslen = 0;
+    ssl->keep_current_message = 0;
 }
 
 static lf_dtls_event go_on(lf_dtls_session *session) {
@@ -172,14 +182,16 @@ lf_dtls_event lf_dtls_connect(lf_dtls_session *session, int64_t now_ms) {
 
 size_t lf_dtls_remember(const lf_dtls_session *session, uint8_t *memory, size_t room) {
     size_t size = 0;
-    if (session->stage != LF_STAGE_READY || !session->ssl.session->id_len) return 0;
+    if (session->stage == LF_STAGE_HANDSHAKE || !session->ssl.session || !session->ssl.session->id_len) return 0;
     return mbedtls_ssl_session_save(session->ssl.session, memory, room, &size) ? 0 : size;
 }
 
 int lf_dtls_recall(lf_dtls_session *session, const uint8_t *memory, size_t size) {
     mbedtls_ssl_session remembered;
     mbedtls_ssl_session_init(&remembered);
-    int failed = mbedtls_ssl_session_load(&remembered, memory, size) || mbedtls_ssl_set_session(&session->ssl, &remembered);
+    int failed = mbedtls_ssl_session_load(&remembered, memory, size);
+    failed = failed || mbedtls_ssl_set_session(&session->ssl, &remembered);
+    if (!failed) lf_bytes_set(&session->note, remembered.id, remembered.id_len);
     mbedtls_ssl_session_free(&remembered);
     return !failed;
 }
@@ -227,10 +239,11 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
         if (got == MBEDTLS_ERR_SSL_COUNTER_WRAPPING) return end(session, "sequence numbers are used up");
         if (got == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
             lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
+            ssl->session->id_len = 0; /* for a client as well */
             return end(session, lf_why_words(session, got));
         }
-        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught for
-         * ever by an end too short for a record. */
+        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught
+         * for ever by an end too short for a record. */
         drop_datagram(ssl);
         return LF_DTLS_WAITS;
     }

@@ -104,8 +104,8 @@ const uint8_t *lf_dtls_record_cid(const lf_dtls_context *context, const uint8_t 
  * A client's first flight leaves in lf_dtls_connect(). */
 lf_dtls_session *lf_dtls_open(lf_dtls_context *context, void *user, const uint8_t *cid, int64_t now_ms);
 lf_dtls_event lf_dtls_connect(lf_dtls_session *session, int64_t now_ms);
-/* A client that wants to resume: what a READY session needs for it (a secret, at most LF_DTLS_MAX_BLOB; 0: the server gave no
- * session id), and before lf_dtls_connect() of a new session the same again (0: damaged). */
+/* A client that wants to resume: what a READY session, or one that was CLOSED by close_notify, needs for it (a secret, at most
+ * LF_DTLS_MAX_BLOB; 0: the server gave no session id), and before lf_dtls_connect() of a new session the same again (0: damaged). */
 size_t lf_dtls_remember(const lf_dtls_session *session, uint8_t *memory, size_t room);
 int lf_dtls_recall(lf_dtls_session *session, const uint8_t *memory, size_t size);
 void lf_dtls_free(lf_dtls_session *session);
@@ -134,7 +134,7 @@ const char *lf_dtls_suite(const lf_dtls_session *session);             /* IANA n
 const uint8_t *lf_dtls_identity(const lf_dtls_session *session, size_t *size); /* PSK identity, also after a resumption; after a load: none */
 const uint8_t *lf_dtls_fingerprint(const lf_dtls_session *session);    /* X.509: SHA-256 of the leaf, also after a resumption or a load */
 int lf_dtls_uses_cid(const lf_dtls_session *session);                  /* the peer sends our connection id in its records */
-int lf_dtls_was_resumed(const lf_dtls_session *session);               /* server: by session id, without a full handshake */
+int lf_dtls_was_resumed(const lf_dtls_session *session);               /* by session id, without a full handshake */
 /* Bytes of the owner's about the peer (at most LF_DTLS_MAX_NOTE; 0: not taken), set during `psk` or `verify`: what the certificate
  * stands for, say. A resumed session has the note of the first. Not in lf_dtls_save(). */
 int lf_dtls_set_note(lf_dtls_session *session, const uint8_t *note, size_t size);

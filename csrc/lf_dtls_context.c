@@ -182,7 +182,8 @@ static int take_certificates(lf_dtls_context *context, const lf_dtls_options *op
     if (!options->chain) return 1;
     failed = parse_certificates(&context->chain, options->chain, options->chain_size);
     if (failed) return say(why, room, "certificate chain", failed);
-    failed = mbedtls_pk_parse_key(&context->key, options->key, options->key_size, NULL, 0, lf_random_get, &context->random);
+    failed = mbedtls_pk_parse_key(&context->key, options->key, options->key_size, NULL, 0, lf_random_get,
+                                  &context->random);
     if (failed) return say(why, room, "private key", failed);
     failed = mbedtls_pk_check_pair(&context->chain.pk, &context->key, lf_random_get, &context->random);
     if (failed) return say(why, room, "the private key is not that of the chain's first certificate", failed);
@@ -190,7 +191,7 @@ static int take_certificates(lf_dtls_context *context, const lf_dtls_options *op
         mbedtls_pk_ec(context->key)->grp.id != MBEDTLS_ECP_DP_SECP256R1)
         return say(why, room, "the private key is not on the curve secp256r1", 0);
     if (message_size(&context->chain) > MBEDTLS_SSL_OUT_CONTENT_LEN)
-        return say(why, room, "the certificate chain is longer than a handshake message can be: leave out what the peers trust", 0);
+        return say(why, room, "the certificate chain is longer than a handshake message can be", 0);
     failed = mbedtls_ssl_conf_own_cert(&context->config, &context->chain, &context->key);
     return failed ? say(why, room, "certificate chain", failed) : 1;
 }
@@ -220,7 +221,8 @@ static int check_options(const lf_dtls_options *options, char *why, size_t room)
         return say(why, room, "retransmit_first_ms is 0 or above retransmit_most_ms", 0);
     if (options->mtu < 256) return say(why, room, "mtu is below 256", 0);
     if (options->psk_size > LF_DTLS_MAX_KEY) return say(why, room, "the pre-shared key is longer than 64 bytes", 0);
-    if (options->identity_size > LF_DTLS_MAX_IDENTITY) return say(why, room, "the PSK identity is longer than 128 bytes", 0);
+    if (options->identity_size > LF_DTLS_MAX_IDENTITY)
+        return say(why, room, "the PSK identity is longer than 128 bytes", 0);
     return 1;
 }
 
@@ -239,7 +241,8 @@ static const mbedtls_x509_crt_profile PROFILE = {
 static int set_up(lf_dtls_context *context, const lf_dtls_options *options, char *why, size_t room) {
     mbedtls_ssl_config *config = &context->config;
     int endpoint = options->is_client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER;
-    int failed = mbedtls_ssl_config_defaults(config, endpoint, MBEDTLS_SSL_TRANSPORT_DATAGRAM, MBEDTLS_SSL_PRESET_DEFAULT);
+    int failed = mbedtls_ssl_config_defaults(config, endpoint, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
+                                             MBEDTLS_SSL_PRESET_DEFAULT);
     if (failed) return say(why, room, "mbedTLS", failed);
     mbedtls_ssl_conf_rng(config, lf_random_get, &context->random);
     mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
@@ -263,7 +266,8 @@ static int set_up(lf_dtls_context *context, const lf_dtls_options *options, char
     }
     if (options->is_client) {
         if (options->psk_size)
-            failed = mbedtls_ssl_conf_psk(config, options->psk, options->psk_size, options->identity, options->identity_size);
+            failed = mbedtls_ssl_conf_psk(config, options->psk, options->psk_size, options->identity,
+                                          options->identity_size);
         if (failed) return say(why, room, "PSK identity or key", failed);
     } else {
         if (context->hooks.psk) mbedtls_ssl_conf_psk_cb(config, on_psk, context);

@@ -154,7 +154,8 @@ static int make_cookie(const lf_cookies *cookies, uint8_t number, const hello_pa
     mbedtls_sha256_clone(&hash, &key->inner);
     int failed = mbedtls_sha256_update(&hash, &size_byte, 1) || mbedtls_sha256_update(&hash, source, source_size) ||
                  mbedtls_sha256_update(&hash, parts->fixed, parts->fixed_size) ||
-                 mbedtls_sha256_update(&hash, parts->offers, parts->offers_size) || mbedtls_sha256_finish(&hash, digest);
+                 mbedtls_sha256_update(&hash, parts->offers, parts->offers_size) ||
+                 mbedtls_sha256_finish(&hash, digest);
     mbedtls_sha256_clone(&hash, &key->outer);
     failed = failed || mbedtls_sha256_update(&hash, digest, sizeof digest) || mbedtls_sha256_finish(&hash, digest);
     mbedtls_sha256_free(&hash);

@@ -138,8 +138,8 @@ int lf_resumptions_get(void *p_context, const unsigned char *id, size_t size, mb
     if (!ours || !entry) return MBEDTLS_ERR_SSL_CACHE_ENTRY_NOT_FOUND;
     const mbedtls_ssl_session *offered = ours->ssl.session_negotiate;
     int64_t age = ours->now_ms - entry->made_ms;
-    /* The extended master secret binds both or neither (RFC 7627, section 5.3); what was agreed on about encrypt-then-MAC and
-     * fragment lengths must be offered again (RFC 7366, section 3; RFC 6066, section 4). */
+    /* The extended master secret binds both or neither (RFC 7627, section 5.3); what was agreed on about
+     * encrypt-then-MAC and fragment lengths must be offered again (RFC 7366, section 3; RFC 6066, section 4). */
     if (age > (int64_t)context->options.resumption_s * 1000 || offered->ciphersuite != entry->suite ||
         entry->has_ems != ours->hello_has_ems || (entry->etm && !offered->encrypt_then_mac) ||
         offered->mfl_code != entry->mfl)

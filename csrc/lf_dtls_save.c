@@ -1,7 +1,7 @@
 /* Sessions as bytes and back. What is inside is mbedTLS's own form behind a short head of ours.
  *
- * The bytes hold the session's keys: whoever keeps them seals them. Damage is found by a sum, because mbedTLS trusts what it
- * loads; malice is not, that is the seal's work.
+ * The bytes hold the session's keys: whoever keeps them seals them. Damage is found by a sum, because mbedTLS trusts
+ * what it loads; malice is not, that is the seal's work.
  */
 #include <string.h>
 

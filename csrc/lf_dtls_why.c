@@ -81,7 +81,7 @@ static const struct {
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
-/* mbedTLS adds a low-level error to a high-level one: -0x7f80 steps hold the high one. */
+/* mbedTLS adds a low-level error to a high-level one, which is a multiple of 0x80. */
 static int is_error(int error, int listed) {
     return error == listed || -(-error & 0xff80) == listed;
 }
@@ -106,7 +106,9 @@ static const char *alert_words(int number) {
 const char *lf_why_words(const lf_dtls_session *session, int error) {
     if (error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || error == MBEDTLS_ERR_SSL_BAD_CERTIFICATE) {
         uint32_t flags = session->flags;
-        if (session->ssl.session_negotiate) flags |= session->ssl.session_negotiate->verify_result & ~lf_why_flags(flags);
+        /* Curve and key usage are looked at after the hook. */
+        const mbedtls_ssl_session *offered = session->ssl.session_negotiate;
+        if (offered) flags |= offered->verify_result & ~lf_why_flags(flags);
         for (size_t i = 0; i < COUNT(FLAGS); i++)
             if (flags & FLAGS[i].flag) return FLAGS[i].words;
         return "certificate refused";

@@ -205,8 +205,9 @@ class DtlsConfig(_Section):
     )
     anchors: Path | None = _field(
         None,
-        "File with certificates of authorities (PEM) that devices are trusted by, beside those "
-        "given over the HTTP interface. Without any, only pinned certificates are trusted.",
+        "File with certificates of authorities (PEM) that devices are trusted by, read at the "
+        "start, beside those given over the HTTP interface. Without any, only pinned certificates "
+        "are trusted.",
         json_schema_extra=_words("a file"),
     )
     check_validity: bool = _field(

@@ -71,6 +71,15 @@ cdef class Inbox:
             self.slots[self.count].size = <uint32_t>len(data)
             self.count += 1
 
+    def peek(self):
+        """What was received, as [(address text, bytes)]."""
+        cdef int i
+        return [
+            (addr_text(&self.slots[i].from_),
+             (<const char *>self.slots[i].data)[:self.slots[i].size])
+            for i in range(self.count)
+        ]
+
 
 cdef class Outbox:
     def __cinit__(self):
@@ -139,10 +148,13 @@ cdef class Outbox:
     def clear(self):
         self.reset()
 
-    def append(self, str to, bytes data):
-        """Add one datagram to the address `to` ("192.0.2.1:5683", "[2001:db8::1]:5683")."""
+    def append(self, str to, bytes data, local=None):
+        """Add one datagram to the address `to` ("192.0.2.1:5683", "[2001:db8::1]:5683"), which
+        leaves by the endpoint that is number `local`; by default as in Inbox.load()."""
         cdef lf_addr addr
         addr_parse(to, &addr)
+        if local is not None:
+            addr.local = local
         cdef uint8_t *room = self.reserve(len(data))
         if room == NULL:
             raise MemoryError

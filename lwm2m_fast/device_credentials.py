@@ -16,7 +16,13 @@ from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.admission import Admission
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.fleet.credentials import Change, Credentials
-from lwm2m_fast.fleet.secured import DEFAULT_TENANT, parse_credential
+from lwm2m_fast.fleet.secured import (
+    DEFAULT_TENANT,
+    Credential,
+    changed,
+    parse_credential,
+    parse_sides,
+)
 from lwm2m_fast.fleet.trust import Trust
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.server_identity import ServerIdentity
@@ -84,26 +90,16 @@ class DeviceCredentials:
     async def set_credential(
         self, endpoint: str, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], bool]:
-        wanted = parse_credential({**given, "endpoint": endpoint}, self._random, self._clock())
-        is_new = False
-
-        def put() -> list[Change]:
-            nonlocal is_new
-            is_new = self.credentials.show(endpoint) is None
-            return self.credentials.put([wanted], replacing=True)
-
-        await self._write(put, self._tell)
-        return wanted.shown_once(), is_new
-
-    async def set_server_side(self, endpoint: str, given: Mapping[str, Any]) -> None:
+        sides = parse_sides(endpoint, given, self._random)
         now = self._clock()
-        wanted = parse_credential({"endpoint": endpoint, "server": given}, self._random, now)
 
-        def put() -> list[Change]:
-            merged = self.credentials.with_server(wanted)
-            return self.credentials.put([merged], replacing=True)
+        def put() -> tuple[Credential, bool, list[Change]]:
+            is_new = not self.credentials.has(endpoint)
+            after = changed(self.credentials.before(endpoint), sides, now)
+            return after, is_new, self.credentials.put([after], replacing=True)
 
-        await self._write(put, self._tell)
+        after, is_new, _ = await self._write(put, lambda done: self._tell(done[2]))
+        return after.shown_once(), is_new
 
     async def remove_credential(self, endpoint: str) -> bool:
         gone, _ = await self._write(

@@ -1,8 +1,8 @@
 """DTLS sessions between two runs: written at a graceful stop, and deleted before they are used.
 
 A session that were used twice would encrypt two records under one nonce, which gives its key away.
-So what is loaded has been deleted, and the disk knows, before the first of it reaches net/dtls. That
-a copy of the data directory is no way around it is net/dtls's second wall. Knows no insides of one.
+So what is loaded has been deleted, and the disk knows, before the first of it reaches net/dtls; a
+copy of the data directory meets net/dtls's second wall. Knows no insides of a session.
 
 Rows of the state store, table 6: the key is a number (4 bytes, big-endian), the value sealed by the
 vault, and in it one session behind the other:

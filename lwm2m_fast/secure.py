@@ -17,8 +17,8 @@ from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import StoreError, UnknownDevice
-from lwm2m_fast.fleet.credentials import KIND_X509, Change
 from lwm2m_fast.fleet.credential_rows import Mark
+from lwm2m_fast.fleet.credentials import KIND_X509, Change
 from lwm2m_fast.server_identity import Identity, ServerIdentity
 
 ENDED_AT_ONCE = 128

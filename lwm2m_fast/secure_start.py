@@ -1,5 +1,6 @@
-"""How the secure side comes to life: vault, certificate, anchors, the DTLS port, and what is said of
-them. Knows the configuration; what happens afterwards is in secure.py.
+"""How the secure side comes to life: vault, certificate, anchors, the DTLS port, and the report.
+
+Knows the configuration; what happens afterwards is in secure.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from lwm2m_fast.errors import ConfigError, RequestError
 from lwm2m_fast.fleet.admission import Admission
 from lwm2m_fast.fleet.certificates import certificate_facts
 from lwm2m_fast.fleet.vault import Vault
-from lwm2m_fast.net.dtls import DtlsEndpoint, DtlsOptions, library
+from lwm2m_fast.net.dtls import DtlsEndpoint
+from lwm2m_fast.net.dtls_base import DtlsOptions
+from lwm2m_fast.net.dtls_session import library
 from lwm2m_fast.secure import SecureSide, chain_and_key
 from lwm2m_fast.server_identity import Identity, IdentityFiles, ServerIdentity
 from lwm2m_fast.store.base import FleetStore, Store
@@ -39,7 +42,7 @@ def security_of(config: Config, store: Store, vault: Vault) -> DeviceCredentials
     file = config.dtls.anchors
     if file is not None:
         try:
-            security.trust.add(file.read_bytes())
+            security.trust.lend(file.read_bytes())
         except OSError as error:
             raise ConfigError(f"dtls.anchors: {file} cannot be read: {error.strerror}") from None
         except RequestError as error:

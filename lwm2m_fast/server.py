@@ -18,7 +18,6 @@ from typing import Protocol
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
-from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from lwm2m_fast.errors import ConfigError
-from lwm2m_fast.fleet.certificates import certificate_facts
+from lwm2m_fast.fleet.certificates import UNREADABLE, certificate_facts
 
 LOOK_S = 2.0
 MAX_FILE_BYTES = 1 << 20
@@ -197,7 +197,7 @@ def _bytes_of(path: Path) -> bytes:
 def _from_pem(files: IdentityFiles, data: bytes) -> Identity:
     try:
         certificates = x509.load_pem_x509_certificates(data)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise ConfigError(f"{files.certificate} has no PEM certificate: {error}") from None
     where = files.key or files.certificate
     password = files.password.encode() if files.password else None

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Final, Literal, Protocol, Self
 
@@ -20,7 +21,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from lwm2m_fast.cli.output import tell, tell_json, tell_table
 from lwm2m_fast.sim.misbehaviour import KINDS
 from lwm2m_fast.sim.options import Options
-from lwm2m_fast.sim.report import PhaseReport, Report
+from lwm2m_fast.sim.report import DtlsReport, PhaseReport, Report
+from lwm2m_fast.sim.securing import write_credentials
 from lwm2m_fast.sim.simulation import Simulation, Snapshot
 
 LINE_EVERY_S: Final = 5.0
@@ -29,7 +31,11 @@ LINE_EVERY_S: Final = 5.0
 
 def simulate(
     server: Annotated[
-        str, typer.Option(help="Where the LwM2M server is: coap://HOST:PORT.")
+        str,
+        typer.Option(
+            help="Where the LwM2M server is: coap://HOST:PORT, or coaps://HOST:PORT for DTLS with "
+            "--psk, --psk-secret, --psk-key or --x509."
+        ),
     ] = "coap://127.0.0.1:5783",
     devices: Annotated[int, typer.Option(help="How many devices.")] = 20,
     prefix: Annotated[
@@ -74,7 +80,10 @@ def simulate(
         ),
     ] = "auto",
     ack_timeout: Annotated[
-        float, typer.Option(help="ACK_TIMEOUT in seconds (RFC 7252, section 4.8).")
+        float,
+        typer.Option(
+            help="ACK_TIMEOUT in seconds (RFC 7252, section 4.8); half of it for handshakes."
+        ),
     ] = 2.0,
     notify_every: Annotated[
         float,
@@ -118,6 +127,62 @@ def simulate(
         float,
         typer.Option(help="Acknowledge the server's requests, answer so many seconds later."),
     ] = 0.0,
+    rebind: Annotated[
+        float,
+        typer.Option(
+            help="Each device changes its address about every so many seconds, as behind a NAT; "
+            "0: never."
+        ),
+    ] = 0.0,
+    psk: Annotated[
+        str, typer.Option(metavar="FILE", help="Lines endpoint,identity,key in hex, or JSON lines.")
+    ] = "",
+    psk_secret: Annotated[
+        str,
+        typer.Option(
+            help="Derive a key for each device from this: the first 16 bytes of "
+            "HMAC-SHA-256(secret, endpoint). --write-psk tells them to a server."
+        ),
+    ] = "",
+    psk_key: Annotated[str, typer.Option(help="The same key for all devices, in hex.")] = "",
+    psk_identity: Annotated[
+        str,
+        typer.Option(help="With --psk-key and --psk-secret; {endpoint} is the endpoint name."),
+    ] = "{endpoint}",
+    write_psk: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write endpoint,identity,key of every device, and send nothing; into NAME.json as "
+            "what POST /api/v1/credentials takes."
+        ),
+    ] = None,
+    x509: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="Certificates as `lwm2m-fast certs` writes them: ca.pem, NAME.pem and NAME.key; "
+            "with ca.key each device without files gets one in memory.",
+        ),
+    ] = "",
+    cid: Annotated[
+        int | None,
+        typer.Option(
+            help="Offer connection ids (RFC 9146); the devices' own have so many bytes, 0 to 16."
+        ),
+    ] = None,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Offer this cipher suite (IANA name); may be repeated."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Resume sessions that have ended.")
+    ] = True,
+    live_sessions: Annotated[
+        int,
+        typer.Option(
+            help="Sessions that keep their buffers (5 KiB); of others the bytes are kept."
+        ),
+    ] = 16384,
     misbehave: Annotated[
         list[str] | None,
         typer.Option(
@@ -132,9 +197,9 @@ def simulate(
     """Run simulated devices against a server, and sum up what they saw.
 
     They have objects 1, 3, 4, 5, 6, 3303 and 3442, register and update, answer every operation of
-    LwM2M device management, notify and send. Control-C ends them in order, twice at once. The exit
-    code is 0 when every device was registered (with --mode ping: when every ping was answered),
-    else 1.
+    LwM2M device management, notify and send, over UDP or DTLS 1.2. Control-C ends them in order,
+    twice at once. The exit code is 0 when every device was registered (with --mode ping: when every
+    ping was answered), else 1.
     """
     options = Options(
         server=server,
@@ -163,8 +228,22 @@ def simulate(
         delay_s=delay,
         sleep_s=sleep,
         slow_s=slow,
+        rebind_s=rebind,
+        psk=psk,
+        psk_identity=psk_identity,
+        psk_key=psk_key,
+        psk_secret=psk_secret,
+        x509=x509,
+        cid=cid,
+        suites=tuple(suite or ()),
+        resumes=resume,
+        live_sessions=live_sessions,
         misbehave=tuple(misbehave or ()),
     )
+    if write_psk is not None:
+        write_credentials(options, write_psk)
+        tell(f"{write_psk}: keys of {devices} devices")
+        return
     with _watcher(as_json) as watcher:
         simulation = Simulation(options, watcher.watch)
         with _stopped_by_signals(simulation):
@@ -308,11 +387,29 @@ def tell_report(report: Report) -> None:
         told = phase.operations.get("notifications", 0)
         if told:
             tell(f"{phase.name}: {told / phase.seconds:,.0f} notifications/s")
+    if report.dtls is not None:
+        tell_dtls(report.dtls)
     counters = {name: n for name, n in report.counters.items() if n}
     tell(f"datagrams: {_counts(counters)}")
     for note in report.notes:
         tell(f"note: {note}")
     tell(f"{report.registered} of {report.devices} devices registered (seed {report.seed})")
+
+
+def tell_dtls(dtls: DtlsReport) -> None:
+    """Handshakes, for people."""
+    times = zip(
+        ("p50", "p90", "p99", "max"),
+        (dtls.p50_ms, dtls.p90_ms, dtls.p99_ms, dtls.max_ms),
+        strict=True,
+    )
+    took = ", ".join(f"{name} {_milliseconds(ms)}" for name, ms in times)
+    tell(
+        f"handshakes: {dtls.handshakes:,} begun, {dtls.secured:,} done, {dtls.resumed:,} of them "
+        f"resumed; ms: {took}"
+    )
+    for why, count in sorted(dtls.failures.items()):
+        tell(f"handshakes failed: {count:,} times: {why}")
 
 
 def _cells(phase: PhaseReport) -> Iterator[tuple[str, ...]]:

@@ -11,7 +11,7 @@ import hashlib
 from cryptography import x509
 
 from lwm2m_fast.errors import StoreError
-from lwm2m_fast.fleet.certificates import names_of
+from lwm2m_fast.fleet.certificates import UNREADABLE, names_of
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.fleet.credentials import (
     KIND_PSK,
@@ -65,15 +65,15 @@ class Admission:
             return self._judged(leaf_der, flags & ~self._ignored)
         except StoreError:
             self._unusable += 1
-        except ValueError:  # not a certificate that can be read
+        except UNREADABLE:  # not a certificate that can be read
             pass
         return flags | OTHER, b"", ()
 
     def _judged(self, leaf_der: bytes, flags: int) -> Verdict:
-        endpoint = self._credentials.pinned(hashlib.sha256(leaf_der).digest(), self._side)
-        if endpoint is not None:
+        pinned = self._credentials.pinned(hashlib.sha256(leaf_der).digest(), self._side)
+        if pinned is not None:
             # It is trusted by itself; what else is wrong with it still counts.
-            return self._verdict(flags & ~NOT_TRUSTED, self._tenant_of(endpoint), (endpoint,))
+            return self._verdict(flags & ~NOT_TRUSTED, pinned[0], (pinned[1],))
         certificate = x509.load_der_x509_certificate(leaf_der)
         tenant = None if flags & NOT_TRUSTED else self._trust.tenant_of(certificate)
         if tenant is None:
@@ -84,14 +84,11 @@ class Admission:
     def _verdict(self, flags: int, tenant: str, names: tuple[str, ...]) -> Verdict:
         return (flags, b"", ()) if flags else (0, x509_subject(tenant, names[0]), names)
 
-    def _tenant_of(self, endpoint: str) -> str:
-        return self._credentials.tenant(endpoint)
-
     def _is_by_name(self, tenant: str, name: str) -> bool:
         mark = self._credentials.mark(name, self._side)
         if mark is Mark.NONE:
             return True
-        return mark in BY_NAME and self._tenant_of(name) == tenant
+        return mark in BY_NAME and self._credentials.tenant(name) == tenant
 
     def is_current(self, kind: int, subject: bytes) -> bool:
         """Whether a session of before is still good: its credential, or what it trusted, is there.
@@ -110,6 +107,24 @@ class Admission:
         tenant, _, name = subject.decode(errors="replace").partition("\0")
         mark = self._credentials.mark(name, self._side) if name else Mark.NO_SEC
         return mark is Mark.PINNED or (mark in BY_NAME and self._trust.has(tenant))
+
+    def is_current_certificate(self, digest: bytes, subject: bytes, names: tuple[str, ...]) -> bool:
+        """Whether certificate() would still say this of a certificate with this SHA-256.
+
+        For a resumption, where the certificate itself does not come again. Which anchor vouched for
+        it is not known any more: what is resumed must not be older than the anchors.
+        """
+        try:
+            pinned = self._credentials.pinned(digest, self._side)
+            if pinned is not None:
+                return subject == x509_subject(*pinned) and names == pinned[1:]
+            tenant = subject.decode(errors="replace").partition("\0")[0]
+            if not names or subject != x509_subject(tenant, names[0]):
+                return False
+            return self._trust.has(tenant) and all(self._is_by_name(tenant, one) for one in names)
+        except StoreError:
+            self._unusable += 1
+            return False
 
     def needs_anchor(self, kind: int, subject: bytes) -> bool:
         """Whether a session stands on a trust anchor, so that removing one may end it."""

@@ -21,6 +21,15 @@ from lwm2m_fast.errors import RequestError
 CURVES = ("secp256r1", "secp384r1")
 """What csrc/lf_mbedtls_config.h has; a server's own key is always on the first."""
 
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a certificate that it cannot read, at once or part by part."""
+
 MAX_NAMES = 16
 """Endpoint names that are taken from one certificate."""
 
@@ -39,30 +48,37 @@ def read_certificates(name: str, pem: bytes) -> list[bytes]:
     """All certificates of a PEM text as DER, in its order, each with a key that can be used."""
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise RequestError(f"{name} is no PEM certificate: {error}") from None
     return [_usable(name, one) for one in found]
 
 
 def _der(name: str, data: bytes) -> bytes:
     try:
-        return _usable(name, x509.load_der_x509_certificate(data))
-    except ValueError as error:
+        found = x509.load_der_x509_certificate(data)
+    except UNREADABLE as error:
         raise RequestError(f"{name} is no DER certificate: {error}") from None
+    return _usable(name, found)
 
 
 def _usable(name: str, certificate: x509.Certificate) -> bytes:
-    curve = curve_of(certificate)
+    """Its DER, once all that is ever asked of it can be answered."""
+    try:
+        der = certificate.public_bytes(Encoding.DER)
+        certificate_facts(der)
+        curve = curve_of(certificate)
+    except UNREADABLE as error:
+        raise RequestError(f"{name} has a certificate that cannot be read: {error}") from None
     if curve not in CURVES:
         raise RequestError(f"{name} has a key of {curve}, allowed are {' and '.join(CURVES)}")
-    return certificate.public_bytes(Encoding.DER)
+    return der
 
 
 def curve_of(certificate: x509.Certificate) -> str:
     """The curve of its key, or which other kind of key it has."""
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return "an unknown kind"
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key.curve.name
@@ -93,7 +109,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
     """Whether it may sign others (RFC 5280, section 4.2.1.9)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return False
     return found.value.ca
 
@@ -106,7 +122,7 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     found = [str(one.value) for one in _common_names(certificate)]
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         pass
     else:
         found += extension.value.get_values_for_type(x509.DNSName)
@@ -118,5 +134,5 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
 def _common_names(certificate: x509.Certificate) -> list[x509.NameAttribute[Any]]:
     try:
         return certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:  # a subject that cannot be read
+    except UNREADABLE:  # a subject that cannot be read
         return []

@@ -4,7 +4,8 @@ Three namespaces, so that a handshake costs one look and one unsealing:
 
     credential   endpoint name  -> u8 server mark, u8 bootstrap mark · sealed JSON
     psk          PSK identity   -> sealed: u8 size · server key, u8 size · bootstrap key, endpoint
-    pin          SHA-256 of DER -> sealed: u8 sides (bit 0 server, bit 1 bootstrap), endpoint
+    pin          SHA-256 of DER -> sealed: u8 sides (bit 0 server, bit 1 bootstrap),
+                                   u8 size · tenant, endpoint
 
 A key stands in its `psk` row and nowhere else. The marks are in the open, so that a start can look
 through a million of them without unsealing; they are authenticated with their row.
@@ -63,7 +64,7 @@ def places(one: Credential) -> Iterator[Place]:
 
 
 def owner_in(space: str, plain: bytes) -> str:
-    return parse_psk(plain)[1] if space == PSK else plain[1:].decode()
+    return parse_psk(plain)[1] if space == PSK else parse_pin(plain)[2]
 
 
 def claim_words(space: str, key: bytes) -> str:
@@ -128,3 +129,15 @@ def parse_psk(plain: bytes) -> tuple[tuple[bytes, bytes], str]:
     first = 1 + plain[0]
     second = first + 1 + plain[first]
     return (plain[1:first], plain[first + 1 : second]), plain[second:].decode()
+
+
+def with_pin(row: bytes | None, side: int, tenant: str, endpoint: str) -> bytes:
+    sides = (0 if row is None else row[0]) | 1 << side
+    name = tenant.encode()
+    return bytes([sides, len(name)]) + name + endpoint.encode()
+
+
+def parse_pin(plain: bytes) -> tuple[int, str, str]:
+    """Sides, tenant, endpoint."""
+    end = 2 + plain[1]
+    return plain[0], plain[2:end].decode(), plain[end:].decode()

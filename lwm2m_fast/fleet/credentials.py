@@ -25,11 +25,13 @@ from lwm2m_fast.fleet.credential_rows import (
     mark_in,
     mark_of,
     owner_in,
+    parse_pin,
     parse_psk,
     parse_row,
     place,
     places,
     with_key,
+    with_pin,
 )
 from lwm2m_fast.fleet.secured import (
     DEFAULT_TENANT,
@@ -88,12 +90,20 @@ class Credentials:
         self._count = 0
 
     def load(self, told: Callable[[str, Mark], None] | None = None) -> int:
-        """Once at start: count what is stored, and tell the mark of each endpoint's server side."""
+        """Once at start: count what is stored, and tell the mark of each endpoint's server side.
+
+        A row that begins with no mark is told as PSK: secured by what nobody has.
+        """
         self._count = 0
         for key, row in self._fleet.scan(CREDENTIAL):
             self._count += 1
-            if told is not None:
-                told(key.decode(), mark_in(row, 0))
+            if told is None:
+                continue
+            try:
+                mark = mark_in(row, 0)
+            except StoreError:
+                mark = Mark.PSK
+            told(key.decode(), mark)
         return self._count
 
     def __len__(self) -> int:
@@ -114,13 +124,17 @@ class Credentials:
         keys, endpoint = parse_psk(self._vault.unseal(row, about(PSK, identity)))
         return (keys[side], endpoint) if keys[side] else None
 
-    def pinned(self, digest: bytes, side: int = 0) -> str | None:
-        """The endpoint that a certificate with this SHA-256 is pinned for; StoreError as psk()."""
+    def pinned(self, digest: bytes, side: int = 0) -> tuple[str, str] | None:
+        """Tenant and endpoint that a certificate with this SHA-256 is pinned for; else as psk()."""
         row = self._fleet.get(PIN, digest)
         if row is None:
             return None
-        plain = self._vault.unseal(row, about(PIN, digest))
-        return plain[1:].decode() if plain[0] & 1 << side else None
+        sides, tenant, endpoint = parse_pin(self._vault.unseal(row, about(PIN, digest)))
+        return (tenant, endpoint) if sides & 1 << side else None
+
+    def has(self, endpoint: str) -> bool:
+        """Whether there is a credential, readable or not."""
+        return self._fleet.get(CREDENTIAL, endpoint_bytes(endpoint)) is not None
 
     def mark(self, endpoint: str, side: int = 0) -> Mark:
         """How a side is secured; NONE too when there is no such endpoint."""
@@ -159,12 +173,10 @@ class Credentials:
         except StoreError as error:
             return {"endpoint": key.decode(errors="replace"), "problem": str(error)}
 
-    def with_server(self, wanted: Credential) -> Credential:
-        """`wanted`, and the bootstrap side and tenant that its endpoint has so far."""
-        before = self.get(wanted.endpoint)
-        if before is None:
-            return wanted
-        return replace(wanted, bootstrap=before.bootstrap, tenant=before.tenant)
+    def before(self, endpoint: str) -> Credential:
+        """What an endpoint has so far with its keys, empty when it has nothing (readable)."""
+        key = endpoint_bytes(endpoint)
+        return self._before(key, self._fleet.get(CREDENTIAL, key))[0]
 
     # -- writing
 
@@ -289,8 +301,7 @@ class Credentials:
             if at[0] == PSK:
                 plain[at] = with_key(plain.get(at), side, security.key, one.endpoint)
             else:
-                sides = plain.get(at, b"\0")[0] | 1 << side
-                plain[at] = bytes([sides]) + one.endpoint.encode()
+                plain[at] = with_pin(plain.get(at), side, one.tenant, one.endpoint)
         seal = self._vault.seal
         rows = {(space, key): seal(row, about(space, key)) for (space, key), row in plain.items()}
         key = one.endpoint.encode()

@@ -13,7 +13,7 @@ import hmac
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -135,23 +135,44 @@ def text_bytes(name: str, text: Any, limit: int) -> bytes:
     return data
 
 
+Sides = dict[str, Security | None]
+"""What is said of an endpoint's sides; one that is not in it is not spoken of."""
+
+
 def parse_credential(
     given: Mapping[str, Any], random: Callable[[int], bytes], now: float
 ) -> Credential:
-    """A credential from `{"endpoint", "server", "bootstrap"}`; `now` in unix seconds.
+    """A new credential from `{"endpoint", "server", "bootstrap"}`; `now` in unix seconds.
 
     RequestError names the field, its limit and, unless it is secret, its value.
     """
     refuse_unknown("", given, ("endpoint", *SIDES))
     endpoint: Any = given.get("endpoint")
     endpoint_bytes(endpoint)
-    server, bootstrap = (
-        None if given.get(name) is None else parse_security(name, given[name], endpoint, random)
-        for name in SIDES
+    sides = {name: side for name, side in given.items() if name in SIDES}
+    return changed(Credential(endpoint), parse_sides(endpoint, sides, random), now)
+
+
+def parse_sides(endpoint: str, given: Mapping[str, Any], random: Callable[[int], bytes]) -> Sides:
+    """The sides that are named in `given`; null: the policy decides. RequestError as above."""
+    refuse_unknown("", given, SIDES)
+    return {
+        name: None if side is None else parse_security(name, side, endpoint, random)
+        for name, side in given.items()
+    }
+
+
+def changed(before: Credential, sides: Sides, now: float) -> Credential:
+    """`before` with these sides; RequestError when nothing would be left of it."""
+    after = replace(
+        before,
+        server=sides.get("server", before.server),
+        bootstrap=sides.get("bootstrap", before.bootstrap),
+        changed_at=now,
     )
-    if server is None and bootstrap is None:
+    if after.server is None and after.bootstrap is None:
         raise RequestError("a credential has `server`, `bootstrap`, or both")
-    return Credential(endpoint, server, bootstrap, changed_at=now)
+    return after
 
 
 def parse_security(

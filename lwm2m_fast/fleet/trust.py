@@ -14,8 +14,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from lwm2m_fast.errors import NotFound, RequestError, StoreError
+from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet.certificates import (
+    UNREADABLE,
     certificate_facts,
     fingerprint,
     is_authority,
@@ -42,10 +43,10 @@ class Fleet(Protocol):
 
 
 class Anchor:
-    """One trusted certificate of one tenant."""
+    """One trusted certificate of one tenant; `is_lent`: by the configuration, for this run."""
 
-    def __init__(self, tenant: str, der: bytes) -> None:
-        self.tenant, self.der = tenant, der
+    def __init__(self, tenant: str, der: bytes, *, is_lent: bool = False) -> None:
+        self.tenant, self.der, self.is_lent = tenant, der, is_lent
         self.certificate = x509.load_der_x509_certificate(der)
         self.fingerprint = fingerprint(der)
 
@@ -54,7 +55,8 @@ class Anchor:
         return self.tenant.encode() + b"\0" + bytes.fromhex(self.fingerprint)
 
     def shown(self) -> dict[str, Any]:
-        return {"tenant": self.tenant, **certificate_facts(self.der)}
+        facts = certificate_facts(self.der)
+        return {"tenant": self.tenant, "is_configured": self.is_lent, **facts}
 
 
 class Trust:
@@ -72,14 +74,14 @@ class Trust:
         try:
             tenant = key.partition(b"\0")[0].decode()
             self._anchors[key] = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
-        except (StoreError, ValueError):
+        except (StoreError, *UNREADABLE):
             self.unusable += 1
 
     def __len__(self) -> int:
         return len(self._anchors)
 
     def shown(self) -> list[dict[str, Any]]:
-        """`tenant`, `subject`, `sha256`, `not_before`, `not_after` of each, ready for JSON."""
+        """`tenant`, `is_configured`, and what certificate_facts() has, of each, ready for JSON."""
         return [self._anchors[key].shown() for key in sorted(self._anchors)]
 
     def pem(self) -> bytes:
@@ -111,11 +113,32 @@ class Trust:
         RequestError: no PEM, not a certificate authority, or too many; StoreError: not kept. One
         that is trusted already is no error.
         """
+        anchors, fresh = self._read(pem, tenant, is_lent=False)
+        seal = self._vault.seal
+        rows = [(NAMESPACE, key, seal(one.der, b"trust\0" + key)) for key, one in fresh.items()]
+        self._fleet.apply(rows)
+        self._anchors = {**self._anchors, **fresh}
+        return [one.shown() for one in anchors]
+
+    def lend(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> int:
+        """Trust every certificate in `pem` as long as the process runs: nothing is stored.
+
+        For anchors that stand in a file of the configuration. RequestError as add(). How many.
+        """
+        anchors, fresh = self._read(pem, tenant, is_lent=True)
+        self._anchors = {**self._anchors, **fresh}
+        return len(anchors)
+
+    def _read(
+        self, pem: bytes, tenant: str, *, is_lent: bool
+    ) -> tuple[list[Anchor], dict[bytes, Anchor]]:
+        """The anchors in `pem`, and those of them that are new; RequestError as add()."""
         if len(pem) > MAX_PEM_BYTES:
             raise RequestError(f"the PEM has {len(pem)} bytes, allowed are {MAX_PEM_BYTES}")
         if b"PRIVATE KEY-----" in pem:
             raise RequestError("the PEM has a private key in it; give the certificates only")
-        anchors = [Anchor(tenant, der) for der in read_certificates("the PEM", pem)]
+        ders = read_certificates("the PEM", pem)
+        anchors = [Anchor(tenant, der, is_lent=is_lent) for der in ders]
         for one in anchors:
             _check_anchor(one)
         fresh = {one.key: one for one in anchors if one.key not in self._anchors}
@@ -124,14 +147,13 @@ class Trust:
                 f"there are {len(self._anchors)} trust anchors and {len(fresh)} are new: "
                 f"{MAX_ANCHORS} is the limit"
             )
-        seal = self._vault.seal
-        rows = [(NAMESPACE, key, seal(one.der, b"trust\0" + key)) for key, one in fresh.items()]
-        self._fleet.apply(rows)
-        self._anchors = {**self._anchors, **fresh}
-        return [one.shown() for one in anchors]
+        return anchors, fresh
 
     def remove(self, sha256: str, tenant: str = DEFAULT_TENANT) -> None:
-        """Trust this one no more. NotFound; StoreError: it is still trusted."""
+        """Trust this one no more.
+
+        NotFound; Conflict: the configuration has it; StoreError: it is still trusted.
+        """
         wanted = sha256.replace(":", "").lower()
         found = [
             key
@@ -140,6 +162,11 @@ class Trust:
         ]
         if not found:
             raise NotFound(f"no trust anchor has the SHA-256 {sha256[:100]!a}")
+        if any(self._anchors[key].is_lent for key in found):
+            raise Conflict(
+                "this trust anchor is in a file that the configuration names (dtls.anchors); "
+                "take it out there"
+            )
         self._fleet.apply([(NAMESPACE, key, None) for key in found])
         self._anchors = {key: one for key, one in self._anchors.items() if key not in found}
 
@@ -159,10 +186,10 @@ def _check_anchor(anchor: Anchor) -> None:
 
 
 def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    if authority.subject != certificate.issuer:
-        return False
     try:
+        if authority.subject != certificate.issuer:
+            return False
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (TypeError, InvalidSignature, *UNREADABLE):
         return False
     return True

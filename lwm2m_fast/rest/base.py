@@ -199,22 +199,23 @@ class Security(Protocol):
     async def set_credential(
         self, endpoint: str, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], bool]:
-        """Keep one instead of what was there; True when there was none. Errors as above."""
+        """Set the sides that are `given`; null unsets, what is not named stays.
 
-    async def set_server_side(self, endpoint: str, given: Mapping[str, Any]) -> None:
-        """Keep the server side of one, and leave its bootstrap side. Errors as above."""
+        Returns all of it, and True when there was none. Errors as above.
+        """
 
     async def remove_credential(self, endpoint: str) -> bool:
         """Forget one, which ends its session. False: there was none."""
 
     def anchors(self) -> list[dict[str, Any]]:
-        """The trust anchors: `tenant`, `subject`, `sha256`, `not_before`, `not_after`."""
+        """The trust anchors: `tenant`, `is_configured` (in a file that the configuration names),
+        `subject`, `sha256`, `not_before`, `not_after`."""
 
     async def add_anchors(self, pem: bytes) -> list[dict[str, Any]]:
         """Trust all certificates in `pem`, or none. RequestError, StoreError."""
 
     async def remove_anchor(self, sha256: str) -> None:
-        """Trust one no more. NotFound, StoreError."""
+        """Trust one no more. NotFound, Conflict (it is configured), StoreError."""
 
     def server_certificate(self) -> bytes | None:
         """The server's own, as DER; None when it has none."""

@@ -133,9 +133,12 @@ async def add_credentials(request: Request, ctx: Ctx) -> Response:
 
 
 async def set_credential(request: Request, ctx: Ctx, endpoint: Endpoint) -> Response:
-    """Replace a credential as a whole, or add it (201). Sessions under what is gone are ended."""
+    """Set the sides that are named, null unsets; 201 when there was no credential.
+
+    What is not named stays. Sessions under what is gone are ended.
+    """
     body = await object_body(request)
-    if body.get("endpoint", endpoint) != endpoint:
+    if body.pop("endpoint", endpoint) != endpoint:
         raise RequestError(f"endpoint is another one in the body than in the path, {endpoint!r}")
     found, is_new = await ctx.service.security.set_credential(endpoint, body)
     return JsonResponse(found, 201 if is_new else 200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lwm2m_fast.fleet.tokens import Role
@@ -17,6 +17,7 @@ from lwm2m_fast.rest.routes import Ctx, Route, decoded
 
 class AnchorShown(CertificateFacts):
     tenant: str
+    is_configured: bool = Field(description="It is in a file that the configuration names")
 
 
 class AnchorList(BaseModel):
@@ -63,7 +64,9 @@ ROUTES = (
         tag="trust",
         responses={
             204: {"description": "Not trusted any more"},
-            **documented({404: "no certificate with this fingerprint is trusted"}),
+            **documented(
+                {404: "no certificate with this fingerprint is trusted", 409: "it is configured"}
+            ),
         },
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-# Devices that are not like all others, and the links they sit behind: the contract.
+# Devices that are not like all others: the contract.
 #
 # A request that the catalogue cannot answer goes to `desk`, a Python object (sim/desk.py), and so
 # does every request of a device that was written to. What goes by here without one of these costs a
@@ -16,21 +16,15 @@ cdef class Attended(Exchanges):
     cdef bint has_desk
     cdef bint asks_always         # every request goes to the desk
     cdef int64_t desk_at          # when the desk has something to do by itself; INT64_MAX = never
-    cdef object incoming          # an Impairment each, or None
-    cdef object outgoing
-    cdef bint is_impaired
     cdef int64_t sleep_ns         # a device is deaf so long after its last datagram; 0 = never
     cdef readonly uint64_t slept_through
     cdef readonly uint64_t rebooted
     cdef object fault             # what Python raised where nobody could catch it
     cdef bint is_faulty
 
-    cdef void hear(self, uint32_t key, const uint8_t *data, size_t size,
-                   int64_t now) noexcept nogil
     cdef bint is_asleep(self, uint32_t key, int64_t now) noexcept nogil
-    # What arrives late, what the desk does by itself; what leaves late.
+    # What the desk does by itself.
     cdef void begin_turn(self, int64_t now) noexcept nogil
-    cdef void finish_turn(self, int64_t now) noexcept nogil
     cdef void came_in(self, uint32_t key) noexcept nogil
     cdef void write_own_links(self, uint32_t key, Writer *w, int last) noexcept nogil
     cdef uint32_t own_lifetime_s(self, uint32_t key) noexcept nogil

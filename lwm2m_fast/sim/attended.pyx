@@ -1,4 +1,4 @@
-# Devices that are not like all others, and the links they sit behind.
+# Devices that are not like all others.
 #
 # The bridge between the compiled fleet and sim/desk.py, which attends to writes, observations,
 # misbehaviour and the like. Decides which request crosses it, and knows none of what happens there.
@@ -8,7 +8,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from lwm2m_fast.cursor cimport Writer
 from lwm2m_fast.sim.catalogue cimport NO_ID, path_key
 from lwm2m_fast.sim.departures cimport room
-from lwm2m_fast.sim.device cimport (FLAG_OBSERVED, FLAG_TOUCHED, REQUEST_NONE,
+from lwm2m_fast.sim.device cimport (FLAG_BLANK, FLAG_OBSERVED, FLAG_TOUCHED, REQUEST_NONE,
                                     STATE_REGISTERED, Device)
 from lwm2m_fast.sim.exchanges cimport NANOSECONDS, Exchanges
 from lwm2m_fast.wire.coap cimport HAS_OBSERVE, Message
@@ -27,17 +27,6 @@ cdef class Attended(Exchanges):
 
     cdef void receive(self, uint32_t key, const uint8_t *data, size_t size,
                       int64_t now) noexcept nogil:
-        if not self.is_impaired:
-            self.hear(key, data, size, now)
-            return
-        with gil:
-            try:
-                self.incoming.push(now, (key, (<const char *>data)[:size]))
-            except BaseException as error:
-                self.note_fault(error)
-
-    cdef void hear(self, uint32_t key, const uint8_t *data, size_t size,
-                   int64_t now) noexcept nogil:
         if self.sleep_ns:
             if self.is_asleep(key, now):
                 self.slept_through += 1
@@ -76,27 +65,11 @@ cdef class Attended(Exchanges):
     # What time does.
 
     cdef void begin_turn(self, int64_t now) noexcept nogil:
-        if not self.is_impaired and now < self.desk_at:
+        if now < self.desk_at:
             return
         with gil:
             try:
-                if self.is_impaired:
-                    for key, data in self.incoming.due(now):
-                        self.hear(key, <const uint8_t *><const char *>(<bytes>data), len(data), now)
-                if now >= self.desk_at:
-                    self.desk.handle_timers(now)
-            except BaseException as error:
-                self.note_fault(error)
-
-    cdef void finish_turn(self, int64_t now) noexcept nogil:
-        if not self.is_impaired:
-            return
-        with gil:
-            try:
-                for item in self.out.take():
-                    self.outgoing.push(now, item)
-                for key, data in self.outgoing.due(now, room(self.out)):
-                    self.out.put(key, <const uint8_t *><const char *>(<bytes>data), len(data))
+                self.desk.handle_timers(now)
             except BaseException as error:
                 self.note_fault(error)
 
@@ -151,10 +124,6 @@ cdef class Attended(Exchanges):
     def attend(self, desk, *, bint always=False):
         """From here on `desk` answers what the catalogue cannot, or everything with `always`."""
         self.desk, self.has_desk, self.asks_always = desk, True, always
-
-    def impair(self, incoming, outgoing):
-        """Datagrams to and from the devices pass these two (sim/impairment.py)."""
-        self.incoming, self.outgoing, self.is_impaired = incoming, outgoing, True
 
     def sleep_after(self, double seconds):
         """Devices are deaf so long after the last datagram they sent or heard; 0 = never."""
@@ -229,6 +198,7 @@ cdef class Attended(Exchanges):
     def reboot(self, uint32_t device, int64_t now_ns):
         """Whatever is under way is forgotten, and the device registers anew."""
         self.rebooted += 1
+        self.devices[device].flags |= FLAG_BLANK
         if self.devices[device].request != REQUEST_NONE:
             self.devices[device].request = REQUEST_NONE
             self.outstanding -= 1

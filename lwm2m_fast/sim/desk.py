@@ -312,8 +312,7 @@ class Desk:
         mid = relation.mid = self._fleet.take_mid(device)
         is_error = reply.code != CONTENT
         self._counts["notifications"] += 1
-        every = self._manners.confirm_every
-        is_confirmable = is_error or (every > 0 and relation.sequence % every == 0)
+        is_confirmable = is_error or self._is_confirmable(relation)
         second = self._fleet.second(now_ns)
         if is_long(reply, self._manners.szx):
             method = FETCH if relation.is_composite else GET
@@ -331,6 +330,12 @@ class Desk:
         self._confirming.send(
             device, mid, datagram, now_ns, lambda outcome, at: self._told(relation, outcome, at)
         )
+
+    def _is_confirmable(self, relation: Relation) -> bool:
+        """The con attribute asks for more than the manners, never for less: a server that is gone
+        is noticed (RFC 7641, section 4.5)."""
+        every = self._manners.confirm_every
+        return self._observing.confirms(relation) or (every > 0 and relation.sequence % every == 0)
 
     def _told(self, relation: Relation, outcome: str, now_ns: int) -> None:
         if outcome == "acknowledged":

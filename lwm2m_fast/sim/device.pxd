@@ -32,6 +32,8 @@ cdef enum Flag:
     FLAG_NEWS = 8                 # the next Update tells the object list or the lifetime
     FLAG_LIFETIME = 16            # its lifetime is its own
     FLAG_TELLING = 32             # the Update under way tells the news
+    FLAG_ANEW = 64                # it has given its secure session up
+    FLAG_BLANK = 128              # it has forgotten its secure session
 
 cdef struct Device:
     int64_t sent_at               # first transmission of the request under way, ns

@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from posix.unistd cimport close
 
 from lwm2m_fast.sim.departures cimport Departure, Departures
-from lwm2m_fast.sim.fleet cimport Fleet
+from lwm2m_fast.sim.layer cimport Receiver
 from lwm2m_fast.sim.transport cimport POLLIN, POLLOUT, SLOT_BYTES, SLOTS, Transport, wait_for
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -38,15 +38,19 @@ cdef enum:
 
 
 cdef class DeviceSockets(Transport):
-    """A fleet with a socket each; takes over the descriptors of connected UDP sockets."""
+    """A fleet with a socket each; takes over the descriptors of connected UDP sockets.
+
+    `connect` makes one more of them, for a device that changes its port.
+    """
 
     cdef int *fds
     cdef uint32_t size
     cdef int epoll
+    cdef object connect
 
-    def __cinit__(self, descriptors):
-        cdef epoll_event event
+    def __cinit__(self, descriptors, connect=None):
         cdef uint32_t i
+        self.connect = connect
         self.epoll = epoll_create1(EPOLL_CLOEXEC)
         self.fds = <int *>malloc((len(descriptors) or 1) * sizeof(int))
         if self.fds == NULL:
@@ -57,9 +61,7 @@ cdef class DeviceSockets(Transport):
         if self.epoll < 0:
             raise OSError(errno, "an epoll set cannot be made")
         for i in range(self.size):
-            event.events = EPOLLIN
-            event.data.u32 = i
-            if epoll_ctl(self.epoll, EPOLL_CTL_ADD, self.fds[i], &event):
+            if not self.watch(i):
                 raise OSError(errno, f"socket {i} of {self.size} cannot be watched")
 
     def __dealloc__(self):
@@ -75,7 +77,27 @@ cdef class DeviceSockets(Transport):
             close(self.epoll)
         self.epoll = -1
 
-    cdef int receive(self, Fleet fleet, int64_t now) noexcept nogil:
+    cdef bint watch(self, uint32_t key) noexcept nogil:
+        cdef epoll_event event
+        event.events = EPOLLIN
+        event.data.u32 = key
+        return epoll_ctl(self.epoll, EPOLL_CTL_ADD, self.fds[key], &event) == 0
+
+    cdef bint rebind(self, uint32_t key) noexcept nogil:
+        cdef int before = self.fds[key]
+        with gil:
+            try:
+                self.fds[key] = self.connect()
+            except Exception:                   # no port or descriptor is free: it stays
+                return False
+        if not self.watch(key):
+            close(self.fds[key])
+            self.fds[key] = before
+            return False
+        close(before)
+        return True
+
+    cdef int receive(self, Receiver to, int64_t now) noexcept nogil:
         cdef epoll_event events[SLOTS]
         cdef uint8_t data[SLOT_BYTES]
         cdef int count = epoll_wait(self.epoll, events, SLOTS, 0), i
@@ -86,7 +108,7 @@ cdef class DeviceSockets(Transport):
             if size > SLOT_BYTES:
                 self.strangers += 1
             elif size >= 0:
-                fleet.receive(events[i].data.u32, data, size, now)
+                to.receive(events[i].data.u32, data, size, now)
         if count < 0:
             self.note_error(errno)
             return 0

@@ -9,6 +9,7 @@ from lwm2m_fast.cursor cimport Writer
 from lwm2m_fast.sim.departures cimport Departures
 from lwm2m_fast.sim.device cimport REQUESTS, Device
 from lwm2m_fast.sim.histogram cimport Histogram
+from lwm2m_fast.sim.layer cimport Receiver
 from lwm2m_fast.sim.serving cimport Serving
 from lwm2m_fast.sim.wheel cimport Wheel
 from lwm2m_fast.wire.coap cimport Message
@@ -21,6 +22,7 @@ cdef enum:
 cdef enum Ending:
     ENDING_TIMEOUT = 1
     ENDING_RESET = 2
+    ENDING_INSECURE = 3           # there was no secure session to send it in
 
 cdef struct Counts:
     uint64_t received
@@ -32,8 +34,7 @@ cdef struct Counts:
     uint64_t no_room              # datagrams that found no room to leave; retransmission heals it
 
 
-cdef class Exchanges:
-    cdef readonly uint32_t size
+cdef class Exchanges(Receiver):
     cdef readonly uint32_t outstanding
     cdef readonly Departures out
     cdef readonly Serving serving
@@ -52,10 +53,14 @@ cdef class Exchanges:
     cdef uint64_t random_state
     cdef readonly uint32_t first_number
 
-    cdef void receive(self, uint32_t key, const uint8_t *data, size_t size,
-                      int64_t now) noexcept nogil
     cdef void start(self, uint32_t key, int request, int64_t now) noexcept nogil
     cdef void handle_timers(self, int64_t now) noexcept nogil
+
+    # For a layer below that cannot send yet: the request under way of `key`, if there is one, waits
+    # without a time-out; it is sent as if for the first time; it never can be.
+    cdef void hold(self, uint32_t key) noexcept nogil
+    cdef void go_on(self, uint32_t key, int64_t now) noexcept nogil
+    cdef void give_up(self, uint32_t key, int64_t now) noexcept nogil
 
     # For the subclass: write the request under way of `key`; it has ended; its timer is due while
     # nothing is under way. `m` is NULL unless a response ended it.

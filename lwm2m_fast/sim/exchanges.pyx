@@ -9,9 +9,10 @@ from libc.string cimport memcmp
 
 from lwm2m_fast.cursor cimport Writer
 from lwm2m_fast.sim.departures cimport Departures, room
-from lwm2m_fast.sim.device cimport (REQUEST_NONE, REQUEST_PING, REQUESTS, Device, heard_at, mixed,
+from lwm2m_fast.sim.device cimport (FLAG_ANEW, REQUEST_NONE, REQUEST_PING, REQUESTS, Device, heard_at, mixed,
                                     remember)
 from lwm2m_fast.sim.histogram cimport Histogram
+from lwm2m_fast.sim.layer cimport Receiver
 from lwm2m_fast.sim.serving cimport Serving
 from lwm2m_fast.sim.wheel cimport Wheel
 from lwm2m_fast.wire.coap cimport (ACK, CON, REJECT_SHORT, REJECT_VERSION, RST, Message, Reject,
@@ -21,7 +22,7 @@ cdef enum:
     TOKEN_BYTES = 4
 
 
-cdef class Exchanges:
+cdef class Exchanges(Receiver):
     """Requests of `size` devices, at most one under way each, and answers to their server.
 
     `first_number` is the number of the first device. Times are nanoseconds of one monotonic clock,
@@ -70,15 +71,29 @@ cdef class Exchanges:
         device.awaited = device.mid
         device.token = <uint32_t>self.random()
         device.request = <uint8_t>request
+        self.outstanding += 1
+        self.started[request] += 1
+        self.go_on(key, now)
+
+    cdef void go_on(self, uint32_t key, int64_t now) noexcept nogil:
+        cdef Device *device = &self.devices[key]
+        if device.request == REQUEST_NONE:
+            return
         device.tries = 0
         device.acked = False
         device.sent_at = now
-        self.outstanding += 1
-        self.started[request] += 1
         self.transmit(key)
         # ACK_RANDOM_FACTOR 1.5 (section 4.8); the token is as good as a die and is kept anyway.
         self.wheel.schedule(key, now + self.ack_timeout_ns
                             + (self.ack_timeout_ns * (device.token & 0xFFFF) >> 17))
+
+    cdef void hold(self, uint32_t key) noexcept nogil:
+        if self.devices[key].request != REQUEST_NONE:
+            self.wheel.cancel(key)
+
+    cdef void give_up(self, uint32_t key, int64_t now) noexcept nogil:
+        if self.devices[key].request != REQUEST_NONE:
+            self.end(key, ENDING_INSECURE, NULL, now)
 
     cdef void transmit(self, uint32_t key) noexcept nogil:
         cdef Writer w
@@ -161,6 +176,8 @@ cdef class Exchanges:
         cdef Device *device = &self.devices[key]
         cdef int request = device.request
         device.request = REQUEST_NONE
+        if ending == ENDING_TIMEOUT:
+            device.flags |= FLAG_ANEW           # perhaps the server has lost the session
         self.outstanding -= 1
         self.wheel.cancel(key)
         self.endings[request][ending] += 1

@@ -383,11 +383,10 @@ cdef class Fleet(Attended):
             self.send_by_time(now)
         if self.drive.request != REQUEST_NONE:
             self.pump(now)
-        self.finish_turn(now)
 
     cdef int64_t patience_ns(self) noexcept nogil:
         """How long a caller may wait for datagrams before the next turn."""
-        return NANOSECONDS // (1000 if self.drive.rate > 0 or self.is_impaired else 50)
+        return NANOSECONDS // (1000 if self.drive.rate > 0 else 50)
 
     cdef bint is_reached(self) noexcept nogil:
         if self.is_faulty:
@@ -442,6 +441,10 @@ cdef class Fleet(Attended):
     def count_started(self, int request):
         """How many requests of this kind have been begun since the start."""
         return self.started[request] if 0 <= request < REQUESTS else 0
+
+    def count_received(self):
+        """How many datagrams have come since the start."""
+        return self.counts.received
 
     def latency(self, int request):
         """The Histogram of nanoseconds from first transmission to response, of one Request."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from lwm2m_fast.sim.dtls import Dtls
 from lwm2m_fast.sim.fleet import Fleet
 from lwm2m_fast.sim.impairment import Impairment
 
@@ -35,7 +36,7 @@ class Side(Protocol):
 class FleetSide:
     """Simulated devices as one end of a link; the fleet's clock has to begin at 0."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet | Dtls) -> None:
         self.fleet = fleet
 
     def receive(self, device: int, datagram: bytes, now_ns: int) -> None:

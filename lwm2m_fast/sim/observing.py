@@ -2,13 +2,13 @@
 OMA TS Core 6.4 and 7.3).
 
 A relation is looked at when its values may have become worth telling: after pmin and then every
-second, at pmax, and when something was written. Says what is to be sent and to whom; how a message
-is confirmed is the desk's.
+second or epmin, at pmax, and when something was written. (So epmax is always kept; hqmax has no
+effect, because a device that is not registered keeps nothing to tell.) Says what is to be sent and
+to whom; how a message is confirmed is the desk's.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +23,7 @@ MOST_PER_DEVICE: Final = 64
 
 SECOND: Final = 1_000_000_000
 _NEVER: Final = 1 << 62
+NEVER_YET: Final = -_NEVER
 
 
 @dataclass(slots=True)
@@ -39,8 +40,10 @@ class Relation:
     """Moment of the last notification, or of the first answer."""
     told: int = 0
     """Hash of what was told last ..."""
-    number: float | None = None
-    """... and its value, where gt, lt or st may ask for it."""
+    measure: float | bool | None = None
+    """... and its value, where gt, lt, st or edge may ask for it."""
+    looked_at: int = NEVER_YET
+    """Moment of the last evaluation, which epmin counts from."""
     mid: int = -1
     """Of the last notification, which a Reset may name."""
     looks_at: int = 0
@@ -133,6 +136,11 @@ class Observing:
         relation.awaits_ack = False
         self._look_later(relation, now_ns)
 
+    def confirms(self, relation: Relation) -> bool | None:
+        """What the con attribute says of its notifications; None: nothing."""
+        con = self._own(relation).get("con")
+        return None if con is None else con == 1
+
     # When.
 
     def _periods(self, relation: Relation) -> tuple[int, int]:
@@ -154,7 +162,8 @@ class Observing:
         pmin, pmax = self._periods(relation)
         soonest = relation.told_at + pmin
         after = now_ns if is_changed else now_ns + SECOND
-        at = max(soonest, after, now_ns)
+        evaluated = relation.looked_at + int(self._own(relation).get("epmin", 0)) * SECOND
+        at = max(soonest, after, evaluated)
         relation.looks_at = min(at, max(relation.told_at + pmax, now_ns))
         self._alarms.at(relation.looks_at, lambda now: self._look(relation, now))
 
@@ -162,6 +171,7 @@ class Observing:
         if relation.is_over or relation.awaits_ack or now_ns < relation.looks_at:
             return
         relation.looks_at = _NEVER  # any other alarm for this relation is stale
+        relation.looked_at = now_ns
         try:
             reply = self._reply(relation, now_ns)
         except Refused as refused:
@@ -188,11 +198,11 @@ class Observing:
         relation.sequence += 1
         relation.told_at, relation.told = now_ns, hash(reply.payload)
         if self._own(relation).keys() & _CONDITIONS:
-            relation.number = self._number(relation, now_ns)
+            relation.measure = self._measure(relation, now_ns)
 
-    def _number(self, relation: Relation, now_ns: int) -> float | None:
+    def _measure(self, relation: Relation, now_ns: int) -> float | bool | None:
         second = self._second(now_ns)
-        return self._operations.number_at(relation.device, relation.paths[0], second)
+        return self._operations.measure_at(relation.device, relation.paths[0], second)
 
     def _is_worth(self, relation: Relation, reply: Reply, now_ns: int) -> bool:
         pmin, pmax = self._periods(relation)
@@ -202,20 +212,24 @@ class Observing:
         if since < pmin:
             return False
         own = self._own(relation)
-        now, before = None, relation.number
-        if own.keys() & _CONDITIONS:
-            now = self._number(relation, now_ns)
-        if now is None:
+        now = self._measure(relation, now_ns) if own.keys() & _CONDITIONS else None
+        kind = bool if isinstance(now, bool) else float
+        conditions = {name: own[name] for name in own if _CONDITIONS.get(name) is kind}
+        if now is None or not conditions:
             return hash(reply.payload) != relation.told
+        before, relation.measure = relation.measure, now if kind is bool else relation.measure
         if before is None:
-            relation.number = now
+            relation.measure = now
             return False
-        crossed = any(
-            name in own and is_beyond(before, own[name]) != is_beyond(now, own[name])
-            for name, is_beyond in _THRESHOLDS.items()
-        )
-        return crossed or ("st" in own and abs(now - before) >= own["st"] and now != before)
+        return any(_MEETS[name](before, now, limit) for name, limit in conditions.items())
 
 
-_THRESHOLDS: Final = {"gt": operator.gt, "lt": operator.lt}
-_CONDITIONS: Final = {"gt", "lt", "st"}
+_CONDITIONS: Final[dict[str, type]] = {"gt": float, "lt": float, "st": float, "edge": bool}
+"""What makes a value worth telling, and of which kind of value."""
+
+_MEETS: Final[dict[str, Callable[[float, float, float], bool]]] = {
+    "gt": lambda before, now, limit: (before > limit) != (now > limit),
+    "lt": lambda before, now, limit: (before < limit) != (now < limit),
+    "st": lambda before, now, limit: now != before and abs(now - before) >= limit,
+    "edge": lambda before, now, limit: before != now and now == limit,
+}

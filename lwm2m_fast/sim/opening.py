@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.sim.device_sockets import DeviceSockets
-from lwm2m_fast.sim.shared_socket import SharedSocket
+from lwm2m_fast.sim.shared_socket import MOST_DEVICES, SharedSocket
 from lwm2m_fast.sim.transport import Transport
 
-COAP_PORT: Final = 5683
+PORTS: Final = {"coap": 5683, "coaps": 5684}
+"""RFC 7252, section 12.8."""
 SPARE_DESCRIPTORS: Final = 64
 """Kept free for everything that is not a device's socket."""
 
@@ -38,14 +39,15 @@ class Target(NamedTuple):
 
 
 def resolve(url: str) -> Target:
-    """The first address of `coap://host[:port]`."""
+    """The first address of `coap://host[:port]` or `coaps://host[:port]`."""
     parts = urlsplit(url)
     try:
-        host, port = parts.hostname, parts.port or COAP_PORT
+        host, port = parts.hostname, parts.port or PORTS.get(parts.scheme)
     except ValueError as error:
         raise ConfigError(f"server {url!r}: {error}") from None
-    if parts.scheme != "coap" or not host or parts.path not in ("", "/") or parts.query:
-        raise ConfigError(f"server {url!r}: must be coap://host or coap://host:port")
+    is_known = parts.scheme in PORTS and not parts.query and parts.path in ("", "/")
+    if not is_known or not host or port is None:
+        raise ConfigError(f"server {url!r}: must be coap://host:port or coaps://host:port")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError as error:
@@ -54,19 +56,24 @@ def resolve(url: str) -> Target:
     return Target(family, cast(tuple[str, int], address))
 
 
-def open_transport(target: Target, devices: int, form: str) -> Transport:
-    """Sockets for so many devices; `form` is auto, device or shared.
+def open_transport(target: Target, devices: int, form: str, *, rebinds: bool = False) -> Transport:
+    """Sockets for so many devices; `form` is auto, device or shared. `rebinds`: they can change
+    their addresses.
 
     ConfigError names the limit that stands against it.
     """
     if form == "auto":
         form = "shared" if target.is_loopback4 else "device"
-    return _FORMS[form](target, devices)
+    return _FORMS[form](target, devices, rebinds)
 
 
-def _shared(target: Target, devices: int) -> Transport:
+def _shared(target: Target, devices: int, rebinds: bool) -> Transport:
     if not target.is_loopback4:
         raise ConfigError("sockets 'shared': the server must have a 127.x.y.z address")
+    if rebinds and devices > MOST_DEVICES // 2:
+        raise ConfigError(
+            f"devices {devices}: at most {MOST_DEVICES // 2} can change their 127.x.y.z address"
+        )
     server = int(ipaddress.IPv4Address(str(target.address[0])))
     shared = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     shared.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
@@ -76,14 +83,14 @@ def _shared(target: Target, devices: int) -> Transport:
     with suppress(OSError):
         shared.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, b"lo")
     shared.bind(("0.0.0.0", 0))  # noqa: S104 - see above
-    return SharedSocket(shared, server, int(target.address[1]))
+    return SharedSocket(shared, server, int(target.address[1]), devices if rebinds else 0)
 
 
 _IP_PKTINFO: Final = 8  # ip(7); not in Python's socket module
 _SO_BINDTODEVICE: Final = 25
 
 
-def _per_device(target: Target, devices: int) -> Transport:
+def _per_device(target: Target, devices: int, rebinds: bool) -> Transport:
     _raise_descriptor_limit(devices + SPARE_DESCRIPTORS)
     descriptors: list[int] = []
     try:
@@ -95,7 +102,7 @@ def _per_device(target: Target, devices: int) -> Transport:
         why = "no local port is free (net.ipv4.ip_local_port_range)"
         reason = why if isinstance(error, BlockingIOError) else error.strerror
         raise ConfigError(f"devices {devices}: socket {len(descriptors) + 1}: {reason}") from None
-    return DeviceSockets(descriptors)
+    return DeviceSockets(descriptors, (lambda: _connected(target)) if rebinds else None)
 
 
 def _connected(target: Target) -> int:

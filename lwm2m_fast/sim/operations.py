@@ -149,9 +149,9 @@ class Operations:
             pmax if isinstance(pmax, int) else 0,
         )
 
-    def number_at(self, device: int, path: Ids, second: int) -> float | None:
-        """The value that gt, lt and st compare; None where there is none."""
-        return self._seen(device).number_at(path, second)
+    def measure_at(self, device: int, path: Ids, second: int) -> float | bool | None:
+        """The value that gt, lt, st and edge compare; None where there is none."""
+        return self._seen(device).measure_at(path, second)
 
     # The methods.
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.sim.answers import MOST_SAMPLES
+from lwm2m_fast.sim.identities import STAND_IN
 from lwm2m_fast.sim.misbehaviour import parse_misbehaviour
 from lwm2m_fast.sim.objects import LWM2M_VERSIONS, MOST_SENSORS, TEMPERATURE_SENSORS
 
@@ -47,6 +48,7 @@ class Options:
     sockets: str = "auto"
     """`shared`: one socket, a loopback address per device; `device`: a socket per device."""
     ack_timeout_s: float = 2.0
+    """Of CoAP; a handshake's timer begins at half of it."""
     sensors: int = TEMPERATURE_SENSORS
     """Instances of object 3303; some eighty make a Register that needs blocks."""
     block_bytes: int = 1024
@@ -68,6 +70,27 @@ class Options:
     """Queue mode: deaf this long after the last datagram; 0 = always awake."""
     slow_s: float = 0.0
     """Requests of the server are acknowledged at once and answered so much later."""
+    rebind_s: float = 0.0
+    """Each device changes its address about this often, as behind a NAT; 0 = never."""
+    psk: str = ""
+    """File of lines endpoint,identity,key; see identities.py. Of this, `psk_key`, `psk_secret` and
+    `x509` a coaps server needs exactly one."""
+    psk_identity: str = STAND_IN
+    """What devices call themselves; {endpoint} in it is the device's endpoint name."""
+    psk_key: str = ""
+    """In hex: the same key for all devices."""
+    psk_secret: str = ""
+    """What each device's key is derived from."""
+    x509: str = ""
+    """Directory of certificates; see certificates.py."""
+    cid: int | None = None
+    """Bytes of the devices' own connection ids; None: they offer none and take none."""
+    suites: tuple[str, ...] = ()
+    """IANA names of the cipher suites that devices offer; none: all that fit their credentials."""
+    resumes: bool = True
+    """Whether a device resumes the session it had."""
+    live_sessions: int = 16_384
+    """Sessions that keep their buffers; of the others only the bytes are kept."""
     misbehave: tuple[str, ...] = ()
     """KIND or KIND:SHARE, see misbehaviour.py."""
 
@@ -77,11 +100,27 @@ class Options:
             if not holds(value):
                 raise ConfigError(f"{field.replace('_', '-')} {value!r}: must be {allowed}")
         parse_misbehaviour(self.misbehave)
+        self._check_credentials()
         if self.version == "1.0" and (self.send_every_s or self.mode == "send"):
             raise ConfigError("version 1.0: Send came with LwM2M 1.1")
         last = self.first + self.devices - 1
         if last > 0xFFFFFFFF:
             raise ConfigError(f"first {self.first}: the last device would have number {last}")
+
+    def _check_credentials(self) -> None:
+        given = [name for name in _CREDENTIALS if getattr(self, name.replace("-", "_"))]
+        if self.is_secure and len(given) != 1:
+            raise ConfigError(
+                f"server {self.server!r}: needs exactly one of {', '.join(_CREDENTIALS)}, and not "
+                + (" and ".join(given) or "none")
+            )
+        if given and not self.is_secure:
+            raise ConfigError(f"{given[0]}: the server must be coaps://host, not {self.server!r}")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the devices speak DTLS."""
+        return self.server.startswith("coaps:")
 
     @property
     def digits(self) -> int:
@@ -92,6 +131,8 @@ class Options:
 def _between(least: float, most: float) -> Callable[[Any], bool]:
     return lambda value: least <= value <= most
 
+
+_CREDENTIALS: Final = ("psk", "psk-key", "psk-secret", "x509")
 
 _RULES: Final[list[tuple[str, str, Callable[[Any], bool]]]] = [
     ("devices", f"1 to {MOST_DEVICES}", _between(1, MOST_DEVICES)),
@@ -117,5 +158,8 @@ _RULES: Final[list[tuple[str, str, Callable[[Any], bool]]]] = [
     ("reorder", "0 to 1", _between(0, 1)),
     ("delay_s", "0 to 60 seconds", _between(0, 60)),
     ("sleep_s", "0 to 86400 seconds", _between(0, 86400)),
+    ("rebind_s", "0 to 86400 seconds", _between(0, 86400)),
+    ("cid", "0 to 16 bytes", lambda size: size is None or 0 <= size <= 16),
+    ("live_sessions", f"1 to {MOST_DEVICES}", _between(1, MOST_DEVICES)),
     ("slow_s", "0 to 3600 seconds", _between(0, 3600)),
 ]

@@ -143,13 +143,14 @@ class Replica:
         made = self._catalogue.value(value.source, value.channel, self._number, second)
         return self._name if value.is_name else made
 
-    def number_at(self, path: Ids, second: int) -> float | None:
-        """The value of one numeric resource, which gt, lt and st compare; else None."""
+    def measure_at(self, path: Ids, second: int) -> float | bool | None:
+        """The value of one numeric resource, which gt, lt and st compare, or of a Boolean one, of
+        which edge waits for a change; None for anything else."""
         nodes = self.read(path, second) if len(path) > 2 else []
         value = nodes[0].value if len(nodes) == 1 else None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        return float(value)
+        if isinstance(value, bool):
+            return value
+        return float(value) if isinstance(value, int | float) else None
 
     # Write.
 

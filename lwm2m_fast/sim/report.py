@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypeVar
 
+from lwm2m_fast.sim.dtls import Dtls
 from lwm2m_fast.sim.fleet import Fleet
 
 Name = TypeVar("Name", int, str)
@@ -13,7 +14,7 @@ Name = TypeVar("Name", int, str)
 REQUESTS: Final = {1: "register", 2: "update", 3: "deregister", 4: "ping", 5: "send"}
 """Names of device.pxd's requests."""
 
-ENDINGS: Final = {1: "timeout", 2: "reset"}
+ENDINGS: Final = {1: "timeout", 2: "reset", 3: "no session"}
 """Names of the endings that are no response (exchanges.pxd); a ping is answered by a reset."""
 
 
@@ -54,6 +55,31 @@ class PhaseReport:
     """What the server had done to the devices and what they reported, by name (sim/desk.py)."""
 
 
+@dataclass(frozen=True)
+class DtlsReport:
+    """Sessions from beginning to end; latencies of handshakes that ended well, from the first
+    flight to the last."""
+
+    handshakes: int
+    secured: int
+    resumed: int
+    failures: dict[str, int]
+    """Handshakes that failed, by the alert or the reason."""
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+
+    @classmethod
+    def of(cls, dtls: Dtls) -> DtlsReport:
+        counts, took = dtls.counters(), dtls.handshake
+        p50, p90, p99 = (took.quantile(q) / 1e6 for q in (0.5, 0.9, 0.99))
+        return cls(
+            counts["handshakes"], counts["secured"], counts["resumed"], dict(dtls.failures),
+            p50, p90, p99, took.most / 1e6,
+        )  # fmt: skip
+
+
 @dataclass
 class Report:
     """One simulation, phase by phase."""
@@ -69,6 +95,7 @@ class Report:
     counters: dict[str, int] = field(default_factory=dict)
     operations: dict[str, int] = field(default_factory=dict)
     """As in PhaseReport, from beginning to end."""
+    dtls: DtlsReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

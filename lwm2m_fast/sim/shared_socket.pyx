@@ -6,11 +6,11 @@
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from lwm2m_fast.sim.departures cimport Departures
-from lwm2m_fast.sim.fleet cimport Fleet
+from lwm2m_fast.sim.layer cimport Receiver
 from lwm2m_fast.sim.transport cimport (POLLIN, POLLOUT, SLOT_BYTES, SLOTS, Transport, wait_for)
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -90,7 +90,9 @@ cdef void prepare(Batch *batch, int i, size_t control_size) noexcept nogil:
 cdef class SharedSocket(Transport):
     """A fleet behind one socket; `socket` is bound to 0.0.0.0 with IP_PKTINFO on.
 
-    `address` and `port` are the server's, an IPv4 address as a number. At most MOST_DEVICES.
+    `address` and `port` are the server's, an IPv4 address as a number. At most MOST_DEVICES. With
+    `rebinding` devices each of these can change its address, to the same place in the next stretch of
+    so many addresses; MOST_DEVICES is then a bound for twice as many.
     """
 
     cdef object socket
@@ -99,8 +101,11 @@ cdef class SharedSocket(Transport):
     cdef uint16_t server_port
     cdef Batch *incoming
     cdef Batch *outgoing
+    cdef uint8_t *stretch                 # by device; NULL = they all stay where they are
+    cdef uint32_t stretch_size
+    cdef uint32_t stretches
 
-    def __cinit__(self, socket not None, uint32_t address, uint16_t port):
+    def __cinit__(self, socket not None, uint32_t address, uint16_t port, uint32_t rebinding=0):
         cdef cmsghdr *header
         self.socket = socket
         self.fd = socket.fileno()
@@ -110,6 +115,12 @@ cdef class SharedSocket(Transport):
         self.outgoing = <Batch *>malloc(sizeof(Batch))
         if not (self.incoming and self.outgoing):
             raise MemoryError("no memory for a batch of datagrams")
+        if rebinding:
+            self.stretch_size = rebinding
+            self.stretches = min(<uint32_t>MOST_DEVICES // rebinding, 256)
+            self.stretch = <uint8_t *>calloc(rebinding, 1)
+            if self.stretch == NULL:
+                raise MemoryError(f"{rebinding} devices do not fit into memory")
         memset(self.incoming, 0, sizeof(Batch))
         memset(self.outgoing, 0, sizeof(Batch))
         for i in range(SLOTS):
@@ -125,6 +136,7 @@ cdef class SharedSocket(Transport):
             header.cmsg_len = CMSG_LEN(sizeof(in_pktinfo))
 
     def __dealloc__(self):
+        free(self.stretch)
         free(self.incoming)
         free(self.outgoing)
 
@@ -133,22 +145,33 @@ cdef class SharedSocket(Transport):
         cdef msghdr *header = &self.incoming.messages[i].msg_hdr
         cdef cmsghdr *control = CMSG_FIRSTHDR(header)
         cdef in_pktinfo info
+        cdef uint32_t place, device
         if (header.msg_flags & MSG_TRUNC or control == NULL
                 or control.cmsg_level != IPPROTO_IP or control.cmsg_type != IP_PKTINFO
                 or self.incoming.names[i].sin_addr.s_addr != self.server
                 or self.incoming.names[i].sin_port != self.server_port):
             return 0xFFFFFFFF
         memcpy(&info, CMSG_DATA(control), sizeof(info))
-        return ntohl(info.ipi_addr.s_addr) - <uint32_t>FIRST_ADDRESS
+        place = ntohl(info.ipi_addr.s_addr) - <uint32_t>FIRST_ADDRESS
+        if self.stretch == NULL:
+            return place
+        device = place % self.stretch_size
+        return device if self.stretch[device] == place // self.stretch_size else 0xFFFFFFFF
 
-    cdef int receive(self, Fleet fleet, int64_t now) noexcept nogil:
+    cdef bint rebind(self, uint32_t key) noexcept nogil:
+        if self.stretches < 2 or key >= self.stretch_size:
+            return False
+        self.stretch[key] = <uint8_t>((self.stretch[key] + 1) % self.stretches)
+        return True
+
+    cdef int receive(self, Receiver to, int64_t now) noexcept nogil:
         cdef Batch *batch = self.incoming
         cdef int count = recvmmsg(self.fd, batch.messages, SLOTS, MSG_DONTWAIT, NULL), i
         cdef uint32_t device
         for i in range(count):
             device = self.device_of(i)
-            if device < fleet.size:
-                fleet.receive(device, &batch.data[i][0], batch.messages[i].msg_len, now)
+            if device < to.size:
+                to.receive(device, &batch.data[i][0], batch.messages[i].msg_len, now)
             else:
                 self.strangers += 1
             batch.messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_in)
@@ -161,13 +184,17 @@ cdef class SharedSocket(Transport):
     cdef void fill(self, Departures out, int first, int count) noexcept nogil:
         cdef Batch *batch = self.outgoing
         cdef in_pktinfo *info
+        cdef uint32_t place
         cdef int i
         for i in range(count):
             batch.vectors[i] = iovec(out.arena + out.entries[first + i].offset,
                                      out.entries[first + i].size)
             info = <in_pktinfo *>CMSG_DATA(CMSG_FIRSTHDR(&batch.messages[i].msg_hdr))
             info.ipi_ifindex = 0
-            info.ipi_spec_dst.s_addr = htonl(<uint32_t>FIRST_ADDRESS + out.entries[first + i].device)
+            place = out.entries[first + i].device
+            if self.stretch != NULL and place < self.stretch_size:
+                place += self.stretch[place] * self.stretch_size
+            info.ipi_spec_dst.s_addr = htonl(<uint32_t>FIRST_ADDRESS + place)
 
     cdef void send(self, Departures out) noexcept nogil:
         cdef int first = 0, count, sent, attempts = 0

@@ -20,14 +20,17 @@ from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.desk import Desk, Manners
 from lwm2m_fast.sim.fleet import Fleet
 from lwm2m_fast.sim.impairment import Impairment
+from lwm2m_fast.sim.layer import Receiver
 from lwm2m_fast.sim.misbehaviour import Misbehaviour, parse_misbehaviour
 from lwm2m_fast.sim.objects import registration_links
 from lwm2m_fast.sim.opening import open_transport, resolve
 from lwm2m_fast.sim.operations import Operations
 from lwm2m_fast.sim.options import LOAD_DURATION_S, Options
-from lwm2m_fast.sim.report import Measure, Report
+from lwm2m_fast.sim.report import DtlsReport, Measure, Report
+from lwm2m_fast.sim.securing import build_dtls
 from lwm2m_fast.sim.serving import Serving
 from lwm2m_fast.sim.transport import Transport, now_ns
+from lwm2m_fast.sim.ways import Ways
 from lwm2m_fast.wire.coap import build
 
 SLICE_S: Final = 0.05
@@ -161,8 +164,6 @@ def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Flee
         ack_timeout_s=options.ack_timeout_s,
     )
     fleet.sleep_after(options.sleep_s)
-    if options.loss or options.delay_s or options.reorder:
-        fleet.impair(*(_impairment(options, options.seed + n) for n in (1, 2)))
     manners = Manners(
         options.block_bytes.bit_length() - 5,
         round(options.slow_s * 1e9),
@@ -190,8 +191,15 @@ def _alike(
     return blueprint, catalogue(blueprint.objects, version, naming, started_at_s)
 
 
-def _impairment(options: Options, seed: int) -> Impairment[tuple[int, bytes]]:
-    return Impairment(seed, loss=options.loss, delay_s=options.delay_s, reorder=options.reorder)
+def build_ways(options: Options, above: Receiver) -> Ways | None:
+    """The link beneath `above`; None for a perfect one."""
+    if not (options.loss or options.delay_s or options.reorder):
+        return None
+
+    def way(seed: int) -> Impairment[tuple[int, bytes]]:
+        return Impairment(seed, loss=options.loss, delay_s=options.delay_s, reorder=options.reorder)
+
+    return Ways(above, way(options.seed + 1), way(options.seed + 2))
 
 
 class Simulation:
@@ -201,9 +209,21 @@ class Simulation:
         """Opens the sockets; ConfigError when that cannot be done. Sends nothing yet."""
         self._options, self._watch = options, watch
         self._transport: Transport = open_transport(
-            resolve(options.server), options.devices, options.sockets
+            resolve(options.server),
+            options.devices,
+            options.sockets,
+            rebinds=options.rebind_s > 0,
         )
-        self._fleet, self._desk = build_devices(options, now_ns(), int(time.time()))
+        began = now_ns()
+        self._fleet, self._desk = build_devices(options, began, int(time.time()))
+        self._dtls = build_dtls(options, self._fleet, began)
+        if self._dtls is not None:
+            self._transport.put_beneath(self._dtls)
+        ways = build_ways(options, self._dtls or self._fleet)
+        if ways is not None:
+            self._transport.put_beneath(ways)
+        if options.rebind_s:
+            self._transport.rebind_every(options.devices, options.rebind_s, began, options.seed)
         self._stops = 0
         self._report = Report(options.devices, options.seed)
 
@@ -217,10 +237,23 @@ class Simulation:
             for phase in phases(self._options):
                 if self._stops == 0 or (self._stops == 1 and phase.is_ending):
                     self._run_phase(phase)
+            if self._stops < 2 and self._options.deregister:
+                self._close_sessions()
         finally:
             self._transport.close()
         self._conclude()
         return self._report
+
+    def _close_sessions(self) -> None:
+        while self._dtls is not None and self._dtls.close_some(now_ns()):
+            self._transport.flush(self._dtls)
+
+    def _operations(self) -> dict[str, int]:
+        """What the desk and the sessions count."""
+        counts = self._desk.counters()
+        if self._dtls is not None:
+            counts |= {f"dtls_{name}": n for name, n in self._dtls.counters().items()}
+        return counts
 
     def _run_phase(self, phase: Phase) -> None:
         fleet, began = self._fleet, now_ns()
@@ -233,7 +266,7 @@ class Simulation:
             rate=0.0 if phase.is_ending else self._options.rate,
             now_ns=began,
         )
-        measure = Measure(fleet, self._desk.counters, began)
+        measure = Measure(fleet, self._operations, began)
         self._until_over(phase, began)
         self._report.phases.append(measure.finish(phase.name, now_ns()))
         self._report.registered = max(self._report.registered, fleet.registered)
@@ -244,7 +277,7 @@ class Simulation:
         heard, heard_at = -1, began
         while self._stops == stops and not fleet.reached():
             now = now_ns()
-            received = fleet.counters()["received"]
+            received = self._received()
             if received != heard:
                 heard, heard_at = received, now
             silent = phase.goal == SETTLED and now - heard_at > SILENCE_S * 1e9
@@ -255,6 +288,11 @@ class Simulation:
                 return
             self._transport.run(fleet, min(SLICE_S, (end - now) / 1e9))
             self._watch(self._snapshot(phase, received, (now - began) / 1e9))
+
+    def _received(self) -> int:
+        """Datagrams of the server, whoever they were for."""
+        secure = self._dtls.counters()["received"] if self._dtls is not None else 0
+        return max(self._fleet.count_received(), secure)
 
     def _snapshot(self, phase: Phase, received: int, seconds: float) -> Snapshot:
         fleet = self._fleet
@@ -273,8 +311,13 @@ class Simulation:
     def _conclude(self) -> None:
         report, counters = self._report, self._fleet.counters()
         report.counters = {name: n for name, n in counters.items() if isinstance(n, int)}
-        report.counters |= {"strangers": self._transport.strangers, "lost": self._transport.lost}
-        report.operations = self._desk.counters()
+        transport = self._transport
+        report.counters |= {
+            name: getattr(transport, name) for name in ("strangers", "lost", "rebound")
+        }
+        report.operations = self._operations()
+        if self._dtls is not None:
+            report.dtls = DtlsReport.of(self._dtls)
         rows = [row for phase in report.phases for row in phase.rows]
         if self._options.mode == "ping":
             answered = sum(row.answered for row in rows)

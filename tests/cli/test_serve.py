@@ -145,8 +145,8 @@ def test_serve_hands_its_flags_to_the_server_and_runs_it(
     monkeypatch.setitem(sys.modules, "lwm2m_fast.server", module)
     monkeypatch.setattr(serve.logs, "setup", lambda config: None)
     flags = (
-        "serve --coap-port 0 --dtls-port 1 --http-port 0 --data-dir /tmp/x --policy open --admin-token x "
-        "--host 127.0.0.1 --http-host ::1 --log-level error --log-format console"
+        "serve --coap-port 0 --dtls-port 1 --http-port 0 --data-dir /tmp/x --policy open "
+        "--admin-token x --host 127.0.0.1 --http-host ::1 --log-level error --log-format console"
     )
     with pytest.raises(SystemExit) as left:
         main(flags.split())

@@ -44,7 +44,11 @@ class SecureSocket:
         raw.settimeout(0.5)
         self.socket = tls.ClientContext(configuration).wrap_socket(raw, server_hostname=None)
         self.socket.connect(where)
-        self._until(self.socket.do_handshake)
+        try:
+            self._until(self.socket.do_handshake)
+        except BaseException:
+            self.close()
+            raise
 
     def _until(self, step: Callable[..., T], *arguments: Any, seconds: float = 10.0) -> T:
         deadline = time.monotonic() + seconds

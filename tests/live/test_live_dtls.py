@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -122,9 +121,9 @@ def test_the_next_record_after_a_restart_needs_no_handshake(tmp_path: Path) -> N
         located = device.register("dev-1").location
         assert server.end() == 0
     with device, served(data, "--dtls-port", str(where[1])) as server:
-        assert server.count("dtls_handshakes") == 0
+        assert server.count("dtls_handshakes_done") == 0
         assert device.ask(POST, located).code == "2.04"
-        assert server.count("dtls_handshakes") == 0
+        assert server.count("dtls_handshakes_done") == 0
         assert server.get("/api/v1/devices/dev-1")["identity"] == "dev-1"
         answer = server.http.get("/api/v1/devices/dev-1")
         assert answer.status_code == 200
@@ -154,12 +153,10 @@ def test_a_removed_credential_ends_session_and_registration(tmp_path: Path) -> N
             with server.http.stream("GET", "/api/v1/events") as events:
                 lines = events.iter_lines()
                 assert server.http.delete("/api/v1/credentials/dev-1").status_code == 204
-                told = next(
-                    json.loads(line[6:])
-                    for line in lines
-                    if line.startswith("data: ") and "deregistered" in line
-                )
-            assert told["data"]["reason"] == "its credentials were removed"
+                while next(lines) != "event: deregistered":
+                    continue
+                told = next(line for line in lines if line.startswith("data: "))
+            assert "its credentials were removed" in told
             assert server.http.get("/api/v1/devices/dev-1").status_code == 404
         refused(server, by_psk("dev-1", KEY))
 
@@ -170,7 +167,7 @@ def test_a_read_reaches_a_secure_device(tmp_path: Path) -> None:
         with SecureSocket(coaps(server), by_psk("dev-1", KEY)) as device:
             device.register("dev-1")
             operation = server.http.post(
-                "/api/v1/devices/dev-1/operations", json={"kind": "read", "path": "/3/0/0"}
+                "/api/v1/devices/dev-1/operations", json={"op": "read", "path": "/3/0/0"}
             )
             assert operation.status_code in (201, 202), operation.text
             asked = device.hear()

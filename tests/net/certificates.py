@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority and what it signs. Knows nothing of what is tested with them.
+"""Certificates for tests: an authority and what it signs. Knows nothing of what is tested.
 
 Everything comes as DER, chains and lists as certificates one after another. Curve and validity may
 be wrong on purpose.
@@ -63,7 +63,7 @@ def certify(
     names: tuple[str, ...] = (),
     padding: int = 0,
 ) -> Certified:
-    """A certificate for `name`, by `issuer` or by itself; `padding` makes it larger by that much."""
+    """A certificate for `name`, by `issuer` or by itself; `padding` makes it larger."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     builder = (
@@ -80,7 +80,9 @@ def certify(
         alternatives = x509.SubjectAlternativeName([x509.DNSName(one) for one in names])
         builder = builder.add_extension(alternatives, critical=False)
     if padding:
-        odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(padding))
+        odd = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(padding)
+        )
         builder = builder.add_extension(odd, critical=False)
     certificate = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     # An anchor is known to who trusts it; what is between must be sent.
@@ -149,9 +151,7 @@ def with_rsa() -> Certified:
 @lru_cache
 def signed_by_rsa() -> Certified:
     """A key that is fine, below an authority of another kind."""
-    above = certify(
-        "rsa authority", is_authority=True, key=rsa.generate_private_key(65537, 2048)
-    )
+    above = certify("rsa authority", is_authority=True, key=rsa.generate_private_key(65537, 2048))
     return certify("device-1", above)
 
 

@@ -37,13 +37,21 @@ def psk_server(**options: Any) -> DtlsContext:
 
 def x509_client(**options: Any) -> DtlsContext:
     device = certificates.device()
-    trusted = {"chain": device.chain, "key": device.key_der, "anchors": certificates.authority().der}
+    trusted = {
+        "chain": device.chain,
+        "key": device.key_der,
+        "anchors": certificates.authority().der,
+    }
     return DtlsContext(**{"is_client": True, **trusted, **options})
 
 
 def x509_server(**options: Any) -> DtlsContext:
     server = certificates.server()
-    trusted = {"chain": server.chain, "key": server.key_der, "anchors": certificates.authority().der}
+    trusted = {
+        "chain": server.chain,
+        "key": server.key_der,
+        "anchors": certificates.authority().der,
+    }
     return DtlsContext(**{**trusted, **options})
 
 

@@ -169,7 +169,9 @@ def message(body: bytes, *, kind: int = 1, offset: int = 0, whole: int | None = 
     )  # fmt: skip
 
 
-def record(content: bytes, *, kind: int = 22, version: bytes = b"\xfe\xff", epoch: int = 0) -> bytes:
+def record(
+    content: bytes, *, kind: int = 22, version: bytes = b"\xfe\xff", epoch: int = 0
+) -> bytes:
     return (
         bytes([kind]) + version + epoch.to_bytes(2) + bytes(6) + len(content).to_bytes(2) + content
     )

@@ -1,4 +1,4 @@
-"""Handshakes that must fail: with the alert that says why, in words for the operator, and no more."""
+"""Handshakes that must fail: with the alert that says why, and words for the operator."""
 
 from __future__ import annotations
 
@@ -112,9 +112,7 @@ def test_a_certificate_that_is_not_valid(
 
 
 def test_a_client_without_certificate() -> None:
-    client = DtlsContext(
-        is_client=True, suites=ECDSA_SUITES, anchors=certificates.authority().der
-    )
+    client = DtlsContext(is_client=True, suites=ECDSA_SUITES, anchors=certificates.authority().der)
     refused(Pair(client, x509_server()), HANDSHAKE_FAILURE, "no certificate")
 
 

@@ -54,9 +54,7 @@ def test_a_client_resumes_and_is_known(suite: str) -> None:
 
     is_psk = suite in PSK_SUITES
     client = psk_client(suites=[suite]) if is_psk else x509_client(suites=[suite])
-    server = x509_server(
-        psk=psk, verify=verify, suites=[suite], resumptions=3, resume=may_resume
-    )
+    server = x509_server(psk=psk, verify=verify, suites=[suite], resumptions=3, resume=may_resume)
     first = Pair(client, server).shake()
     assert first.is_ready and not was_resumed(first)
     again = resume(first.client.remember(), client, server)

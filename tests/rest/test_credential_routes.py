@@ -73,18 +73,33 @@ def test_a_list_is_kept_as_a_whole_or_not_at_all(api: Api) -> None:
     assert len(api.get(LIST).json()["credentials"]) == 3
 
 
-def test_put_replaces_and_tells_whether_it_is_new(api: Api) -> None:
+def test_put_sets_what_it_names_and_tells_whether_it_is_new(api: Api) -> None:
     first = api.ask("PUT", f"{LIST}/a", json={"server": psk("one"), "bootstrap": psk("boot")})
     assert first.status_code == 201
     again = api.ask("PUT", f"{LIST}/a", json={"endpoint": "a", "server": psk("two")})
     assert again.status_code == 200
-    assert again.json()["bootstrap"] is None
+    assert again.json()["bootstrap"] == {"mode": "PSK", "identity": "boot"}
     admission = api.service.security.admission()
     assert admission.psk(b"one") is None
-    assert admission.psk(b"two") is not None
+    assert admission.psk(b"two") == (bytes.fromhex(KEY), ("a",))
+    assert api.service.security.admission("bootstrap").psk(b"boot") == (bytes.fromhex(KEY), ("a",))
+    unset = api.ask("PUT", f"{LIST}/a", json={"bootstrap": None})
+    assert (unset.status_code, unset.json()["bootstrap"]) == (200, None)
     assert api.service.security.admission("bootstrap").psk(b"boot") is None
+    assert api.ask("PUT", f"{LIST}/a", json={"server": None}).status_code == 400
+    assert api.ask("PUT", f"{LIST}/b", json={}).status_code == 400
+    assert admission.psk(b"two") is not None
+
+
+def test_put_for_another_endpoint_than_its_path_is_refused(api: Api) -> None:
     other = api.ask("PUT", f"{LIST}/a", json={"endpoint": "b", "server": psk("two")})
     assert other.status_code == 400
+    assert "another one in the body" in other.json()["detail"]
+
+
+def test_a_generated_key_is_not_shown_when_the_other_side_changes(api: Api) -> None:
+    add(api, {"endpoint": "a", "server": {"mode": "PSK_GENERATED"}})
+    assert "key" not in api.ask("PUT", f"{LIST}/a", json={"bootstrap": psk("b")}).json()["server"]
 
 
 def test_what_is_there_already_is_a_conflict(api: Api) -> None:

@@ -241,7 +241,7 @@ def _refuse(what: int, limits: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["coaps://127.0.0.1", "127.0.0.1:5683", "coap://", "coap://127.0.0.1:70000", "coap://h/path"],
+    ["http://127.0.0.1", "127.0.0.1:5683", "coap://", "coap://127.0.0.1:70000", "coap://h/path"],
 )
 def test_a_server_that_is_no_coap_address_is_refused(url):
     with pytest.raises(ConfigError, match="server"):

@@ -128,6 +128,45 @@ def test_only_a_value_that_meets_the_conditions_is_notified(query, writes, told)
     assert [int(message["payload"]) for message in said] == told
 
 
+@pytest.mark.parametrize(
+    "edge, told", [(b"edge=1", [b"1", b"1"]), (b"edge=0", [b"0", b"0"])], ids=["rising", "falling"]
+)
+def test_an_edge_is_notified_in_its_direction_only(edge, told):
+    server = registered(version="1.2")
+    server.do(PUT, "/3442/0/140", b"", None, (15, b"pmax=80000"), (15, edge))
+    server.do(PUT, "/3442/0/140", b"0", TEXT)
+    observe(server, "/3442/0/140")
+    said = []
+    for n, value in enumerate([b"0", b"1", b"1", b"0", b"1", b"0"]):
+        server.now = (10 + 10 * n) * 10**9
+        server.do(PUT, "/3442/0/140", value, TEXT)
+        said += [message["payload"] for _, message in notified(server, 14 + 10 * n)]
+    assert said == told
+
+
+@pytest.mark.parametrize(
+    "path, kinds", [("/3/0/0", [CON] * 3), ("/3442/0/120", [NON] * 3)], ids=["with", "without"]
+)
+def test_con_makes_every_notification_confirmable(path, kinds):
+    server = registered(version="1.2", notify_every_s=1.0, confirm_every=0)
+    server.do(PUT, "/3/0", b"", None, (15, b"con=1"))
+    observe(server, path)
+    assert [message["type"] for _, message in notified(server, 3.5)] == kinds
+
+
+def test_conditions_are_evaluated_no_sooner_than_epmin_after_the_last_time():
+    server = registered()
+    server.do(PUT, "/3442/0/120", b"", None, (15, b"pmin=0"), (15, b"epmin=20"))
+    observe(server, "/3442/0/120")
+    said = []
+    for second in range(1, 61, 3):
+        server.now = second * 10**9
+        server.do(PUT, "/3442/0/120", b"%d" % second, TEXT)
+        said += notified(server, second + 2.9)
+    assert [round(at) for at, _ in said] == [1, 21, 41]
+    assert [message["payload"] for _, message in said] == [b"1", b"19", b"40"]
+
+
 def test_contradicting_inherited_attributes_end_in_5_00():
     server = registered()
     assert server.do(PUT, "/3303", b"", None, (15, b"pmin=60"))["code"] == CHANGED

@@ -67,7 +67,8 @@ async def put_credential(request: Request, ctx: Ctx) -> Response:
     endpoint = body.get("endpoint")
     if not isinstance(endpoint, str):
         raise RequestError("endpoint is missing")
-    await ctx.service.security.set_server_side(checked_endpoint(endpoint), side_of(body))
+    side = {"server": side_of(body)}
+    await ctx.service.security.set_credential(checked_endpoint(endpoint), side)
     return Response(status_code=200, headers=NO_STORE)
 
 

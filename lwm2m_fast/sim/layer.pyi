@@ -1,0 +1,6 @@
+class Receiver:
+    @property
+    def size(self) -> int: ...
+
+class Layer(Receiver):
+    def raise_fault(self) -> None: ...
