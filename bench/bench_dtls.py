@@ -24,7 +24,7 @@ from bench.secure_servers import PREFIX, PSK_SUITE, X509_SUITE
 
 FEW, MANY, SESSIONS = 1000, 18_000, 128
 FLEET, QUICK_FLEET = 20_000, 2000
-CERTIFIED = 64
+CERTIFIED, CERTIFIED_AT_ONCE = 64, 4
 SHARED_SOCKETS = 16
 # Both longer than the fleet takes to register, and the second longer than the first.
 IDLE_SAVE_S, REST_S = 5.0, 9.0
@@ -68,6 +68,8 @@ def cases(chosen: options.Options, home: Path, certified: Path) -> list[Case]:
         **shake,
         "suite": X509_SUITE,
         "devices": CERTIFIED,
+        "outstanding": CERTIFIED_AT_ONCE,
+        "timeout": 10,
         "pem": certified / PREFIX,
         "ca": certified / certificates.AUTHORITY,
     }
