@@ -6,7 +6,7 @@ import platform
 
 from lwm2m_fast import __version__
 from lwm2m_fast.cli.output import tell
-from lwm2m_fast.net.dtls import library
+from lwm2m_fast.net.dtls_session import library
 
 
 def version() -> None:

@@ -24,7 +24,6 @@ from libc.string cimport memcpy
 
 from lwm2m_fast.net.dtls_base import (  # noqa: F401 - whoever wires this finds it all here
     PSK, SUITES, X509, Credentials, DtlsOptions, SessionListener, Where, principal_of)
-from lwm2m_fast.net.dtls_sessions import library  # noqa: F401
 
 cdef enum:
     MOST_QUEUED = 512                   # datagrams of handshakes; new ones up to half of it

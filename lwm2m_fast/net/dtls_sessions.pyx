@@ -39,13 +39,6 @@ cdef enum:
 SUITE_NAMES = tuple(SUITES)
 
 
-def library():
-    """The DTLS library that is built in, its version and sizes, for people to read."""
-    cdef char text[160]
-    lf_dtls_library(text, sizeof(text))
-    return text.decode()
-
-
 @cython.no_gc_clear
 cdef class DtlsSessions:
     """Sessions of one endpoint. `options` are DtlsOptions; `wall_clock` gives Unix seconds."""
