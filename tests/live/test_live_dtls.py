@@ -226,7 +226,11 @@ def test_an_anchor_taken_away_ends_the_sessions_on_it(
     tmp_path: Path, authority: Made, certificates: Path
 ) -> None:
     own = made_certificate("dev-1", authority)
-    with served(tmp_path / "data", env=with_certificates(certificates)) as server:
+    only = {"LWM2M_FAST_DTLS__CERTIFICATE": str(certificates / "server.pem")}
+    with served(tmp_path / "data", env=only) as server:
+        refused(server, by_certificate(own))  # nobody is trusted yet
+        added = server.http.post("/api/v1/trust", content=authority.pem)
+        assert added.status_code == 201, added.text
         with SecureSocket(coaps(server), by_certificate(own)) as device:
             assert device.register("dev-1").code == "2.01"
             gone = server.http.delete(f"/api/v1/trust/{authority.sha256}")
