@@ -255,8 +255,8 @@ cdef class DtlsSessions:
             return self.read_more(number, plain, plain_size) if is_in else LF_DTLS_WAITS
         if event == LF_DTLS_WAITS:
             due = lf_dtls_due(slot.session)
-            if due >= 0:
-                self.schedule(number, min(due, self._deadline(slot)))
+            self.schedule(number, self._deadline(slot) if due < 0
+                          else min(due, self._deadline(slot)))
         else:
             self._fail(number, lf_dtls_why(slot.session).decode(errors="replace"))
         return LF_DTLS_WAITS
