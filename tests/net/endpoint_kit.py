@@ -26,6 +26,11 @@ Change = Callable[[bytes], list[bytes]]
 """What a link makes of a datagram."""
 
 
+def unchanged(datagram: bytes) -> list[bytes]:
+    """A link without faults."""
+    return [datagram]
+
+
 def psk_principal(identity: bytes) -> bytes:
     return principal_of(PSK, identity)
 
@@ -200,14 +205,15 @@ class World:
 
 
 class Device:
-    """A client with a socket; `change` is what the link makes of what it sends and hears."""
+    """A client with a socket; `change_up` and `change_down` are what the link does."""
 
     def __init__(self, world: World, identity: bytes, psk: bytes = KEY, **options: Any) -> None:
         self.world, self.identity = world, identity
         settings: dict[str, Any] = {"is_client": True, "own_psk": (identity, psk), **options}
         self.context = DtlsContext(**settings)
         self.socket = self._bind()
-        self.change: Change = lambda datagram: [datagram]
+        self.change_up: Change = unchanged
+        self.change_down: Change = unchanged
         self.events: list[int] = []
         self.texts: list[bytes] = []
         world.devices.append(self)
@@ -241,7 +247,7 @@ class Device:
 
     def transmit(self, *datagrams: bytes) -> None:
         for datagram in datagrams:
-            for changed in self.change(datagram):
+            for changed in self.change_up(datagram):
                 self.socket.sendto(changed, ("127.0.0.1", self.world.endpoint.port))
 
     def flush(self) -> None:
@@ -264,7 +270,7 @@ class Device:
         """Work off what has come; the plain texts that were in it."""
         texts: list[bytes] = []
         for datagram in self.hear_raw():
-            for changed in self.change(datagram):
+            for changed in self.change_down(datagram):
                 event, found = self.session.receive(changed, int(self.world.now * 1000))
                 self.events.append(event)
                 texts += found
