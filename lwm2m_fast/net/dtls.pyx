@@ -336,7 +336,8 @@ cdef class DtlsEndpoint(UdpEndpoint):
         if number == <uint32_t>SESSION_NONE:
             return False
         self.look_at_clock()
-        self.sessions.leave(number, True)
+        if self.sessions.table.at(number).session != NULL or self.sessions.wake(number):
+            self.sessions.leave(number, True)
         self.flush_out()
         return True
 

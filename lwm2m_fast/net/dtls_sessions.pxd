@@ -55,6 +55,8 @@ cdef class DtlsSessions:
     cdef void forget(self, uint32_t number) noexcept
     # End an authenticated session; the listener is told.
     cdef void leave(self, uint32_t number, bint says_goodbye) noexcept
+    # Make a saved session live. False: its bytes are of no use, and it has ended.
+    cdef bint wake(self, uint32_t number) noexcept
     # Give the session's buffers back. False: it cannot be saved now and lives on.
     cdef bint save(self, uint32_t number) noexcept
     cdef void schedule(self, uint32_t number, int64_t due_ms) noexcept
@@ -74,7 +76,6 @@ cdef class DtlsSessions:
     cdef int _displace(self, uint32_t number, uint32_t old) except -1
     cdef void _fail(self, uint32_t number, str why) noexcept
     cdef void _say_goodbye(self, Session *slot) noexcept
-    cdef bint _wake(self, uint32_t number) noexcept
     cdef void _make_cid(self, uint32_t number, uint8_t *cid) noexcept
     cdef void _on_timer(self, uint32_t number) noexcept
     cdef void _on_half_open_timer(self, uint32_t number) noexcept

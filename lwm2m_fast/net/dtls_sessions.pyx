@@ -182,7 +182,7 @@ cdef class DtlsSessions:
         cdef bint was_saved = slot.session == NULL
         cdef int is_newest = 0
         cdef int event
-        if was_saved and not self._wake(number):
+        if was_saved and not self.wake(number):
             return LF_DTLS_WAITS
         event = lf_dtls_receive(slot.session, wire.data, wire.size, self.now_ms, plain, plain_size,
                                 &is_newest)
@@ -225,7 +225,7 @@ cdef class DtlsSessions:
             self.counts.send_unknown += 1
             return
         slot = self.table.at(number)
-        if slot.session == NULL and not self._wake(number):
+        if slot.session == NULL and not self.wake(number):
             return
         room = self.out.reserve(size + LF_DTLS_OVERHEAD)
         written = lf_dtls_write(slot.session, plain, size, room) if room != NULL else 0
@@ -388,7 +388,7 @@ cdef class DtlsSessions:
         self.schedule(number, self.heard_ms(slot) + self.timeout_ms)
         return True
 
-    cdef bint _wake(self, uint32_t number) noexcept:
+    cdef bint wake(self, uint32_t number) noexcept:
         """Make a saved session live. False: its bytes are of no use, and it has ended."""
         cdef Session *slot = self.table.at(number)
         cdef uint64_t least = 0
