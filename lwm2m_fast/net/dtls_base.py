@@ -44,9 +44,7 @@ class Credentials(Protocol):
 class SessionListener(Protocol):
     """Told of sessions, in the middle of the endpoint's own calls; must not raise."""
 
-    def opened(
-        self, principal: bytes, kind: int, subject: bytes, names: tuple[str, ...]
-    ) -> None:
+    def opened(self, principal: bytes, kind: int, subject: bytes, names: tuple[str, ...]) -> None:
         """Authenticated, before its first datagram; for a loaded session, in load()."""
 
     def replaced(self, principal: bytes) -> None:

@@ -56,7 +56,7 @@ def _take(packed: bytes) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """What brings a session back. `cid_size` is -1 without connection ids; times are Unix seconds."""
+    """What brings a session back; `cid_size` is -1 without connection ids, times are Unix seconds."""
 
     kind: int
     cid_size: int
@@ -83,9 +83,21 @@ class SessionRow:
         """The inverse. ValueError: of another form, or damaged."""
         if len(value) < _HEAD.size or value[0] != FORM:
             raise ValueError(f"no session row of form {FORM}")
-        (_, kind, cid_size, uses_cid, number, since, heard, suite, random, address, who, blob, _) = (
-            _HEAD.unpack_from(value)
-        )
+        (
+            _,
+            kind,
+            cid_size,
+            uses_cid,
+            number,
+            since,
+            heard,
+            suite,
+            random,
+            address,
+            who,
+            blob,
+            _,
+        ) = _HEAD.unpack_from(value)
         rest = value[_HEAD.size :]
         if len(rest) != who + blob:
             raise ValueError(f"{len(rest)} bytes, {who + blob} were announced")

@@ -1,7 +1,7 @@
 """A DTLS endpoint on loopback, its devices, and a clock that the test turns.
 
-Every device has a socket of its own and the client role of csrc/lf_dtls in it; nothing here waits, as what was sent
-over loopback is there when the call returns.
+Every device has a socket of its own and the client role of csrc/lf_dtls in it; nothing here waits,
+as what was sent over loopback is there when the call returns.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Any
 
+from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
+
 from lwm2m_fast.datagram import Inbox, Outbox
 from lwm2m_fast.net import dtls_session as dtls
 from lwm2m_fast.net.dtls import DtlsEndpoint, DtlsOptions, principal_of
-from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
 from tests.net import certificates
 
 KEY = b"0123456789abcdef"
@@ -191,9 +192,7 @@ class World:
     def certified_device(self, who: certificates.Certified) -> Device:
         """A device that shows a certificate, and trusts the test authority."""
         trusted = certificates.authority().der
-        return Device(
-            self, b"", own_psk=None, chain=who.chain, key=who.key_der, anchors=trusted
-        )
+        return Device(self, b"", own_psk=None, chain=who.chain, key=who.key_der, anchors=trusted)
 
     def ready(self, identity: bytes = b"device-1", **options: Any) -> Device:
         """A device whose session has carried a record, so that it can be saved."""

@@ -298,10 +298,12 @@ def test_sessions_go_on_over_a_restart(cid_size: int) -> None:
         assert sorted(key for key, _ in rows) == sorted([saved.principal, live.principal])
         restarted(world, rows)
         assert world.loaded == 2
-        assert sorted(world.listener.heard) == sorted([
-            ("opened", live.principal, 1, b"device-1", ("a", "b")),
-            ("opened", saved.principal, 1, b"saved", ("saved",)),
-        ])
+        assert sorted(world.listener.heard) == sorted(
+            [
+                ("opened", live.principal, 1, b"device-1", ("a", "b")),
+                ("opened", saved.principal, 1, b"saved", ("saved",)),
+            ]
+        )
         assert before is not None
         assert world.endpoint.where(live.principal) == {**before, "live": False}
         for device in (live, saved):
