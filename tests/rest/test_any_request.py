@@ -32,6 +32,7 @@ WORDS = st.sampled_from(
         "1",
         "post-registration",
         "presence",
+        "rpc",
     ]
 )
 SEGMENTS = WORDS | st.binary(max_size=12).map(quote_from_bytes)
