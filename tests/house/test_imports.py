@@ -26,7 +26,8 @@ MAY: dict[str, set[str]] = {
     "store": RANK_0 | {"core.records", "core.events"},
     "sink": RANK_0 | {"core.records", "core.events"},
     "rest": RANK_0
-    | {"codec", "fleet", "model", "core.orders", "core.operations", "core.shell", "core.ask"},
+    | {"codec", "fleet", "model"}
+    | {"core.orders", "core.operations", "core.shell", "core.strategies", "core.ask"},
     "sim": RANK_0 | {"wire", "codec", "model"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
     "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell"},
