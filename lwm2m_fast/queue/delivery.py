@@ -2,9 +2,11 @@
 
 Knows one operation at a time: which one, and when, is dispatch.py's business.
 
-    PENDING --sent--> EXECUTING --answered--> SUCCESSFUL or FAILED
-       ^------------------'  nobody answered: until the next contact
+    PENDING --kept, sent--> EXECUTING --answered--> SUCCESSFUL or FAILED
+       ^------------------------'  nobody answered: until the next contact
 
+That it is executing is in the store before its request leaves, so that a process that starts again
+knows what may have been done already, and leaves that until the device's next contact.
 A device that has answered gets its next operation once its answer is kept, so that a killed process
 can have forgotten one answer of a device at most: only that operation is done again.
 """
@@ -12,7 +14,7 @@ can have forgotten one answer of a device at most: only that operation is done a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -41,6 +43,18 @@ from lwm2m_fast.store.changes import MAX_VALUE_BYTES
 UNANSWERED = frozenset({"timeout", "no_response", "cancelled", "store"})
 
 Tell = Callable[[Operation], None]
+
+NOT_SENT = 0
+"""In place of a call, which is never 0: the row is being kept that must be there before."""
+
+
+@dataclass(slots=True)
+class _Step:
+    """What became of a row that was to be kept: perhaps it is before the call has returned."""
+
+    is_over: bool = False
+    """The one who asked for it has gone on."""
+    has_ended: bool = False
 
 
 class Delivery:
@@ -94,29 +108,64 @@ class Delivery:
         return self._ask(operation)
 
     def _ask(self, operation: Operation) -> bool:
+        """Keep that it is sent, then send it: a process that is killed between the two has not sent
+        what it will not send again before the device's next contact."""
         endpoint, now = operation.endpoint, self._clock.wall()
         self.pending.start(endpoint, operation.id, now)
+        operation.state, operation.started_at, operation.updated_at = EXECUTING, now, now
+        operation.attempts += 1
+        operation.reason = None
+        self._running[endpoint] = (operation, NOT_SENT)
+        step = _Step()
+        row = (PENDING_ROWS, pending_key(endpoint, operation.id), operation.as_row())
+        self._keeper.keep([row], partial(self._leave, operation, step))
+        step.is_over = True
+        return step.has_ended
+
+    def _leave(self, operation: Operation, step: _Step, error: StoreError | None) -> None:
+        """The row that says so is kept, or it is not."""
+        endpoint = operation.endpoint
+        running = self._running.get(endpoint)
+        if running is None or running[0] is not operation:  # it was ended from our side meanwhile
+            return
+        if error is not None:
+            self._not_sent(operation, is_kept=False)
+            return
+        step.has_ended = self._send(operation)
+        if step.has_ended and step.is_over:
+            self.go_on(endpoint)
+
+    def _send(self, operation: Operation) -> bool:
+        """True when it has ended at once, without a request or by being refused."""
+        endpoint = operation.endpoint
         try:
             order = parse_order(operation.order)
             timeout_s = self._reach.timeout_s(endpoint, operation.timeout_s)
             asked = self._calls.ask(endpoint, order, timeout_s, partial(self._ended, operation))
         except (UnknownDevice, QueueFull, StoreError):  # gone, or no room just now
-            self.pending.pause(endpoint)
-            self.later.add(endpoint)
+            self._not_sent(operation, is_kept=True)
             return False
         except RequestError as error:
+            del self._running[endpoint]
             self.end(operation, FAILED, {"error": str(error)}, "refused")
             return True
-        operation.state, operation.started_at, operation.updated_at = EXECUTING, now, now
-        operation.attempts += 1
-        operation.reason = None
         if isinstance(asked, Ended):
             self._settle(operation, asked)
             return True
         self._running[endpoint] = (operation, asked)
-        self._keep(operation)
         self._tell(operation)
         return False
+
+    def _not_sent(self, operation: Operation, *, is_kept: bool) -> None:
+        """It waits as before; its row must not say otherwise."""
+        endpoint = operation.endpoint
+        del self._running[endpoint]
+        self.pending.pause(endpoint)
+        self.later.add(endpoint)
+        operation.state, operation.started_at = PENDING, None
+        operation.attempts -= 1
+        if is_kept:
+            self._keep(operation)
 
     # What comes of it
 

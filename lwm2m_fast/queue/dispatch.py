@@ -45,6 +45,9 @@ class Engine(Protocol):
 class First(Protocol):
     """What a device gets before its line (reestablish.py)."""
 
+    def load(self) -> list[str]:
+        """Whose turn it was when the process before ended."""
+
     def registered(self, endpoint: str) -> None:
         """A full Register: begin anew."""
 
@@ -138,7 +141,7 @@ class Dispatch:
                 is_tried=head.is_tried or head.state == EXECUTING,
             )
         self.hear()
-        self.ready(self.pending.endpoints())
+        self.ready(dict.fromkeys([*self._first.load(), *self.pending.endpoints()]))
         return unusable
 
     # What wakes it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from queue_kit import QueueWorld, answer_all, answer_next, asked, path_of
@@ -53,6 +54,109 @@ def test_what_was_never_sent_goes_at_once_to_a_device_that_listens():
     world.settings.set("dev-1", awakeTimeRegistrationParameter=0)
     world = world.restarted()
     assert asked(world.device()) == "/3/0/1"
+
+
+def test_a_request_leaves_once_it_is_kept_that_it_does():
+    """So that a kill between the two does not send an operation twice."""
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    [one] = world.submit("dev-1", "/3/0/1")
+    world.keeper.holds = True
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    device.hear_nothing()
+    assert world.shown_operation("dev-1", one)["attempts"] == 1
+
+    before = world.restarted()  # killed before its row was kept: it has not left
+    before.device().hear_nothing()
+    before.device().update("rd/" + before.shown("dev-1")["registration_id"])
+    assert answer_all(before.device()) == ["/3/0/1"]
+
+    world.keeper.release()
+    world.finish_turn()
+    device.hear()
+    after = world.restarted(after_s=1)  # killed when it may have left: the next contact decides
+    after.settings.set("dev-1", awakeTimeRegistrationParameter=0)
+    after.operating.settings_changed("dev-1")
+    after.finish_turn()
+    after.device().hear_nothing()
+    after.device().update("rd/" + after.shown("dev-1")["registration_id"])
+    assert answer_all(after.device()) == ["/3/0/1"]
+    after.settings.set("dev-1", awakeTimeRegistrationParameter=None)
+
+
+def test_what_cannot_be_kept_first_does_not_leave_and_is_tried_when_it_can():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    [one] = world.submit("dev-1", "/3/0/1")
+    world.keeper.holds = True
+    location = "rd/" + world.shown("dev-1")["registration_id"]
+    device.update(location)
+    world.keeper.problem = "no space left"
+    world.keeper.release()
+    world.finish_turn()
+    device.hear_nothing()
+    shown = world.shown_operation("dev-1", one)
+    assert (shown["state"], shown["attempts"], shown["reason"]) == ("PENDING", 0, None)
+    world.keeper.problem = None
+    world.tick()
+    assert answer_all(device) == ["/3/0/1"]
+    assert world.shown_operation("dev-1", one)["attempts"] == 1
+
+
+def test_what_is_cancelled_while_it_is_being_kept_does_not_leave():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    one, two = world.submit("dev-1", "/3/0/1", "/3/0/2")
+    world.keeper.holds = True
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    device.hear_nothing()
+
+    async def cancelled():
+        task = asyncio.ensure_future(world.desk.cancel("dev-1", one))
+        await asyncio.sleep(0)
+        world.keeper.release()
+        return await task
+
+    assert world.do(cancelled())["reason"] == "cancelled"
+    world.finish_turn()
+    assert answer_all(device) == ["/3/0/2"]
+    assert world.state("dev-1", two) == "SUCCESSFUL"
+
+
+def test_a_device_that_leaves_while_it_is_being_kept_is_not_asked():
+    world = QueueWorld()
+    device = world.device()
+    location = device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    [one] = world.submit("dev-1", "/3/0/1")
+    world.keeper.holds = True
+    device.update(location)
+    device.leave(location)
+    world.keeper.release()
+    world.finish_turn()
+    shown = world.shown_operation("dev-1", one)
+    assert (shown["state"], shown["attempts"]) == ("PENDING", 0)
+    device.register(lifetime=86400)
+    assert answer_all(device) == ["/3/0/1"]
+
+
+def test_a_line_of_refusals_ends_without_a_request_and_without_a_deep_stack():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    wrong = {"op": "execute", "path": "/3/0/9"}
+    ids = world.submit("dev-1", *[wrong] * 1000)
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    device.hear_nothing()
+    assert world.state("dev-1", ids[-1]) == "FAILED"
+    assert list(world.fleet.scan("pending")) == []
 
 
 def test_the_next_operation_leaves_once_the_answer_before_it_is_kept():
