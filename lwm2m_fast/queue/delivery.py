@@ -77,6 +77,7 @@ class Delivery:
         self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
         self._running: dict[str, tuple[Operation, int]] = {}
         self._ending: dict[str, int] = {}  # answered, and not kept yet
+        self._marked: dict[str, Operation] = {}  # its row says already that it is executing
         self.go_on: Callable[[str], None] = lambda endpoint: None
         self.later: set[str] = set()
         """Devices for which there was no room just now."""
@@ -91,10 +92,25 @@ class Delivery:
             is_post_registration=operation.is_listed,
         )
 
+    def mark(self, operation: Operation) -> FleetChange:
+        """The row of one that is likely to be sent as soon as this is kept, which then need not be
+        said in a transaction of its own. Should it not be sent, it has lost nothing but this: a
+        process that starts again leaves it until the device's next contact."""
+        marked = replace(operation, state=EXECUTING)
+        self._marked[operation.endpoint] = marked
+        return PENDING_ROWS, pending_key(operation.endpoint, operation.id), marked.as_row()
+
+    def unmark(self, endpoint: str) -> None:
+        """What was to be sent has been, or will not be for now."""
+        self._marked.pop(endpoint, None)
+
     # Sending
 
     def send(self, endpoint: str, operation_id: int) -> bool:
         """True when it has ended without being sent, so that the next one may go."""
+        operation = self._marked.pop(endpoint, None)
+        if operation is not None and operation.id == operation_id and not self._is_over(operation):
+            return self._ask(operation, is_marked=True)
         try:
             operation = self.history.waiting(endpoint, operation_id)
         except StoreError:
@@ -107,7 +123,7 @@ class Delivery:
             return True
         return self._ask(operation)
 
-    def _ask(self, operation: Operation) -> bool:
+    def _ask(self, operation: Operation, *, is_marked: bool = False) -> bool:
         """Keep that it is sent, then send it: a process that is killed between the two has not sent
         what it will not send again before the device's next contact."""
         endpoint, now = operation.endpoint, self._clock.wall()
@@ -116,6 +132,8 @@ class Delivery:
         operation.attempts += 1
         operation.reason = None
         self._running[endpoint] = (operation, NOT_SENT)
+        if is_marked:
+            return self._send(operation)
         step = _Step()
         row = (PENDING_ROWS, pending_key(endpoint, operation.id), operation.as_row())
         self._keeper.keep([row], partial(self._leave, operation, step))
@@ -221,16 +239,29 @@ class Delivery:
         reason: str | None = None,
     ) -> None:
         """`operation` has ended: out of the line, into the history, and told once that is kept."""
-        self.pending.remove(operation.endpoint, operation.id)
+        endpoint, following = operation.endpoint, None
+        self.pending.remove(endpoint, operation.id)
         operation.state, operation.result, operation.reason = state, result, reason
         operation.updated_at = self._clock.wall()
-        if self._ending.get(operation.endpoint) == operation.id:
-            self.pending.start(operation.endpoint, 0, operation.updated_at)
+        if self._ending.get(endpoint) == operation.id:
+            following = self._next(endpoint)
+            self.pending.start(endpoint, 0, operation.updated_at)
         if state == SUCCESSFUL:
             self.succeeded += 1
         else:
             self.failed += 1
-        self._keeper.keep(self._end_rows(operation), partial(self._kept, operation), must=True)
+        rows = self._end_rows(operation)
+        if following is not None:
+            rows.append(self.mark(following))
+        self._keeper.keep(rows, partial(self._kept, operation), must=True)
+
+    def _next(self, endpoint: str) -> Operation | None:
+        """The one that goes when this answer is kept, unless something comes between."""
+        operation_id = self.pending.due(endpoint)
+        try:
+            return None if operation_id is None else self.history.waiting(endpoint, operation_id)
+        except StoreError:  # cannot be read now; it will be tried when it is its turn
+            return None
 
     def _kept(self, operation: Operation, error: StoreError | None) -> None:
         if error is not None:
@@ -241,6 +272,7 @@ class Delivery:
             del self._ending[endpoint]
             self.pending.pause(endpoint)
             self.go_on(endpoint)
+            self.unmark(endpoint)
 
     def _end_rows(self, operation: Operation) -> list[FleetChange]:
         endpoint, row = operation.endpoint, operation.as_row()
