@@ -111,7 +111,8 @@ async def cancel(
     wait: Wait = 0.0,
 ) -> Response:
     """End one observation, those of one strategy, or all of a device."""
-    there = ctx.service.observations(endpoint)
+    # One kept by another version of this server has no paths to be named by.
+    there = [one for one in ctx.service.observations(endpoint) if one["paths"]]
     if path and len(path) > MAX_PATHS:
         raise RequestError(f"path: is given {len(path)} times, at most {MAX_PATHS}")
     wanted = [lwm2m_path(one.strip("/")) for one in path or ()]

@@ -132,8 +132,9 @@ def _cancel_all(asking: Asking) -> Order:
 
 def _read_all(asking: Asking) -> Reply:
     """What the device is observed for; it is not asked."""
-    singles = [each["paths"][0] for each in asking.relations if not each["is_composite"]]
-    several = [each["paths"] for each in asking.relations if each["is_composite"]]
+    known = [each for each in asking.relations if each["paths"]]  # else of another version of ours
+    singles = [each["paths"][0] for each in known if not each["is_composite"]]
+    several = [each["paths"] for each in known if each["is_composite"]]
     named = [f"SingleObservation:{path}" for path in singles]
     named += [f"CompositeObservation:[{', '.join(paths)}]" for paths in several]
     return Reply("CONTENT", "[" + ", ".join(named) + "]")

@@ -94,7 +94,7 @@ def _asked(ctx: Context, endpoint: str, name: str, params: Any) -> Order | Reply
         return Reply("INTERNAL_SERVER_ERROR", error=f"no device is registered as {endpoint!r}")
     try:
         relations = ctx.service.observations(endpoint)
-        return method(Asking(device, _params(params), relations))
+        return method(Asking(device, params_of(params), relations))
     except RequestError as error:
         return bad_request(str(error))
 
@@ -120,8 +120,8 @@ async def _done(
     return reply_of(operation)
 
 
-def _params(given: Any) -> dict[str, Any]:
-    """What a widget sends is text with JSON in it, as a rule."""
+def params_of(given: Any) -> dict[str, Any]:
+    """`params` as a map: what a widget sends is text with JSON in it, as a rule. RequestError."""
     if isinstance(given, str) and given.strip():
         try:
             given = orjson.loads(given)
