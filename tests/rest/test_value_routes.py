@@ -126,6 +126,14 @@ def test_an_observation_that_is_not_there_cannot_be_ended(api: Api) -> None:
     assert api.service.submitted == []
 
 
+def test_an_observation_that_cannot_be_read_is_left_out_when_all_are_ended(api: Api) -> None:
+    unreadable = {**relation(1, "/3"), "paths": []}
+    api.service.relations["dev-1"] = [unreadable, relation(2, "/3/0/9")]
+    answer = api.ask("DELETE", f"{ROOT}/observations", "operate")
+    assert answer.status_code == 202
+    assert [one["order"]["path"] for one in answer.json()["operations"]] == ["/3/0/9"]
+
+
 PATHS = ["/3/0/9", "/3303/0/5700", "/3/0/13"]
 SINGLES = [{"op": "observe", "path": path} for path in PATHS]
 ALL = [{"op": "observe_composite", "paths": PATHS}]
