@@ -106,7 +106,8 @@ cdef class Engine:
             self.requests.owner = None
 
     cdef inline void set_time(self, double now) noexcept:
-        self.state.now = <int64_t>(now * 1000)
+        # A microsecond more: next_timer()'s moments must come back as the milliseconds they were.
+        self.state.now = <int64_t>(now * 1000 + 0.001)
 
     def set_wall_clock(self, double now, double wall):
         """Both clocks at one moment; now and then, as the system's clock may be set."""
@@ -444,6 +445,11 @@ cdef class Engine:
         Raises UnknownDevice.
         """
         return self.reporting.describe(self.find(endpoint))
+
+    def lapsed(self):
+        """The names of devices that registered anew and were not asked yet for what they had
+        reported before. Looks at every observation: for a start, when the rows are loaded."""
+        return self.reporting.lapsed()
 
     def reported(self, uint64_t number):
         """observation(), also of one that an error among the reports of the turn taken last ended:

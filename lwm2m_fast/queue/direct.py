@@ -6,7 +6,7 @@ Refuses a device that sleeps instead of waiting for it: that is the queue's busi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,8 +31,8 @@ SLICE = 256
 GRACE_S = 0.5
 """Beyond the caller's time: who has been asked in time may end it in his own way."""
 
-LONG = frozenset({"write", "write_composite", "create"})
-"""What may have many blocks to send, each of which begins the time anew (core/downlink)."""
+MAX_LEVELS = 3
+"""Of maps in an order's values: instances, resources, their instances."""
 
 # How a direct request can end without an answer, and what its caller is told.
 FAILURES: dict[str, tuple[type[DeviceError], str]] = {
@@ -51,6 +51,20 @@ def failure(endpoint: str, order: Order, outcome: str) -> Error:
         return StoreError("what the request needs could not be kept; nothing was sent")
     kind, text = FAILURES[outcome]
     return kind(f"{order.op} {order.path or ' '.join(order.paths)}: {endpoint!r} {text}")
+
+
+def is_streamed(order: Order) -> bool:
+    """Whether it sends an uploaded file, which takes what it takes: each block that is taken
+    begins the time anew (core/downlink). Everything else ends with the caller's time."""
+    return _has_file(order.value) or _has_file(order.values)
+
+
+def _has_file(value: Any, levels: int = MAX_LEVELS) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return "file" in value or (
+        levels > 0 and any(_has_file(each, levels - 1) for each in value.values())
+    )
 
 
 class Direct:
@@ -90,7 +104,7 @@ class Direct:
     def _give_up(self, together: _Together) -> None:
         for number, call in list(together.calls.items()):
             endpoint, order = together.asks[number]
-            if order.op not in LONG:
+            if not is_streamed(order):
                 self._calls.forget(call)
                 del together.calls[number]
                 together.fail(number, failure(endpoint, order, "timeout"))

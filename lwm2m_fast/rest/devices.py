@@ -6,7 +6,7 @@ a device is in the files beside this one.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, Field
@@ -41,6 +41,12 @@ class Device(BaseModel):
     )
     links: str = Field(description="The object list as the device sent it (RFC 6690)")
     attributes: dict[str, str | None] = Field(description="Register parameters we do not know")
+    availability: Literal["available", "unavailable"] = Field(
+        description="unavailable: it was not heard within its required interval"
+    )
+    required_interval_s: int | None = Field(
+        description="Its lifetime and 120 s, or as its settings say; null: nothing is required"
+    )
 
 
 class DevicePage(BaseModel):

@@ -69,6 +69,8 @@ def device(endpoint: str) -> dict[str, Any]:
         "objects": {"3": {"version": None, "instances": [0]}},
         "links": "</3/0>",
         "attributes": {},
+        "availability": "available",
+        "required_interval_s": 420,
     }
 
 

@@ -34,6 +34,7 @@ WORDS = st.sampled_from(
         "presence",
         "credentials",
         "trust",
+        "rpc",
     ]
 )
 SEGMENTS = WORDS | st.binary(max_size=12).map(quote_from_bytes)
