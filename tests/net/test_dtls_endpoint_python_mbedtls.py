@@ -22,7 +22,11 @@ def client_of(suite: str) -> tls.ClientContext:
 
 @pytest.mark.parametrize(
     "suite",
-    ["TLS-PSK-WITH-AES-128-CCM-8", "TLS-PSK-WITH-AES-128-CBC-SHA256", "TLS-PSK-WITH-AES-128-GCM-SHA256"],
+    [
+        "TLS-PSK-WITH-AES-128-CCM-8",
+        "TLS-PSK-WITH-AES-128-CBC-SHA256",
+        "TLS-PSK-WITH-AES-128-GCM-SHA256",
+    ],
 )
 def test_a_handshake_and_a_record_each_way(suite: str) -> None:
     with World() as world, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
