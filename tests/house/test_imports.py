@@ -24,7 +24,7 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(RANK_0, RANK_0),
     **dict.fromkeys(RANK_1, RANK_0),
     **dict.fromkeys(RANK_2, RANK_0 | RANK_1),
-    "net": RANK_0,
+    "net": RANK_0 | {"core.index", "core.slab", "core.timers"},
     "store": RANK_0 | {"core.records", "core.events"},
     "sink": RANK_0 | {"core.records", "core.events"},
     "rest": RANK_0
