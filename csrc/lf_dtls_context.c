@@ -1,6 +1,7 @@
 /* Contexts: suites, credentials, settings; what many sessions share. And where their random bytes come from. */
 #define _GNU_SOURCE
 #include "lf_dtls_inside.h"
+#include "lf_sha256.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -322,9 +323,19 @@ void lf_dtls_context_release(lf_dtls_context *context) {
     free(context);
 }
 
+/* Our own build is told by its configuration (csrc/lf_mbedtls_config.h). */
+#ifdef LF_MBEDTLS_CONFIG_H
+#define LIBRARY "our own build"
+#define BY_INSTRUCTIONS lf_sha256_has_instructions()
+#else
+#define LIBRARY "the system's"
+#define BY_INSTRUCTIONS 0
+#endif
+
 void lf_dtls_library(char *text, size_t room) {
     char version[18];
     mbedtls_version_get_string_full(version);
-    snprintf(text, room, "%s: connection id, records of %d/%d bytes, handshakes of %d bytes buffered", version,
+    snprintf(text, room, "%s (%s, SHA-256 by %s): connection id, keys of %d bytes, records of %d/%d, handshakes of %d buffered",
+             version, LIBRARY, BY_INSTRUCTIONS ? "instructions" : "mbedTLS", MBEDTLS_PSK_MAX_LEN,
              MBEDTLS_SSL_IN_CONTENT_LEN, MBEDTLS_SSL_OUT_CONTENT_LEN, MBEDTLS_SSL_DTLS_MAX_BUFFERING);
 }

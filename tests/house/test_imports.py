@@ -32,7 +32,7 @@ MAY: dict[str, set[str]] = {
     # Simulated devices are DTLS clients: they share the C library's declarations with the server.
     "sim": RANK_0 | {"wire", "codec", "model", "net.lf_dtls"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
-    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell"},
+    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell", "net.dtls_session"},
     "__main__": {"cli"},
     "__init__": RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4,
 }
