@@ -163,7 +163,7 @@ class Server:
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
-        turns.work, turns.tick = operating.run, operating.tick
+        turns.work, turns.tick = operating.run, _both(operating.tick, side.look)
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -234,6 +234,14 @@ class Server:
             return {name: n for part in running for name, n in part.counters().items()}
 
         return counters
+
+
+def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+    def both() -> None:
+        one()
+        other()
+
+    return both
 
 
 def _data(
