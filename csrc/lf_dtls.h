@@ -110,9 +110,9 @@ const uint8_t *lf_dtls_record_cid(const lf_dtls_context *context, const uint8_t 
  * A client's first flight leaves in lf_dtls_connect(). */
 lf_dtls_session *lf_dtls_open(lf_dtls_context *context, void *user, const uint8_t *cid, int64_t now_ms);
 lf_dtls_event lf_dtls_connect(lf_dtls_session *session, int64_t now_ms);
-/* A client that wants to resume: what a READY session, or one that was CLOSED by close_notify, needs for it (a
- * secret, at most LF_DTLS_MAX_BLOB; 0: the server gave no session id), and before lf_dtls_connect() of a new session
- * the same again (0: damaged). */
+/* A client that wants to resume: what a READY session, or one that was CLOSED by close_notify, needs for it (a secret,
+ * at most LF_DTLS_MAX_BLOB; 0: the server gave no session id), and before lf_dtls_connect() of a new session the same
+ * again (0: damaged). */
 size_t lf_dtls_remember(const lf_dtls_session *session, uint8_t *memory, size_t room);
 int lf_dtls_recall(lf_dtls_session *session, const uint8_t *memory, size_t size);
 void lf_dtls_free(lf_dtls_session *session);

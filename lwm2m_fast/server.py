@@ -184,7 +184,7 @@ class Server:
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
-        turns.work, turns.tick = operating.run, operating.tick
+        turns.work, turns.tick = operating.run, _both(operating.tick, side.look)
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -302,6 +302,14 @@ def _about(endpoint: str, engine: Engine, bootstrap: BootstrapServer | None) -> 
         "registered": engine.device(endpoint) is not None,
         "bootstrap": None if found is None else found.as_json(),
     }
+
+
+def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+    def both() -> None:
+        one()
+        other()
+
+    return both
 
 
 def _data(

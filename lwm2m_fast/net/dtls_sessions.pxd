@@ -36,6 +36,7 @@ cdef class DtlsSessions:
     cdef bytes secret, claimed, chance
     cdef size_t chance_used
     cdef uint32_t claimed_by
+    cdef uint32_t most_live             # since memory was last given back
 
     # Use these for handshakes that begin from now on. ConfigError: what cannot be used.
     cdef int configure(self, bytes chain, bytes key, bytes anchors) except -1
@@ -86,3 +87,4 @@ cdef class DtlsSessions:
     cdef void _fault(self, object error) noexcept
     cdef void _free_blob(self, Session *slot) noexcept nogil
     cdef void _free_session(self, Session *slot) noexcept nogil
+    cdef void _give_back(self) noexcept nogil

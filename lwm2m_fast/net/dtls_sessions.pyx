@@ -25,6 +25,17 @@ from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.dtls_base import MOST_SESSIONS, PSK, SUITES, principal_of
 from lwm2m_fast.net.dtls_row import pack_who, unpack_who
 
+cdef extern from * nogil:
+    """
+    #if defined(__GLIBC__)
+    #include <malloc.h>
+    #define lf_give_back() malloc_trim(0)
+    #else
+    #define lf_give_back() 0
+    #endif
+    """
+    int lf_give_back()
+
 cdef extern from "string.h" nogil:
     void explicit_bzero(void *data, size_t size)
 
@@ -33,6 +44,7 @@ cdef enum:
     BADCERT_OTHER = 0x0100              # MBEDTLS_X509_BADCERT_OTHER
     TICK_MS = 50
     TIMERS_AT_ONCE = 256
+    GIVE_BACK = 2048                    # sessions
     REFUSED_EVERY_MS = 1000
     CHANCE_BYTES = 1024
 
@@ -456,15 +468,27 @@ cdef class DtlsSessions:
         except MemoryError as error:    # it stays until it is replaced or its peer closes it
             self._fault(error)
 
+    cdef void _give_back(self) noexcept nogil:
+        """Let the system have what many saved sessions have freed; a slice of milliseconds each.
+
+        Not for a few, and not where as many are woken as saved: they need it again.
+        """
+        self.most_live = max(self.most_live, self.table.live)
+        if self.most_live - self.table.live >= max(<uint32_t>GIVE_BACK, self.most_live // 8):
+            self.most_live = self.table.live
+            lf_give_back()
+
     cdef void handle_timer(self) noexcept:
         cdef uint32_t due[TIMERS_AT_ONCE]
         cdef uint32_t count = self.wheel.advance(self.now_ms, due, TIMERS_AT_ONCE)
         cdef uint32_t i
+        self.most_live = max(self.most_live, self.table.live)
         for i in range(count):
             if self.table.at(due[i]).state == SESSION_HALF_OPEN:
                 self._on_half_open_timer(due[i])
             elif self.table.at(due[i]).state == SESSION_READY:
                 self._on_timer(due[i])
+        self._give_back()
 
     cdef void _on_half_open_timer(self, uint32_t number) noexcept:
         cdef Session *slot = self.table.at(number)

@@ -19,9 +19,9 @@ pytest.importorskip("mbedtls")
 
 from scripted import ACK, CON, CONTENT_FORMAT, POST, write
 from secure_socket import (
-    ECDSA_CCM_8,
-    PSK_CBC,
-    PSK_CCM_8,
+    CBC,
+    CCM_8,
+    CERTIFIED_CCM_8,
     SecureSocket,
     by_certificate,
     by_psk,
@@ -75,7 +75,7 @@ def with_certificates(there: Path) -> dict[str, str]:
 # Pre-shared keys
 
 
-@pytest.mark.parametrize("cipher", [PSK_CCM_8, PSK_CBC])
+@pytest.mark.parametrize("cipher", [CCM_8, CBC])
 def test_a_device_registers_with_a_pre_shared_key(tmp_path: Path, cipher: str) -> None:
     with served(tmp_path / "data") as server:
         give(server, "dev-1", "an identity")
@@ -214,7 +214,7 @@ def test_a_certificates_registration_outlives_a_restart(
     data, own = tmp_path / "data", made_certificate("dev-1", authority)
     with served(data, env=with_certificates(certificates)) as server:
         where = coaps(server)
-        device = SecureSocket(where, by_certificate(own, ECDSA_CCM_8))
+        device = SecureSocket(where, by_certificate(own, CERTIFIED_CCM_8))
         located = device.register("dev-1").location
         assert server.end() == 0
     flags = ("--dtls-port", str(where[1]))
