@@ -37,6 +37,7 @@ class Udp:
     """All that Turns has of sockets, by script: a byte in a real one makes the loop call."""
 
     queued = 0
+    is_timed = False
 
     def __init__(self, log: list[str]) -> None:
         self._ours, self._theirs = socket.socketpair()

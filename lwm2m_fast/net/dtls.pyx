@@ -94,6 +94,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
         self.scratch = <uint8_t *>malloc(LF_DTLS_MAX_PLAIN)
         if self.scratch == NULL:
             raise MemoryError
+        self.is_timed = True
         UdpEndpoint.__init__(
             self, host, port, local=local, receive_buffer_bytes=receive_buffer_bytes,
             send_buffer_bytes=send_buffer_bytes, section="dtls")
