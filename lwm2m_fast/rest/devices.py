@@ -24,8 +24,13 @@ class Device(BaseModel):
 
     endpoint: str
     registration_id: str
-    address: str
-    transport: str
+    address: str | None = Field(description="null: a secure device without a session")
+    transport: str = Field(description="coap or coaps")
+    security_mode: str | None = Field(description="NO_SEC, PSK, X509; null: as address")
+    identity: str | None = Field(description="PSK identity, or the name in the certificate")
+    session: dict[str, Any] | None = Field(
+        description='{"suite", "cid": whether it has a connection id, "since": unix seconds, "live"}'
+    )
     lwm2m_version: str
     lifetime_s: int
     binding: str
