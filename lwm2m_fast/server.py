@@ -18,6 +18,8 @@ from typing import Protocol
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.forms import Forms
+from lwm2m_fast.core.judge import Judge
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError
@@ -114,9 +116,7 @@ class Server:
             engine,
             store,
             stream,
-            self._counters(
-                engine, udp, store, data.values, data.targets, data.settings, data.files
-            ),
+            self._counters(engine, udp, store, *data.counted()),
         )
         service.attach_data(data)
         turns = self._turns = Turns(
@@ -208,8 +208,10 @@ def _data(
     settings = DeviceSettings(store.fleet)
     targets = Targets(engine, model, settings)
     values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
-    engine.judge_send = values.judge
-    return DataParts(engine, values, targets, settings, Files(config.store.data_dir, config.files))
+    engine.judge_send = judge = Judge(Forms(engine, targets))
+    values.attach(judge)
+    files = Files(config.store.data_dir, config.files)
+    return DataParts(engine, values, targets, judge, settings, files)
 
 
 def _operating(

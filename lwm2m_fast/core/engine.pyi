@@ -4,6 +4,7 @@ from typing import Any
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.ask import AnsweredTuple, CoapRequest, Contact, ReportTuple
 from lwm2m_fast.core.events import Event
+from lwm2m_fast.core.judge import Judge
 from lwm2m_fast.datagram import Inbox, Outbox
 
 class Output:
@@ -24,7 +25,7 @@ class Engine:
     store_works: bool
     wants_reports: bool
     hears_registers: bool
-    judge_send: Callable[[int, int, bytes], int] | None
+    judge_send: Judge | Callable[[int, int, bytes], int] | None
     def __init__(
         self,
         config: Config,

@@ -97,6 +97,7 @@ cdef class Engine:
 
     cdef inline void set_time(self, double now) noexcept:
         self.state.now = <int64_t>(now * 1000)
+        self.state.entered += 1
 
     def set_wall_clock(self, double now, double wall):
         """Both clocks at one moment; now and then, as the system's clock may be set."""
@@ -146,9 +147,9 @@ cdef class Engine:
 
     @property
     def judge_send(self):
-        """Called as (slot, content format, payload) for each Send before it is answered.
-
-        Returns 0, or the code to refuse with (0x80 to 0xBF). None: every Send is taken.
+        """Who is asked about each Send before it is answered: a SendJudge (core/judge), or what is
+        called as (slot, content format, payload) and returns the code to refuse with (0x80 to
+        0xBF), else 0 or the (negative) number of the Send. None: every Send is taken, as 0.
         """
         return self.state.judge_send
 

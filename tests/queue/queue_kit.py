@@ -79,6 +79,10 @@ class SettingsTable:
     def __init__(self) -> None:
         self.rows: dict[str, Settings] = {}
 
+    @property
+    def own(self) -> dict[str, Settings]:
+        return self.rows
+
     def get(self, endpoint: str) -> Settings:
         return self.rows.get(endpoint, UNSET)
 
