@@ -34,6 +34,7 @@ from lwm2m_fast.core.typed_values import value_json
 from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.model import Model, View
 from lwm2m_fast.report_events import notification, observe_ended, send
+from lwm2m_fast.report_intake import take_known
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
 from lwm2m_fast.targets import SettingsSource, Targets
@@ -125,30 +126,25 @@ class Values:
         """A Send was taken whose number has not been heard since the last flush."""
         self._batch.bind(number, (endpoint, None, form))
 
-    def reports(self, reports: Sequence[ReportTuple]) -> list[Event]:
+    def reports(self, reports: list[ReportTuple]) -> list[Event]:
         """Take over what devices reported in a turn, before the next one begins.
 
         The events are to be told when the turn is kept; there are some only if somebody listens."""
         listeners = [sink for sink in self._sinks if sink.listens]
         events: list[Event] = []
-        items, bound = self._batch.items, self._batch.bound
-        size = 0
-        for report in reports:
-            number = report[1]
-            size += len(report[4])
-            if number in bound and report[2] < ERROR:  # in a fleet that reports often, nearly all
-                items[number] = report
-                if listeners:
-                    self._tell(report, listeners, events)
-            else:
-                self._first(report, listeners, events)
+        if listeners:
+            rest, size = reports, sum(len(report[4]) for report in reports)
+        else:  # in a fleet that reports often, nearly all are taken here
+            rest, size = take_known(reports, self._batch.items, self._batch.bound, ERROR)
+        for report in rest:
+            self._take(report, listeners, events)
         self._counts["values_reports"] += len(reports)
         self._bytes += size
         self._check_bounds()
         return events
 
-    def _first(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
-        """The first of its number since the last flush, or the end of an observation."""
+    def _take(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
+        """One that is told, the first of its number, or the end of an observation."""
         number = report[1]
         if not number:  # a Send that nobody judged is for itself
             number = self._fresh_key()
@@ -163,18 +159,15 @@ class Values:
     def _bind(self, report: ReportTuple) -> bool:
         """Look up what reports of this number are read with, while the device is there."""
         number = report[1]
+        endpoint, about = self._name_of(report[0]), None
         if number > 0:
             found = self._registry.reported(number)
-        else:
-            name = self._name_of(report[0])
-            found = None if name is None else (name, None)
-        if found is None:
+            if found is None:
+                return False
+            endpoint, about = found[0], _read_context(found[1])
+        form = None if endpoint is None else self._targets.form_at(report[0], endpoint)
+        if endpoint is None or form is None:
             return False
-        endpoint, context = found
-        form = self._targets.form_at(report[0], endpoint)
-        if form is None:
-            return False
-        about = None if context is None else _read_context(context)
         self._batch.bind(number, (endpoint, about, form))
         return True
 

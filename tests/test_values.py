@@ -333,12 +333,12 @@ def test_a_send_after_a_delete_in_the_same_moment_is_not_deleted(memory: Store) 
 def test_a_report_that_nobody_judged_is_read_all_the_same(memory: Store) -> None:
     scene = Scene(memory)
     report = Report(scene.slot, 0, 0, SENML_CBOR, senml(celsius(1.0)), UNIX, -1)
-    scene.values.reports([report])
+    scene.values.reports([tuple(report)])
     assert scene.shown() == {"/3303/0/5700": 1.0}
-    scene.values.reports([report._replace(payload=b"\xff")])
+    scene.values.reports([tuple(report._replace(payload=b"\xff"))])
     flush(scene)
     assert scene.count("undecodable") == 1
     scene.registry.objects.clear()
-    scene.values.reports([report])
+    scene.values.reports([tuple(report)])
     assert scene.count("reports_orphaned") == 1
     assert scene.shown() == {"/3303/0/5700": 1.0}

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from lwm2m_fast.codec import Kind, Node, Path, encode
@@ -33,7 +35,7 @@ WORDS = (*CBOR_WORDS, b"/3303/0/5700", b'"bn":', b'"n":', b'"v":', b'"t":', b'"v
 class Nobody:
     """No device has settings of its own."""
 
-    own: dict[str, Settings] = {}
+    own: Mapping[str, Settings] = MappingProxyType({})
 
     def get(self, endpoint: str) -> Settings:
         return UNSET

@@ -14,7 +14,7 @@ RANK_2 = {"core", "fleet"}
 RANK_3 = {"net", "store", "sink", "rest", "sim"}
 RANK_4 = {
     "committer", "turn", "service", "server", "device_settings", "files", "targets", "values",
-    "value_rows", "report_events", "device_data", "device_operations", "queue",
+    "value_rows", "report_events", "report_intake", "device_data", "device_operations", "queue",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.
