@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
@@ -124,40 +124,46 @@ async def _reads(fleet: Fleet, mark: Callable[[], None], together: int) -> int:
     from lwm2m_fast.core.orders import Order
 
     whole, devices = Whole(fleet[0]), len(fleet[1])
-    order = Order("read", path=ORDER_PATH)
-    names = [f"dev{number:07}" for number in range(devices)]
-    size, answered = (CALLERS if together == 1 else together), 0
+    asks = [(f"dev{number:07}", Order("read", path=ORDER_PATH)) for number in range(devices)]
+    answered = 0
     for number in range(WARM + 1):
-        counted, answered = (mark if number == WARM else unmarked), 0
-        for at in range(0, devices, size):
-            asks = [(name, order) for name in names[at : at + size]]
-            answered += sum(each.ok for each in await _read(whole, asks, counted, together == 1))
+        if together == 1:
+            asking = [_one_by_one(whole, asks[at::CALLERS]) for at in range(CALLERS)]
+        else:
+            asking = [_in_bulk(whole, asks, together)]
+        answered = await _answer(whole, asking, mark if number == WARM else unmarked)
     return answered
 
 
-async def _read(
-    whole: Whole, asks: list[tuple[str, Any]], mark: Callable[[], None], one_by_one: bool
-) -> list[Any]:
-    mark()
-    if one_by_one:
-        tasks = [asyncio.ensure_future(_one(whole, *ask)) for ask in asks]
-    else:
-        tasks = [asyncio.ensure_future(whole.direct.perform_many(asks, 30.0))]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    mark()
-    asked = whole.core.engine.outbox.drain()
-    for start in range(0, len(asked), BATCH):
-        batch = [answer(each) for each in asked[start : start + BATCH]]
-        whole.core.inbox.load(batch)
-        mark()
-        whole.turn(batch)
-        mark()
-    mark()
-    found = [await task for task in tasks]
-    mark()
-    return found if one_by_one else found[0]
+async def _one_by_one(whole: Whole, asks: list[tuple[str, Any]]) -> int:
+    found = 0
+    for endpoint, order in asks:
+        found += (await whole.direct.perform(endpoint, order, 30.0)).ok
+    return found
 
 
-async def _one(whole: Whole, endpoint: str, order: Any) -> Any:
-    return await whole.direct.perform(endpoint, order, 30.0)
+async def _in_bulk(whole: Whole, asks: list[tuple[str, Any]], together: int) -> int:
+    found = 0
+    for at in range(0, len(asks), together):
+        done = await whole.direct.perform_many(asks[at : at + together], 30.0)
+        found += sum(each.ok for each in done)  # type: ignore[union-attr]
+    return found
+
+
+async def _answer(
+    whole: Whole, asking: list[Coroutine[Any, Any, int]], mark: Callable[[], None]
+) -> int:
+    """Let the callers go on, and the devices answer, until all callers are done."""
+    tasks = [asyncio.ensure_future(each) for each in asking]
+    while not all(task.done() for task in tasks):
+        mark()
+        await asyncio.sleep(0)
+        mark()
+        asked = whole.core.engine.outbox.drain()
+        for start in range(0, len(asked), BATCH):
+            batch = [answer(each) for each in asked[start : start + BATCH]]
+            whole.core.inbox.load(batch)
+            mark()
+            whole.turn(batch)
+            mark()
+    return sum(task.result() for task in tasks)

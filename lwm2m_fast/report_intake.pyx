@@ -1,6 +1,10 @@
-# Reports in the place of older ones: the part of values.py that runs once per report.
+# Reports and answers in the place of older ones: the part of values.py that runs once for each.
 #
-# Knows the order of core/ask.py: Report and two dictionaries; not what a report means.
+# Knows the order of core/ask.py: Report and a few dictionaries; not what a report means.
+
+from lwm2m_fast.codec.pack cimport Pack
+
+cdef object NEW = tuple.__new__
 
 cdef enum:
     NUMBER = 1
@@ -23,3 +27,23 @@ def take_known(list reports not None, dict items not None, dict bound not None, 
         else:
             rest.append(report)
     return rest, size
+
+
+def read_known(list done not None, dict items not None, dict newest not None, heard, origin):
+    """Put the values of each Read into `items`, in the place of the newest of the same kind.
+
+    `done` has (endpoint, order, Result, unix seconds) of each, `heard` is the type of an item, and
+    `newest` has the keys of the kinds (value_rows.py: Batch). Returns the items of new kinds.
+    """
+    cdef tuple read
+    cdef list rest = []
+    cdef int number = origin
+    for read in done:
+        pack = read[2].pack
+        item = NEW(heard, (read[0], read[3], origin, pack, None))
+        key = newest.get((read[0], number, (<Pack>pack).shape()))
+        if key is None:
+            rest.append(item)
+        else:
+            items[key] = item
+    return rest

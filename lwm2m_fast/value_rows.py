@@ -67,7 +67,7 @@ class Batch:
         """Report.observation to what its reports are read with."""
         self.keys: dict[str, list[int]] = {}
         """Endpoint name to the keys of its items; some may have gone."""
-        self.newest: dict[tuple[str, Origin, int], int] = {}
+        self.newest: dict[tuple[str, int, int], int] = {}
         """Endpoint name, origin and Pack.shape() to the key of the newest item with such values."""
 
     def of(self, endpoint: str) -> list[tuple[int, ReportTuple | Heard]]:

@@ -34,7 +34,8 @@ from lwm2m_fast.core.typed_values import value_json
 from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.model import Model, View
 from lwm2m_fast.report_events import notification, observe_ended, send
-from lwm2m_fast.report_intake import take_known
+from lwm2m_fast.queue.calls import Read
+from lwm2m_fast.report_intake import read_known, take_known
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
 from lwm2m_fast.targets import SettingsSource, Targets
@@ -202,7 +203,7 @@ class Values:
 
     def _note_values(self, item: Heard, pack: Pack) -> None:
         """In the place of what no flush has seen of the same values, from the same origin."""
-        newest, kind = self._batch.newest, (item.endpoint, item.origin, pack.shape())
+        newest, kind = self._batch.newest, (item.endpoint, int(item.origin), pack.shape())
         key = newest.get(kind)
         if key is not None:
             self._batch.items[key] = item
@@ -239,6 +240,13 @@ class Values:
             self._note(Heard(endpoint, at, Origin.READ_RESPONSE, None, unlisted(asked, listed)))
         elif (order.op in READS or order.op in WRITES) and result.code in REMOVING_CODES:
             self._forget(endpoint, at, _paths_of(order))
+
+    def read(self, done: list[Read]) -> None:
+        """answered() for many Reads of a single path that brought values, each with a pack."""
+        items, newest = self._batch.items, self._batch.newest
+        for each in read_known(done, items, newest, Heard, Origin.READ_RESPONSE):
+            if each.pack is not None:
+                self._note_values(each, each.pack)
 
     def _forget(self, endpoint: str, at: float, paths: Sequence[Path]) -> None:
         if paths:

@@ -99,6 +99,9 @@ class Ear:
     def answered(self, target: Target, order: Order, result: Result, at: float) -> None:
         self.heard.append((target.endpoint, order.op, result.ok))
 
+    def read(self, done: list[tuple[str, Order, Result, float]]) -> None:
+        self.heard += [(endpoint, order.op, result.ok) for endpoint, order, result, _ in done]
+
 
 class QueueWorld(World):
     """A World whose answers and contacts go to the operations."""
