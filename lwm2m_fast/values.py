@@ -33,8 +33,8 @@ from lwm2m_fast.core.target import Target
 from lwm2m_fast.core.typed_values import value_json
 from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.model import Model, View
-from lwm2m_fast.report_events import notification, observe_ended, send
 from lwm2m_fast.queue.calls import Read
+from lwm2m_fast.report_events import notification, observe_ended, send
 from lwm2m_fast.report_intake import read_known, take_known
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
