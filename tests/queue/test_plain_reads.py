@@ -1,4 +1,4 @@
-"""The short way of Reads (queue/plain_reads): the same outcomes, and who is left to the long way."""
+"""The short way of Reads (queue/plain_reads): the same outcomes, and who goes the long way."""
 
 from __future__ import annotations
 
