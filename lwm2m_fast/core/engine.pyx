@@ -458,9 +458,13 @@ cdef class Engine:
         return (<const char *>record_endpoint(record))[:record.endpoint_size].decode()
 
     cdef uint32_t find(self, str endpoint) except? 0xFFFFFFFE:
-        cdef bytes name = endpoint.encode()
-        cdef uint32_t slot = self.state.devices.find(
-            <const uint8_t *><const char *>name, len(name))
+        cdef bytes name
+        cdef uint32_t slot = NONE
+        try:
+            name = endpoint.encode()
+        except UnicodeEncodeError:      # what no device can have registered as
+            raise UnknownDevice(endpoint) from None
+        slot = self.state.devices.find(<const uint8_t *><const char *>name, len(name))
         if slot == NONE:
             raise UnknownDevice(endpoint)
         return slot

@@ -5,7 +5,7 @@
 # answers that are values; every other answer goes the long way as well.
 
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from lwm2m_fast.codec.cbor_value cimport read_plain
 from lwm2m_fast.codec.pack cimport Pack
@@ -22,6 +22,9 @@ from lwm2m_fast.core.ask import Answered
 from lwm2m_fast.core.operations import build, place_of
 from lwm2m_fast.core.presence import ATTRIBUTE
 from lwm2m_fast.errors import Error, FormatError
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef enum:
     CONTENT = 69                  # 2.05
@@ -116,6 +119,8 @@ cdef class PlainReads:
     cdef list hears
     cdef int64_t awake_ms
     cdef dict asked               # call -> Asked
+    cdef object order             # the newest; it never changes
+    cdef tuple key                # of Form.ready; None: it is no Read
 
     def __init__(self, Engine engine not None, targets, hears, clock, long_way, int64_t awake_ms):
         self.engine = engine
@@ -135,29 +140,35 @@ cdef class PlainReads:
         self.engine.set_time(self.clock.now())
         for number in range(first, last):
             endpoint, order = together.asks[number]
-            if order.op != "read" or not self.start(endpoint, order, timeout_ms, together, number):
+            if order is not self.order:     # of many asks at once, nearly all are for the same
+                self.order = order
+                self.key = None
+                if order.op == "read":
+                    self.key = (order.path, order.format, order.is_unchecked)
+            if self.key is None or not self.start(endpoint, timeout_ms, together, number):
                 rest.append(number)
         return rest
 
-    cdef bint start(self, str endpoint, object order, int64_t timeout_ms, Together together,
+    cdef bint start(self, str endpoint, int64_t timeout_ms, Together together,
                     Py_ssize_t number) except -1:
-        """False: it is left to the long way."""
+        """Ask for `order` of what `begin` is at; False: it is left to the long way."""
         cdef uint32_t slot = self.find(endpoint)
         cdef Form form
         cdef Ready ready
         cdef Asked asked
         cdef object call
-        if slot == NONE or endpoint in self.forms.own or not self.listens(slot, endpoint):
+        if slot == NONE or not self.listens(slot, endpoint):
+            return False
+        if len(self.forms.own) and endpoint in self.forms.own:
             return False
         form = self.forms.at(slot)
-        key = (order.path, order.format, order.is_unchecked)
-        ready = form.ready.get(key)
+        ready = form.ready.get(self.key)
         try:
             if ready is None:
-                call = self.start_first(slot, form, key, order, timeout_ms)
+                call = self.start_first(slot, form, timeout_ms)
                 if call is None:
                     return False
-                ready = form.ready[key]
+                ready = form.ready[self.key]
             else:
                 call = self.engine.requests.start_again(slot, ready.method, ready.options,
                                                         timeout_ms)
@@ -166,7 +177,7 @@ cdef class PlainReads:
             return True
         asked = Asked.__new__(Asked)
         asked.endpoint = endpoint
-        asked.order = order
+        asked.order = self.order
         asked.form = form
         asked.ready = ready
         asked.together = together
@@ -175,27 +186,31 @@ cdef class PlainReads:
         self.asked[call] = asked
         return True
 
-    cdef object start_first(self, uint32_t slot, Form form, object key, object order,
-                            int64_t timeout_ms):
+    cdef object start_first(self, uint32_t slot, Form form, int64_t timeout_ms):
         """The first of its kind; None when it cannot be built."""
         cdef Ready ready = Ready.__new__(Ready)
         cdef object call
         try:
-            request = build(order, form.target)
+            request = build(self.order, form.target)
         except Error:
             return None
         call = self.engine.requests.start(slot, request, timeout_ms, NULL)
         ready.method = request.method
         ready.options = self.engine.requests.options_of(call)
-        ready.path = place_of(order.path).path
+        ready.path = place_of(self.order.path).path
         if len(form.ready) >= MAX_READY:
             form.ready.clear()
-        form.ready[key] = ready
+        form.ready[self.key] = ready
         return call
 
     cdef uint32_t find(self, str endpoint) except? 0xFFFFFFFE:
-        cdef bytes name = endpoint.encode("utf-8", "replace")
-        return self.engine.state.devices.find(<const unsigned char *><const char *>name, len(name))
+        cdef Py_ssize_t size
+        cdef const char *name
+        try:
+            name = PyUnicode_AsUTF8AndSize(endpoint, &size)
+        except UnicodeEncodeError:      # what no device can have registered as
+            return NONE
+        return self.engine.state.devices.find(<const uint8_t *>name, <size_t>size)
 
     cdef bint listens(self, uint32_t slot, str endpoint) except -1:
         cdef State state = self.engine.state

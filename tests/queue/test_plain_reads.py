@@ -12,7 +12,14 @@ from scripted import Device
 
 from lwm2m_fast.codec import Kind, Node, encode
 from lwm2m_fast.core.orders import Order
-from lwm2m_fast.errors import DeviceAsleep, DeviceError, DeviceTimeout, QueueFull, RequestError
+from lwm2m_fast.errors import (
+    DeviceAsleep,
+    DeviceError,
+    DeviceTimeout,
+    QueueFull,
+    RequestError,
+    UnknownDevice,
+)
 
 READ = Order("read", path="/3/0/9")
 CONTENT_FORMAT, ACCEPT, URI_PATH = 12, 17, 11
@@ -175,6 +182,31 @@ def test_what_cannot_be_built_is_refused_by_name_and_nothing_is_sent() -> None:
     assert [type(outcome) for outcome in outcomes] == [RequestError] * 4
     assert "dev-1" in str(outcomes[3])
     device.hear_nothing()
+
+
+def test_a_name_that_nobody_can_have_is_unknown() -> None:
+    kit = Kit()
+    [outcome] = kit.perform([("\ud800", READ)])
+    assert isinstance(outcome, UnknownDevice)
+
+
+def test_orders_may_take_turns() -> None:
+    kit = Kit()
+    device = kit.device()
+    orders = [READ, Order("discover", path="/3"), Order("read", path="/3/0/10"), READ]
+
+    def heard() -> None:
+        for _ in orders:
+            asked = device.hear()
+            links = asked.number(ACCEPT) == 40
+            number, payload = (b"\x28", b"</3>") if links else (b"", b"1")
+            device.answer(asked, "2.05", options=[(CONTENT_FORMAT, number)], payload=payload)
+
+    outcomes = kit.perform([("dev-1", order) for order in orders], heard)
+    assert [outcome.ok for outcome in outcomes] == [True] * 4
+    assert outcomes[1].links is not None
+    assert [str(outcomes[n].pack[0].path) for n in (0, 2, 3)] == ["/3/0/9", "/3/0/10", "/3/0/9"]
+    assert kit.long == ["dev-1"]
 
 
 def test_a_device_with_a_window_is_asked_inside_it_and_refused_beyond() -> None:
