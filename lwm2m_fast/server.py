@@ -20,6 +20,8 @@ from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
 from lwm2m_fast.bootstrap.running import BootstrapServer
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.forms import Forms
+from lwm2m_fast.core.judge import Judge
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
@@ -323,8 +325,10 @@ def _data(
     settings = DeviceSettings(store.fleet)
     targets = Targets(engine, model, settings)
     values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
-    engine.judge_send = values.judge
-    return DataParts(engine, values, targets, settings, Files(config.store.data_dir, config.files))
+    engine.judge_send = judge = Judge(Forms(engine, targets))
+    values.attach(judge)
+    files = Files(config.store.data_dir, config.files)
+    return DataParts(engine, values, targets, judge, settings, files)
 
 
 def _operating(

@@ -46,7 +46,7 @@ DATA = ("notification", "send")
 """Events that are true whatever the store says."""
 
 Answers = Sequence[AnsweredTuple]
-Reports = Sequence[ReportTuple]
+Reports = list[ReportTuple]
 Contacts = Sequence[Contact]
 
 

@@ -52,6 +52,9 @@ cdef class Requests:
     # to its own newest change.
     cdef uint64_t start(self, uint32_t slot, object request, int64_t timeout_ms,
                         const Terms *terms) except 0
+    # The same with options that options_of() gave, for a device with the same root path.
+    cdef uint64_t start_again(self, uint32_t slot, int method, bytes options,
+                              int64_t timeout_ms) except 0
     # Ask for what is missing of an answer whose first block is `m` (of a notification); `options`
     # and `payload` are those of the request that it answers.
     cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, bytes payload,

@@ -106,6 +106,19 @@ cdef class Requests:
             raise
         return self.enqueue(number)
 
+    cdef uint64_t start_again(self, uint32_t slot, int method, bytes options,
+                              int64_t timeout_ms) except 0:
+        cdef uint32_t number = self.reserve(slot, timeout_ms)
+        cdef uint8_t own_token[TOKEN_SIZE]
+        try:
+            self.take_terms(number, NULL, own_token)
+            outgoing_copy(self.at(number), method, options)
+        except BaseException:
+            self.release(number)
+            raise
+        outgoing_write(self.at(number))
+        return self.enqueue(number)
+
     cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, bytes payload,
                               const Message *m, int64_t timeout_ms, const Terms *terms) except 0:
         cdef uint32_t number = self.reserve(slot, timeout_ms)

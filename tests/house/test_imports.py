@@ -14,7 +14,8 @@ RANK_2 = {"core", "fleet"}
 RANK_3 = {"net", "store", "sink", "rest", "sim"}
 RANK_4 = {
     "committer", "turn", "service", "server", "device_settings", "files", "targets", "values",
-    "value_rows", "report_events", "device_data", "device_operations", "queue",
+    "value_rows", "report_events", "report_intake", "device_data", "device_operations",
+    "queue",
     "device_credentials", "server_identity", "vault_file", "secure", "secure_start",
     "saved_sessions", "bootstrap", "provisioning",
 }  # fmt: skip

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
-
 from lwm2m_fast.net import dtls_session as dtls
+from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
 from tests.net import certificates
 
 SOURCE = b"192.0.2.1:40000"

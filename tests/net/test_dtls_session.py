@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from lwm2m_fast.net.dtls_session import DtlsContext
 
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net import dtls_session as dtls
+from lwm2m_fast.net.dtls_session import DtlsContext
 from tests.net import certificates
 from tests.net.dtls_kit import (
     ECDSA_SUITES,
