@@ -11,11 +11,10 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Any
 
-from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
-
 from lwm2m_fast.datagram import Inbox, Outbox
 from lwm2m_fast.net import dtls_session as dtls
 from lwm2m_fast.net.dtls import DtlsEndpoint, DtlsOptions, principal_of
+from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
 from tests.net import certificates
 
 KEY = b"0123456789abcdef"
