@@ -29,7 +29,7 @@ class Device(BaseModel):
     security_mode: str | None = Field(description="NO_SEC, PSK, X509; null: as address")
     identity: str | None = Field(description="PSK identity, or the name in the certificate")
     session: dict[str, Any] | None = Field(
-        description='{"suite", "cid": whether it has a connection id, "since": unix time, "live"}'
+        description='{"suite", "cid" (has a connection id), "since" (unix seconds), "live"}'
     )
     lwm2m_version: str
     lifetime_s: int
