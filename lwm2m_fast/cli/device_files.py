@@ -89,6 +89,8 @@ _NESTED = {
     "x509CertificateUsage": ("serverSecurity", "certificateUsage"),
     "serverPublicKey": ("serverSecurity", "x509ServerCertificateName"),
     "lwm2m server uri": ("lwm2mServerUri",),
+    "bootstrapClientHoldOffTime": ("bootstrapSecurity", "clientHoldOffTime"),
+    "bootstrapServerAccountTimeout": ("bootstrapSecurity", "bootstrapServerAccountTimeout"),
 }
 
 
