@@ -165,6 +165,21 @@ def test_variables_of_others_win_over_file_and_preset(
     assert ports(load(file)) == (5687, 5688, 4711, 4712)
 
 
+def test_a_yaml_file_with_variables_and_defaults_is_resolved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "server.yml"
+    file.write_text(
+        "coap: {port: '${FLEET_PORT:5685}'}\n"
+        "dtls:\n  port: ${FLEET_SECURE_PORT:5686}\n  enabled: ${FLEET_SECURE:true}\n"
+        "bootstrap:\n  enabled: ${FLEET_BOOTSTRAP:true}\n"
+    )
+    monkeypatch.setenv("FLEET_SECURE_PORT", "4712")
+    config = load(file)
+    assert (config.coap.port, config.dtls.port) == (5685, 4712)
+    assert (config.dtls.enabled, config.bootstrap.enabled) == (True, True)
+
+
 def test_ours_wins_over_that_of_another_server_and_it_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -21,10 +21,11 @@ HINTS: Final = (
     ("no bootstrap is configured", "give it bootstrapSecurity, or let it register directly"),
     ("it is to bootstrap with", "change bootstrapSecurityMode, or the address in the device"),
     ("was refused with 4.00", "the device does not take this account; see its own log"),
-    ("was refused with 4.06", "set serializationFormat, or have the device send pct"),
+    ("was refused with 4.06", "the device finds what was written not to be enough; see its log"),
     ("did not answer", "it left, or a firewall is in between; it will begin anew"),
     ("began another bootstrap", "the device restarted or was impatient; the newer one counts"),
     ("not done within", "bootstrap.session_timeout_s is how long it may take"),
+    ("lwm2mShortServerId is unset", "set lwm2mShortServerId, the short id of its LwM2M server"),
     ("which nobody has given", "put NAME.pem into the directory bootstrap.certificates"),
     ("bootstrap.uri", "set bootstrap.uri and bootstrap.secure_uri to addresses devices reach"),
 )

@@ -12,6 +12,8 @@ from outcome import Run
 
 from lwm2m_fast.cli.device_page import HINTS, WIDEST, page
 
+ROOT = Path(__file__).parent.parent.parent
+
 HEADER = "endpoint id;securityMode;lwm2m psk_id;lwm2m psk_key;bootstrapSecurityMode;"
 FAILED = {
     "state": "failed",
@@ -114,3 +116,13 @@ def test_a_long_value_is_cut_short() -> None:
     (line,) = (line for line in page("d", None, configured) if "fwUpdateURL" in line)
     assert line.endswith("x" * WIDEST + " ...")
     assert len(line) < 250
+
+
+@pytest.mark.parametrize("part", [part for part, _ in HINTS])
+def test_a_hint_is_for_a_reason_that_is_given_and_explained(part: str) -> None:
+    explained = (ROOT / "docs" / "bootstrap.md").read_text("utf-8")
+    assert part.removeprefix("was refused with ") in explained
+    sources = [*(ROOT / "lwm2m_fast" / "bootstrap").glob("*.py")]
+    sources.append(ROOT / "lwm2m_fast" / "core" / "bootstrap.py")
+    given = " ".join(path.read_text("utf-8") for path in sources)
+    assert part.rstrip("0123456789.") in given
