@@ -23,8 +23,8 @@ class Alias(NamedTuple):
     """Whose it is: the current ThingsBoard transport, or older layouts of its variables."""
     read: Callable[[str], str] = str
     note: str = ""
-    only_if: tuple[str, str] = ("", "")
-    """Another variable and what it must be for this one to count; unset counts as well where the
+    only_if: tuple[tuple[str, str], ...] = ()
+    """Other variables and what each must be for this one to count; unset counts as well where the
     value begins with `?`."""
 
 
@@ -45,8 +45,9 @@ def _cid_length(text: str) -> str:
 
 
 _CURRENT, _OLDER, _OLDEST = "current", "single pair", "pair per mode"
-_PEM = ("LWM2M_SERVER_CREDENTIALS_TYPE", "?PEM")
-_KEYSTORE = ("LWM2M_SERVER_CREDENTIALS_TYPE", "KEYSTORE")
+_ON = ("LWM2M_SERVER_CREDENTIALS_ENABLED", "?true")
+_PEM = (_ON, ("LWM2M_SERVER_CREDENTIALS_TYPE", "?PEM"))
+_KEYSTORE = (_ON, ("LWM2M_SERVER_CREDENTIALS_TYPE", "KEYSTORE"))
 _MS = "milliseconds"
 
 ALIASES: Final = (
@@ -79,7 +80,7 @@ ALIASES: Final = (
     Alias("LWM2M_SERVER_KEY_STORE_PASSWORD", "dtls.key_password", _CURRENT, only_if=_KEYSTORE),
     Alias(
         "LWM2M_TRUST_PEM_CERT", "dtls.anchors", _CURRENT,
-        only_if=("LWM2M_TRUST_CREDENTIALS_ENABLED", "true"),
+        only_if=(("LWM2M_TRUST_CREDENTIALS_ENABLED", "true"),),
     ),
     Alias(
         "TB_LWM2M_SERVER_SECURITY_SKIP_VALIDITY_CHECK_FOR_CLIENT_CERT", "dtls.check_validity",
@@ -110,7 +111,6 @@ UNUSED: Final[Mapping[str, str]] = {
     "LWM2M_BIND_PORT_SEC_X509": _ONE_PAIR,
     "LWM2M_BIND_PORT_SER_RPK_BS": _ONE_PAIR,
     "LWM2M_BIND_PORT_SEC_X509_BS": _ONE_PAIR,
-    "LWM2M_SERVER_CREDENTIALS_ENABLED": "a certificate is used where one is given",
     "LWM2M_BS_CREDENTIALS_ENABLED": _ONE_CERTIFICATE,
     "LWM2M_BS_CREDENTIALS_TYPE": _ONE_CERTIFICATE,
     "LWM2M_BS_PEM_CERT": _ONE_CERTIFICATE,
@@ -141,7 +141,7 @@ UNUSED: Final[Mapping[str, str]] = {
 }
 """Known variables that set nothing here, and why."""
 
-_SWITCHES: Final = frozenset(alias.only_if[0] for alias in ALIASES)
+_SWITCHES: Final = frozenset(switch for alias in ALIASES for switch, _ in alias.only_if)
 
 
 class Taken(NamedTuple):
@@ -162,8 +162,9 @@ def taken(environment: Mapping[str, str]) -> Taken:
         text = environment.get(alias.variable)
         if text is None or (not text and not alias.read("")):
             continue
-        if not _counts(alias, environment):
-            switch, wanted = alias.only_if
+        against = next((pair for pair in alias.only_if if not _is(*pair, environment)), None)
+        if against is not None:
+            switch, wanted = against
             made.notes.append(
                 f"{alias.variable} is not used: {switch} is not {wanted.lstrip('?')!r}"
             )
@@ -183,10 +184,9 @@ def taken(environment: Mapping[str, str]) -> Taken:
     return made
 
 
-def _counts(alias: Alias, environment: Mapping[str, str]) -> bool:
-    switch, wanted = alias.only_if
+def _is(switch: str, wanted: str, environment: Mapping[str, str]) -> bool:
     given = environment.get(switch, "").strip().lower()
-    return not switch or given == wanted.lstrip("?").lower() or (wanted[0] == "?" and not given)
+    return given == wanted.lstrip("?").lower() or (wanted[0] == "?" and not given)
 
 
 def _unused(environment: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
-from lwm2m_fast.aliases import taken
+from lwm2m_fast.aliases import Taken, taken
 from lwm2m_fast.config import ENV_PREFIX, Config, contradictions, sections, settings
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.presets import PRESETS
@@ -53,7 +53,7 @@ def load(
     own = [_Source("the command line", dict(flags or {})), _Source("", _environment())]
     others = taken(os.environ)
     if notes is not None:
-        notes += [*others.notes, *_outvoted(others.names, own)]
+        notes += [*others.notes, *_outvoted(others, own)]
     sources = [*own, _Source("", others.values, others.names)]
     if file is not None:
         sources.append(_Source(str(file), _read(file)))
@@ -81,15 +81,16 @@ def load(
     return config
 
 
-def _outvoted(names: Mapping[str, str], own: list[_Source]) -> list[str]:
+def _outvoted(others: Taken, own: list[_Source]) -> list[str]:
     """Other servers' variables whose setting has another value from a source of ours."""
     found = []
-    for path, variable in names.items():
+    for path, variable in others.names.items():
+        given = _at(others.values, path.split("."))
         for source in own:
             value = _at(source.values, path.split("."))
             if value is ...:
                 continue
-            if str(value).lower() != str(os.environ[variable]).lower():
+            if str(value).lower() != str(given).lower():
                 found.append(f"{variable} is not used: {path} is set by {source.place(path)}")
             break
     return found

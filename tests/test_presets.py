@@ -130,8 +130,7 @@ SAMPLES = {
 def test_each_variable_of_another_server_sets_what_its_row_says(
     alias: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    switch, wanted = alias.only_if
-    if switch:
+    for switch, wanted in alias.only_if:
         monkeypatch.setenv(switch, wanted.lstrip("?"))
     if alias.path == "dtls.key_password":
         monkeypatch.setenv(alias.variable, "hush")
@@ -199,9 +198,22 @@ def test_two_that_say_the_same_are_no_conflict(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LWM2M_BIND_PORT", "4711")
     monkeypatch.setenv("LWM2M_BIND_PORT_NO_SEC", "4711")
     monkeypatch.setenv("LWM2M_FAST_COAP__PORT", "4711")
+    monkeypatch.setenv("LWM2M_TIMEOUT", "30000")
+    monkeypatch.setenv("LWM2M_FAST_QUEUE__REQUEST_TIMEOUT_S", "30")
     notes: list[str] = []
-    assert load(notes=notes).coap.port == 4711
+    config = load(notes=notes)
+    assert (config.coap.port, config.queue.request_timeout_s) == (4711, 30.0)
     assert notes == []
+
+
+def test_a_certificate_that_is_switched_off_is_not_taken() -> None:
+    given = {"LWM2M_SERVER_PEM_CERT": "a.pem", "LWM2M_SERVER_CREDENTIALS_ENABLED": "false"}
+    made = taken(given)
+    assert made.values == {}
+    assert made.notes == [
+        "LWM2M_SERVER_PEM_CERT is not used: LWM2M_SERVER_CREDENTIALS_ENABLED is not 'true'"
+    ]
+    assert taken({"LWM2M_SERVER_PEM_CERT": "a.pem"}).values == {"dtls": {"certificate": "a.pem"}}
 
 
 def test_the_current_name_wins_over_an_older_one() -> None:

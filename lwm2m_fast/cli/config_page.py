@@ -95,11 +95,14 @@ def _preset_value(name: str, path: str) -> Any:
 def _aliases() -> list[str]:
     rows = ["| variable | setting | of | counts |", "|---|---|---|---|"]
     for alias in ALIASES:
-        switch, wanted = alias.only_if
-        counts = f"with `{switch}` = `{wanted.lstrip('?')}`" if switch else "always"
-        counts += ", or unset" if wanted.startswith("?") else ""
+        counts = " and ".join(
+            f"with `{switch}` = `{wanted.lstrip('?')}`" + (" or unset" if wanted[0] == "?" else "")
+            for switch, wanted in alias.only_if
+        )
         note = f" ({alias.note})" if alias.note else ""
-        rows.append(f"| `{alias.variable}` | `{alias.path}`{note} | {alias.since} | {counts} |")
+        rows.append(
+            f"| `{alias.variable}` | `{alias.path}`{note} | {alias.since} | {counts or 'always'} |"
+        )
     rows += ["", UNUSED_INTRO, "| variable | why |", "|---|---|"]
     rows += [f"| `{name}` | {why} |" for name, why in UNUSED.items()]
     return [ALIASES_INTRO, *rows]
