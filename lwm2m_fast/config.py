@@ -18,6 +18,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from lwm2m_fast.presets import PRESETS
+
 ENV_PREFIX = "LWM2M_FAST_"
 BLOCK_SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
@@ -320,6 +322,12 @@ class BootstrapConfig(_Section):
         ge=0,
         le=4294967295,
     )
+    default_short_server_id: int = _field(
+        1,
+        "Short id of the LwM2M server that is written to devices whose configuration has none.",
+        ge=1,
+        le=65534,
+    )
     max_sessions: int = _field(10_000, "Bootstraps under way at once.", ge=1, le=1_000_000)
     session_timeout_s: float = _field(
         180.0, "What one bootstrap may take in all.", ge=1.0, le=3600.0
@@ -448,6 +456,9 @@ class QueueConfig(_Section):
         "An operation that is not answered in this time waits for the device's next contact.",
         ge=1.0,
         le=3600.0,
+    )
+    min_request_timeout_s: float = _field(
+        0.1, "Shortest timeout that an operation may ask for.", ge=0.1, le=3600.0
     )
     max_request_timeout_s: float = _field(
         600.0, "Longest timeout that an operation may ask for.", ge=1.0, le=3600.0
@@ -588,6 +599,18 @@ class Config(BaseSettings):
         env_ignore_empty=True,
     )
 
+    preset: Literal["cumulocity", "thingsboard", "thingsboard-psk", "thingsboard-x509"] | None = (
+        _field(
+            None,
+            "Ports, times and lengths that fleets of another server expect; every other source of "
+            "a setting wins over it.",
+            json_schema_extra=_words("one of " + ", ".join(PRESETS)),
+        )
+    )
+    enabled: bool = _field(
+        True,
+        "Off: no port for devices is opened, whatever else says so; the HTTP interface serves.",
+    )
     coap: CoapConfig = CoapConfig()
     dtls: DtlsConfig = DtlsConfig()
     bootstrap: BootstrapConfig = BootstrapConfig()
@@ -617,6 +640,26 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # `Config(...)` alone depends on its arguments only; sources.load() adds the rest.
         return (init_settings,)
+
+
+def contradictions(config: Config) -> list[str]:
+    """What cannot be at once, though each value by itself may; empty when all is well."""
+    queue = config.queue
+    least, own, most = (
+        queue.min_request_timeout_s,
+        queue.request_timeout_s,
+        queue.max_request_timeout_s,
+    )
+    return [
+        f"queue.{name} is {value:g}, {how} queue.{other}, {bound:g}"
+        for name, value, how, other, bound, is_wrong in (
+            ("request_timeout_s", own, "less than", "min_request_timeout_s", least, own < least),
+            ("request_timeout_s", own, "more than", "max_request_timeout_s", most, own > most),
+            ("max_request_timeout_s", most, "less than", "min_request_timeout_s", least,
+             most < least),
+        )
+        if is_wrong
+    ]  # fmt: skip
 
 
 class Setting(NamedTuple):

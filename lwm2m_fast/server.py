@@ -67,7 +67,8 @@ SWITCH_S = 0.0005
 class Addresses:
     """Where a started server listens."""
 
-    coap_port: int
+    coap_port: int | None
+    """None: nothing is served to devices."""
     dtls_port: int | None
     """None: DTLS is switched off."""
     http_port: int
@@ -90,7 +91,7 @@ class Server:
     """
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self._config = _served(config)
         self._store: Store | None = None
         self._vault: Vault | None = None
         self._listeners: Listeners | None = None
@@ -122,20 +123,14 @@ class Server:
         engine = Engine(config, seed, os.urandom, time.monotonic(), time.time())
         loaded, passed_over = _load(engine, store)
         # Listening before loading would answer 4.04 to devices that are registered.
-        udp = UdpEndpoint(
-            config.coap.host,
-            config.coap.port,
-            receive_buffer_bytes=config.coap.receive_buffer_bytes,
-            send_buffer_bytes=config.coap.send_buffer_bytes,
-        )
-        self._listeners = Listeners([udp])
-        _warn_small_buffers(udp, config)
+        plain = [_plain_port(config)] if config.enabled else []
+        self._listeners = Listeners(plain)
         security = security_of(config, store, vault)
         side = self._side = SecureSide(engine, security, principal_of)
         side.load()
         dtls = self._dtls = open_port(config, security, side)
         if dtls is not None:
-            self._listeners = Listeners([udp, dtls.endpoint])
+            self._listeners = Listeners([*plain, dtls.endpoint])
             _restore(dtls, store, vault)
         listeners = self._listeners
         stream = StreamSink(config.http.subscriber_queue)
@@ -210,11 +205,12 @@ class Server:
                 "registrations": loaded,
                 "passed_over": passed_over,
                 "seconds": round(time.monotonic() - started, 3),
-                "receive_buffer_bytes": udp.receive_buffer_bytes,
+                "receive_buffer_bytes": sum(udp.receive_buffer_bytes for udp in plain),
             },
         )
         dtls_port = None if dtls is None else dtls.endpoint.port
-        return Addresses(udp.port, dtls_port, http_port, admin_token, _ports(bootstrap))
+        coap_port = plain[0].port if plain else None
+        return Addresses(coap_port, dtls_port, http_port, admin_token, _ports(bootstrap))
 
     async def stop(self) -> None:
         """Answer what was received, then let go of everything. Harmless after a failed start."""
@@ -265,6 +261,29 @@ class Server:
             return {name: n for part in running for name, n in part.counters().items()}
 
         return counters
+
+
+def _served(config: Config) -> Config:
+    """`config` itself, or with `enabled` off without all that would open a port for devices."""
+    if config.enabled:
+        return config
+    return config.model_copy(
+        update={
+            "dtls": config.dtls.model_copy(update={"enabled": False}),
+            "bootstrap": config.bootstrap.model_copy(update={"enabled": False}),
+        }
+    )
+
+
+def _plain_port(config: Config) -> UdpEndpoint:
+    udp = UdpEndpoint(
+        config.coap.host,
+        config.coap.port,
+        receive_buffer_bytes=config.coap.receive_buffer_bytes,
+        send_buffer_bytes=config.coap.send_buffer_bytes,
+    )
+    _warn_small_buffers(udp, config)
+    return udp
 
 
 def _bootstrap(

@@ -1,8 +1,9 @@
 """Where a configuration comes from, and what is said when it cannot be used.
 
-Each source wins over the next: command-line flags, environment (`LWM2M_FAST_COAP__PORT`), one
-TOML or YAML file with `${NAME:default}` in it, the defaults in config.py. Nothing else in the
-package reads the environment or a configuration file. Knows no setting by name.
+Each source wins over the next: command-line flags, environment (`LWM2M_FAST_COAP__PORT`), other
+servers' variables (aliases.py), one TOML or YAML file with `${NAME:default}` in it, a preset, the
+defaults in config.py. Nothing else in the package reads the environment or a configuration file.
+Knows no setting by name but `preset`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +20,10 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
-from lwm2m_fast.config import ENV_PREFIX, Config, sections, settings
+from lwm2m_fast.aliases import Taken, taken
+from lwm2m_fast.config import ENV_PREFIX, Config, contradictions, sections, settings
 from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.presets import PRESETS
 
 MAX_FILE_BYTES = 1 << 20
 
@@ -28,34 +31,69 @@ MAX_FILE_BYTES = 1 << 20
 class _Source(NamedTuple):
     name: str
     values: dict[str, Any]
+    names: Mapping[str, str] = {}
+    """Where each setting has a place of its own: its path to that."""
+
+    def place(self, path: str) -> str:
+        """Where the setting `path` stands, in words."""
+        return self.names.get(path) or self.name or ENV_PREFIX + path.replace(".", "__").upper()
 
 
-def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Config:
-    """The configuration from flags over environment over `file` over defaults.
+def load(
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    notes: list[str] | None = None,
+) -> Config:
+    """The configuration from flags over environment over `file` over a preset over defaults.
 
-    `flags` is nested like the tree ({"coap": {"port": 0}}). Raises ConfigError with one line
-    per problem: the setting, where it was given, the value (never a secret's) and what is
-    allowed.
+    `flags` is nested like the tree ({"coap": {"port": 0}}). `notes` gets a line for each variable
+    of another server that is not used, and why. Raises ConfigError with one line per problem: the
+    setting, where it was given, the value (never a secret's) and what is allowed.
     """
-    sources = [_Source("the command line", dict(flags or {})), _Source("", _environment())]
+    own = [_Source("the command line", dict(flags or {})), _Source("", _environment())]
+    others = taken(os.environ)
+    if notes is not None:
+        notes += [*others.notes, *_outvoted(others, own)]
+    sources = [*own, _Source("", others.values, others.names)]
     if file is not None:
         sources.append(_Source(str(file), _read(file)))
     problems = [
-        f"{name} (from {source.name or ENV_PREFIX + name.upper()}): must be a section with settings"
+        f"{name} (from {source.place(name)}): must be a section with settings"
         for source in sources
         for name in sections()
         if not isinstance(source.values.get(name, {}), Mapping)
     ]
     if problems:  # a section that is no section would be hidden by any other source's
         raise ConfigError("\n".join(problems))
+    preset = next((s.values["preset"] for s in sources if "preset" in s.values), None)
+    if isinstance(preset, str) and preset in PRESETS:  # any other is refused below
+        sources.append(_Source(f"preset {preset}", dict(PRESETS[preset].values)))
     merged: dict[str, Any] = {}
     for source in reversed(sources):
         _merge(merged, source.values)
     try:
-        return Config(**merged)
+        config = Config(**merged)
     except ValidationError as error:
         lines = [_explain(dict(problem), sources) for problem in error.errors(include_url=False)]
         raise ConfigError("\n".join(lines)) from None
+    if wrong := contradictions(config):
+        raise ConfigError("\n".join(wrong))
+    return config
+
+
+def _outvoted(others: Taken, own: list[_Source]) -> list[str]:
+    """Other servers' variables whose setting has another value from a source of ours."""
+    found = []
+    for path, variable in others.names.items():
+        given = _at(others.values, path.split("."))
+        for source in own:
+            value = _at(source.values, path.split("."))
+            if value is ...:
+                continue
+            if str(value).lower() != str(given).lower():
+                found.append(f"{variable} is not used: {path} is set by {source.place(path)}")
+            break
+    return found
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -171,12 +209,17 @@ def _shown(value: Any) -> str:
 
 def _origin(path: tuple[str, ...], sources: list[_Source]) -> str:
     for source in sources:
-        at: Any = source.values
-        for part in path:
-            at = at.get(part, ...) if isinstance(at, Mapping) else ...
-        if at is not ...:
-            return f" (from {source.name or ENV_PREFIX + '__'.join(path).upper()})"
+        if _at(source.values, path) is not ...:
+            return f" (from {source.place('.'.join(path))})"
     return ""
+
+
+def _at(values: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """What stands at `path`; `...`: nothing."""
+    at: Any = values
+    for part in path:
+        at = at.get(part, ...) if isinstance(at, Mapping) else ...
+    return at
 
 
 def _near(path: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "config.md"
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(ENV_PREFIX):
+        if name.startswith(ENV_PREFIX) or "LWM2M_" in name:
             monkeypatch.delenv(name)
 
 
@@ -248,7 +248,15 @@ def bounded() -> list[tuple[Setting, str, float]]:
 def test_every_bound_is_allowed_and_one_past_it_refused(
     setting: Setting, side: str, bound: float
 ) -> None:
+    # The timeouts must be in order, too: the two beside a bound go out of its way.
+    timeouts = {"min_request_timeout_s": 0.1, "request_timeout_s": 3600.0}
+    timeouts["max_request_timeout_s"] = 3600.0
+    if setting.path in ("queue.request_timeout_s", "queue.max_request_timeout_s"):
+        timeouts["request_timeout_s"] = 1.0
+
     def flags(value: float) -> dict[str, Any]:
+        if setting.path.endswith("request_timeout_s") and setting.section == "queue":
+            return {"queue": {**timeouts, setting.name: value}}
         return (
             {setting.section: {setting.name: value}} if setting.section else {setting.name: value}
         )

@@ -63,6 +63,7 @@ def _account(
     short_id: int,
     given: ServerSecurity,
     terms: ServerTerms,
+    hold_off_s: int | None,
     certificates: CertificateNamed,
 ) -> Account:
     identity, server_key, secret, usage = _security(given, certificates)
@@ -75,6 +76,7 @@ def _account(
         server_key=server_key,
         secret=secret,
         certificate_usage=usage,
+        hold_off_s=hold_off_s,
     )
 
 
@@ -87,6 +89,8 @@ def _own_account(uri: str, given: BootstrapSecurity) -> Account:
         short_id=None,
         identity=(given.psk_id or "").encode(),
         secret=bytes.fromhex(secret),
+        hold_off_s=given.client_hold_off_time,
+        account_timeout_s=given.bootstrap_server_account_timeout,
     )
 
 
@@ -101,12 +105,24 @@ def _further(server: FurtherServer, lifetime_s: int, certificates: CertificateNa
         stores_notifications=server.store_notifications,
         binding=server.binding_mode,
     )
-    return _account(server.uri, server.server_id, server.security, terms, certificates)
+    hold_off_s = server.client_hold_off_time
+    return _account(server.uri, server.server_id, server.security, terms, hold_off_s, certificates)
+
+
+def _short_id(given: DeviceConfiguration, default: int) -> int:
+    if given.lwm2m_short_server_id is not None:
+        return given.lwm2m_short_server_id
+    if default in (server.server_id for server in given.further_servers):
+        raise RequestError(
+            f"lwm2mShortServerId is unset and {default} by default, as another server's serverId"
+        )
+    return default
 
 
 def _accounts(
     given: DeviceConfiguration,
     lifetime_s: int,
+    short_id: int,
     own_uri: Callable[[bool], str | None],
     certificates: CertificateNamed,
 ) -> Iterator[Account]:
@@ -132,9 +148,10 @@ def _accounts(
     )
     yield _account(
         given.lwm2m_server_uri,
-        given.lwm2m_short_server_id,
+        _short_id(given, short_id),
         given.server_security,
         terms,
+        given.client_hold_off_time,
         certificates,
     )
     for server in given.further_servers:
@@ -145,13 +162,15 @@ def configuration_of(
     given: DeviceConfiguration,
     *,
     default_lifetime_s: int,
+    default_short_id: int,
     own_uri: Callable[[bool], str | None],
     certificates: CertificateNamed,
 ) -> Configuration:
     """What a bootstrap of this device writes.
 
-    `own_uri` gives this bootstrap server's URI as devices know it, plain or secure. RequestError
-    names what the configuration lacks.
+    The defaults are for what the configuration leaves open. `own_uri` gives this bootstrap
+    server's URI as devices know it, plain or secure. RequestError names what the configuration
+    lacks.
     """
-    accounts = tuple(_accounts(given, default_lifetime_s, own_uri, certificates))
+    accounts = tuple(_accounts(given, default_lifetime_s, default_short_id, own_uri, certificates))
     return Configuration(accounts, offset=given.security_instance_offset)

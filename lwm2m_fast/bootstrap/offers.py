@@ -25,6 +25,8 @@ class Settings(Protocol):
     def secure_uri(self) -> str | None: ...
     @property
     def default_lifetime_s(self) -> int: ...
+    @property
+    def default_short_server_id(self) -> int: ...
 
 
 class NamedCertificates:
@@ -72,6 +74,7 @@ class Offers:
         return configuration_of(
             found.configuration,
             default_lifetime_s=settings.default_lifetime_s,
+            default_short_id=settings.default_short_server_id,
             own_uri=lambda is_secure: settings.secure_uri if is_secure else settings.uri,
             certificates=self._certificates,
         )

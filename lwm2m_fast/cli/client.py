@@ -71,6 +71,15 @@ class Client:
     def get(self, path: str, /, **params: Any) -> Any:
         return self.ask("GET", path, params=params).json()
 
+    def find(self, path: str, /, **params: Any) -> Any | None:
+        """As get(); None where there is nothing (404)."""
+        try:
+            return self.get(path, **params)
+        except ServerRefused as error:
+            if error.status != 404:
+                raise
+            return None
+
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """The answer, if it is a success; ServerUnreachable or ServerRefused otherwise."""
         try:

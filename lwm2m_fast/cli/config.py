@@ -17,6 +17,9 @@ def config(
     file: Annotated[
         Path | None, typer.Option("--config", help="Configuration file, TOML or YAML.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Settings for the fleet of another server.")
+    ] = None,
     docs: Annotated[
         bool, typer.Option("--docs", help="Print the default file, every setting explained.")
     ] = False,
@@ -28,4 +31,8 @@ def config(
     elif docs:
         tell(config_page.file(Config(), explained=True).rstrip("\n"))
     else:
-        tell(config_page.file(load(file), explained=False).rstrip("\n"))
+        notes: list[str] = []
+        found = load(file, {} if preset is None else {"preset": preset}, notes)
+        for note in notes:
+            typer.echo(note, err=True)
+        tell(config_page.file(found, explained=False).rstrip("\n"))

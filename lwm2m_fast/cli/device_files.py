@@ -14,12 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lwm2m_fast.cli.client import DEFAULT_URL, AsJson, Client, Token, Url
-from lwm2m_fast.cli.devices import PAGE, devices
+from lwm2m_fast.cli.devices import CONFIGURATIONS, PAGE, devices
 from lwm2m_fast.cli.output import tell, tell_error, tell_json, tell_table
 from lwm2m_fast.errors import RequestError
 
 AGENT = "/service/lwm2m-agent/deviceRegistration"
-CONFIGURATIONS = "/api/v1/configurations"
 IMPORTS = "/api/v1/imports"
 ASK_EVERY_S = 0.25
 
@@ -89,6 +88,8 @@ _NESTED = {
     "x509CertificateUsage": ("serverSecurity", "certificateUsage"),
     "serverPublicKey": ("serverSecurity", "x509ServerCertificateName"),
     "lwm2m server uri": ("lwm2mServerUri",),
+    "bootstrapClientHoldOffTime": ("bootstrapSecurity", "clientHoldOffTime"),
+    "bootstrapServerAccountTimeout": ("bootstrapSecurity", "bootstrapServerAccountTimeout"),
 }
 
 

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from lwm2m_fast.cli.client import DEFAULT_URL, AsJson, Client, Token, Url, segment
+from lwm2m_fast.cli.client import (
+    DEFAULT_URL,
+    AsJson,
+    Client,
+    ServerRefused,
+    Token,
+    Url,
+    segment,
+)
+from lwm2m_fast.cli.device_page import page
 from lwm2m_fast.cli.output import moment, tell, tell_json, tell_table
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.logs import printable
@@ -18,6 +27,7 @@ PAGE = 1000  # most that the server gives at once
 BULK_NAMES = 10_000  # most that the server takes at once, in names ...
 BULK_BYTES = 900_000  # ... and in bytes of JSON, with some air below its 1 MiB
 DEVICES = "/api/v1/devices"
+CONFIGURATIONS = "/api/v1/configurations"
 PROVISIONED = "/api/v1/provisioned"
 
 Name = Annotated[str, typer.Argument(help="Endpoint name of the device.")]
@@ -60,9 +70,9 @@ def _collect(
     following: int | None = cursor
     while following is not None and len(found) < limit:
         wanted = min(PAGE, limit - len(found))
-        page = server.get(DEVICES, cursor=following, limit=wanted, contains=contains)
-        found += page["devices"]
-        following = page["next_cursor"]
+        some = server.get(DEVICES, cursor=following, limit=wanted, contains=contains)
+        found += some["devices"]
+        following = some["next_cursor"]
     return found, following
 
 
@@ -82,15 +92,23 @@ def _row(device: dict[str, Any]) -> tuple[Any, ...]:
 def show(
     endpoint: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = None
 ) -> None:
-    """Show one registration."""
+    """Show one device: its registration, its configuration, and what came of its latest bootstrap
+    with the reason and the steps."""
     with Client(url, token) as server:
-        device = server.get(f"{DEVICES}/{segment(endpoint)}")
+        device = server.find(f"{DEVICES}/{segment(endpoint)}")
+        configured = server.find(f"{CONFIGURATIONS}/{segment(endpoint)}")
+    if device is None and configured is None:
+        raise ServerRefused(
+            404,
+            f"no device is registered or configured as {printable(endpoint)} (HTTP 404); what an "
+            "unknown one tried is in the log and among the events",
+        )
     if as_json:
-        tell_json(device)
+        known = {"registered": device is not None, "configuration": configured}
+        tell_json({**(device or {"endpoint": endpoint}), **known})
         return
-    for name, value in device.items():
-        shown = moment(value) if name.endswith("_at") else value
-        tell(f"{name:16} {printable(str(shown))}")
+    for line in page(endpoint, device, configured):
+        tell(printable(line))
 
 
 @devices.command()
@@ -140,12 +158,12 @@ def allowed(url: Url = DEFAULT_URL, token: Token = None) -> None:
     after: dict[str, str] = {}
     with Client(url, token) as server:
         while True:
-            page = server.get(PROVISIONED, limit=PAGE, **after)
-            for name in page["endpoints"]:
+            some = server.get(PROVISIONED, limit=PAGE, **after)
+            for name in some["endpoints"]:
                 tell(printable(name))
-            if page["next_after"] is None:
+            if some["next_after"] is None:
                 return
-            after = {"after": page["next_after"]}
+            after = {"after": some["next_after"]}
 
 
 def names_in(file: Path) -> Iterator[str]:

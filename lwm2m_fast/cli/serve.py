@@ -14,6 +14,7 @@ import typer
 from lwm2m_fast import logs
 from lwm2m_fast.cli.output import tell
 from lwm2m_fast.config import Config
+from lwm2m_fast.presets import PRESETS
 from lwm2m_fast.sources import load
 
 STOP_S = 30.0
@@ -26,7 +27,9 @@ class Addresses(Protocol):
     """Where a started server listens, with real port numbers."""
 
     @property
-    def coap_port(self) -> int: ...
+    def coap_port(self) -> int | None:
+        """None: nothing is served to devices."""
+
     @property
     def dtls_port(self) -> int | None:
         """None: DTLS is switched off."""
@@ -53,6 +56,10 @@ class Server(Protocol):
 def serve(
     config: Annotated[
         Path | None, typer.Option("--config", help="Configuration file, TOML or YAML.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Settings for the fleet of another server: " + ", ".join(PRESETS) + "."),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Directory of the store.")] = None,
     host: Annotated[str | None, typer.Option(help="Address for devices.")] = None,
@@ -88,7 +95,8 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server until SIGTERM or SIGINT."""
-    given: dict[str, dict[str, Any]] = {
+    given: dict[str, Any] = {
+        "preset": preset,
         "coap": {"host": host, "port": coap_port},
         "dtls": {"host": host, "port": dtls_port},
         "bootstrap": {
@@ -102,8 +110,11 @@ def serve(
         "http": {"host": http_host, "port": http_port, "admin_token": admin_token},
         "log": {"level": log_level, "format": log_format},
     }
-    settings = load(config, _without_unset(given))
+    notes: list[str] = []
+    settings = load(config, _without_unset(given), notes)
     logs.setup(settings.log)
+    for note in notes:
+        _log.warning("%s", note)
     # Here, so that every other command starts without the compiled rooms.
     import uvloop
 
@@ -114,12 +125,12 @@ def serve(
     raise typer.Exit(code)
 
 
-def _without_unset(given: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _without_unset(given: dict[str, Any]) -> dict[str, Any]:
     kept = {
-        section: {name: value for name, value in flags.items() if value is not None}
-        for section, flags in given.items()
+        name: _without_unset(value) if isinstance(value, dict) else value
+        for name, value in given.items()
     }
-    return {section: flags for section, flags in kept.items() if flags}
+    return {name: value for name, value in kept.items() if value not in (None, {})}
 
 
 async def run(server: Server, config: Config, stop_s: float = STOP_S) -> int:
@@ -162,7 +173,9 @@ def _on_signals() -> asyncio.Event:
 def _announce(addresses: Addresses, config: Config) -> None:
     if addresses.admin_token is not None:
         tell(f"admin token, shown only this once: {addresses.admin_token}")
-    coap = authority(config.coap.host, addresses.coap_port)
+    coap = "off"
+    if addresses.coap_port is not None:
+        coap = f"udp://{authority(config.coap.host, addresses.coap_port)}"
     http = authority(config.http.host, addresses.http_port)
     coaps = ""
     if addresses.dtls_port is not None:
@@ -174,7 +187,7 @@ def _announce(addresses: Addresses, config: Config) -> None:
         if secure is not None:
             bootstraps += f" bootstraps=coaps://{authority(host, secure)}"
     policy = config.registration.policy
-    tell(f"ready coap=udp://{coap}{coaps}{bootstraps} http=http://{http} policy={policy}")
+    tell(f"ready coap={coap}{coaps}{bootstraps} http=http://{http} policy={policy}")
 
 
 async def _stop(server: Server, stop_s: float) -> int:

@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 from lwm2m_fast.errors import RequestError, StoreError
 from lwm2m_fast.fleet.device_fields import (
     MAX_IDENTITY_BYTES,
+    USUAL_SHORT_ID,
     BootstrapSecurity,
     DeviceConfiguration,
     Fields,
@@ -169,7 +170,8 @@ def _certificates_are_whole(given: DeviceConfiguration) -> Iterator[Problem]:
 
 
 def _servers_differ(given: DeviceConfiguration) -> Iterator[Problem]:
-    seen = {given.lwm2m_short_server_id}
+    # Unset means what the server is set to, which is seldom another; a bootstrap looks again.
+    seen = {given.lwm2m_short_server_id or USUAL_SHORT_ID}
     for number, server in enumerate(given.further_servers):
         if server.server_id in seen:
             yield Problem(

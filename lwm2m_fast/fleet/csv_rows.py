@@ -38,6 +38,8 @@ _PATHS: Final[dict[str, tuple[str, ...]]] = {
     "x509certificateusage": ("serverSecurity", "certificateUsage"),
     "serverpublickey": ("serverSecurity", "x509ServerCertificateName"),
     "lwm2m server uri": ("lwm2mServerUri",),
+    "bootstrapclientholdofftime": ("bootstrapSecurity", "clientHoldOffTime"),
+    "bootstrapserveraccounttimeout": ("bootstrapSecurity", "bootstrapServerAccountTimeout"),
     # Columns of the older generation; the rest of those only have to be right.
     "external-c8y_lwm2mpskid": ("serverSecurity", "pskId"),
     "external-c8y_bootstrappskid": ("bootstrapSecurity", "bootstrapId"),
@@ -83,6 +85,7 @@ EXPORTED: Final = tuple(
             "endpoint id", "securityMode", "bootstrapSecurityMode", "lwm2m psk_id",
             "lwm2m psk_key", "bootstrap psk_id", "bootstrap psk_key", "x509ClientCertificate",
             "x509ClientPrivateKey", "x509CertificateUsage", "serverPublicKey", "lwm2m server uri",
+            "bootstrapClientHoldOffTime", "bootstrapServerAccountTimeout",
         )),
         **dict.fromkeys(
             shown for (shown,) in _FLAT.values() if shown != "lwm2mServerUri"

@@ -22,6 +22,7 @@ MAX_IDENTITY_BYTES: Final = 128
 MAX_KEY_BYTES: Final = 64
 MAX_PEM: Final = 16_384
 MAX_SERVERS: Final = 8
+USUAL_SHORT_ID: Final = 1
 MAX_TEXT: Final = 1_024
 MAX_MS: Final = 2_147_483_647
 UINT32: Final = 4_294_967_295
@@ -163,6 +164,14 @@ class BootstrapSecurity(Fields):
         None, "PSK identity that the bootstrap server accepts.", "bootstrapId", "pskId"
     )
     psk_key: Key | None = _field(None, "Its key in hexadecimal digits.", "bootstrapKey", "pskKey")
+    client_hold_off_time: Seconds | None = _field(
+        None,
+        "/0/x/11 of this account: seconds that the device waits before it bootstraps by itself.",
+    )
+    bootstrap_server_account_timeout: Seconds | None = _field(
+        None,
+        "/0/x/12 of this account: seconds after a bootstrap until the device forgets it; 0: never.",
+    )
 
 
 class FurtherServer(Fields):
@@ -177,6 +186,7 @@ class FurtherServer(Fields):
     disable_timeout: Seconds | None = _field(None, "/1/x/5, seconds.")
     store_notifications: bool | None = _field(None, "/1/x/6.")
     binding_mode: Literal["U", "UQ"] = _field("U", "/1/x/7.")
+    client_hold_off_time: Seconds | None = _field(None, "/0/x/11, seconds.")
 
 
 class DeviceConfiguration(Fields):
@@ -191,7 +201,9 @@ class DeviceConfiguration(Fields):
         None, "/0/x/0 of the server account; needed for a bootstrap.", "lwm2mServerUri"
     )
     bootstrap_short_server_id: ShortId = _field(0, "Short id of the bootstrap account.")
-    lwm2m_short_server_id: ServerId = _field(1, "/0/x/10 and /1/x/0.", "lwm2mShortServerId")
+    lwm2m_short_server_id: ServerId | None = _field(
+        None, "/0/x/10 and /1/x/0; unset: the server's default.", "lwm2mShortServerId"
+    )
     security_instance_offset: Annotated[int, Field(ge=0, le=65_534)] = _field(
         0, "The lowest instance id that bootstrap gives to a new account."
     )
@@ -200,6 +212,9 @@ class DeviceConfiguration(Fields):
     )
     default_minimum_period: Seconds | None = _field(None, "/1/x/2 in seconds.")
     default_maximum_period: Seconds | None = _field(None, "/1/x/3 in seconds.")
+    client_hold_off_time: Seconds | None = _field(
+        None, "/0/x/11 of the server account: seconds before the device goes back to a bootstrap."
+    )
     generate_bootstrap_server_config: bool = _field(
         False, "Bootstrap also writes the bootstrap server's own account."
     )

@@ -54,6 +54,7 @@ _FIRST_SERVER: Final[dict[str, str]] = {
     "disableTimeout": "disableTimeout",
     "storeNotifications": "notificationIfDisabled",
     "bindingMode": "bindingMode",
+    "clientHoldOffTime": "clientHoldOffTime",
 }
 _SHOWN_ONLY: Final = frozenset({"id", "endpointId", "bootstrap", "x509PrivateKeyFingerPrint"})
 

@@ -6,12 +6,14 @@
 
 from lwm2m_fast.datagram cimport Outbox, lf_out
 from lwm2m_fast.net.udp cimport UdpEndpoint
+from libc.math cimport INFINITY
 from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, realloc
 
 
 cdef class Listeners:
-    """Endpoints with different `local` numbers, as one way out. ValueError: two are alike."""
+    """Endpoints with different `local` numbers, as one way out; none: what is sent is lost, and
+    counted. ValueError: two are alike."""
 
     def __cinit__(self):
         self.sorted = NULL
@@ -20,7 +22,7 @@ cdef class Listeners:
         self.endpoints = tuple(endpoints)
         self.only = self.endpoints[0] if len(self.endpoints) == 1 else None
         numbers = sorted(endpoint.local for endpoint in self.endpoints)
-        if len(set(numbers)) != len(numbers) or not numbers:
+        if len(set(numbers)) != len(numbers):
             raise ValueError(f"endpoints need different numbers, not {numbers}")
 
     def __dealloc__(self):
@@ -83,7 +85,7 @@ cdef class Listeners:
         """When handle_timer() must be called, by time.monotonic()."""
         if self.only is not None:
             return self.only.next_timer()
-        return min(endpoint.next_timer() for endpoint in self.endpoints)
+        return min((endpoint.next_timer() for endpoint in self.endpoints), default=INFINITY)
 
     def handle_timer(self, double now):
         """Do what is due at any endpoint."""

@@ -17,8 +17,6 @@ from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.settings import Settings
 from lwm2m_fast.queue.calls import Clock
 
-MIN_TIMEOUT_S = 0.1
-
 
 class Engine(Protocol):
     """The part of core/engine that says who was heard when."""
@@ -110,10 +108,10 @@ class Reach:
 
     def check_timeout(self, timeout_s: float | None) -> float | None:
         """`timeout_s` itself; RequestError beyond its bounds."""
-        most = self._config.max_request_timeout_s
-        if timeout_s is not None and not MIN_TIMEOUT_S <= timeout_s <= most:
+        least, most = self._config.min_request_timeout_s, self._config.max_request_timeout_s
+        if timeout_s is not None and not least <= timeout_s <= most:
             raise RequestError(
-                f"timeout_s is {timeout_s}, allowed are {MIN_TIMEOUT_S} to {most} "
-                "(queue.max_request_timeout_s)"
+                f"timeout_s is {timeout_s}, allowed are {least} to {most} "
+                "(queue.min_request_timeout_s, queue.max_request_timeout_s)"
             )
         return timeout_s

@@ -22,10 +22,11 @@ from lwm2m_fast.errors import ConfigError
 
 @dataclass
 class Where:
-    coap_port: int = 5783
+    coap_port: int | None = 5783
     dtls_port: int | None = 5784
     http_port: int = 8080
     admin_token: str | None = None
+    bootstrap: tuple[int, int | None] | None = None
 
 
 class FakeServer:
@@ -75,6 +76,16 @@ def test_a_started_server_is_announced_on_one_line_and_stopped_by_a_signal(
         "ready coap=udp://0.0.0.0:41000 coaps=udp://0.0.0.0:41002 http=http://127.0.0.1:41001 "
         "policy=provisioned\n"
     )
+
+
+def test_the_ports_for_bootstraps_are_announced_and_those_that_are_off_as_well(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    ran(FakeServer(Where(bootstrap=(5683, 5684))))
+    said = capfd.readouterr().out
+    assert " bootstrap=coap://0.0.0.0:5683 bootstraps=coaps://0.0.0.0:5684 http=" in said
+    ran(FakeServer(Where(None, None)))
+    assert capfd.readouterr().out.startswith("ready coap=off http=")
 
 
 def test_a_made_admin_token_is_shown_before_the_line_and_not_logged(

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 TOKEN = "a-token-of-the-tests"
 READY_S = 30.0
 READY = re.compile(
-    r"ready coap=udp://(?P<coap>\S+):(?P<coap_port>\d+)( coaps=udp://\S+:(?P<coaps_port>\d+))?"
+    r"ready coap=(?:off|udp://(?P<coap>\S+):(?P<coap_port>\d+))( coaps=udp://\S+:(?P<coaps_port>\d+))?"
     r"( bootstrap=coap://\S+:(?P<bs_port>\d+))?( bootstraps=coaps://\S+:(?P<bss_port>\d+))?"
     r" http=(?P<http>\S+) "
 )
@@ -77,7 +77,7 @@ class Server:
         if match is None:
             self.let_go()
             raise AssertionError(f"never ready: {self.logged()}")
-        self.coap = (host, int(match["coap_port"]))
+        self.coap = (host, int(match["coap_port"] or 0))
         self.coaps = (host, int(match["coaps_port"])) if match["coaps_port"] else None
         self.bootstrap = (host, int(match["bs_port"])) if match["bs_port"] else None
         self.bootstraps = (host, int(match["bss_port"])) if match["bss_port"] else None

@@ -85,9 +85,21 @@ def test_a_datagram_for_no_endpoint_is_counted(device: socket.socket) -> None:
     listeners.close()
 
 
-@pytest.mark.parametrize("locals_", [[], [0, 0]])
-def test_endpoints_have_different_numbers(locals_: list[int]) -> None:
-    endpoints = [plain(local) for local in locals_]
+def test_without_endpoints_nothing_is_sent_and_all_of_it_counted(device: socket.socket) -> None:
+    listeners = Listeners([])
+    outbox = Outbox()
+    for _ in range(3):
+        outbox.append(address(device), b"lost", 0)
+    assert listeners.send(outbox) is True
+    assert listeners.counters() == {"listeners_unknown": 3}
+    assert listeners.next_timer() == float("inf")
+    listeners.handle_timer(0.0)
+    assert heard(device) == []
+    listeners.close()
+
+
+def test_endpoints_have_different_numbers() -> None:
+    endpoints = [plain(local) for local in (0, 0)]
     with pytest.raises(ValueError, match="different numbers"):
         Listeners(endpoints)
     for endpoint in endpoints:

@@ -58,8 +58,11 @@ class Provisioned:
         self.devices = ProvisionedDevices(self.registry, self.security, self.settings, self._forget)
         self.jobs = Jobs(self.devices, self.fleet, lambda: self.now, self._changed)
         self.cut_off = self.jobs.load()
+        self.outcomes: dict[str, Any] = {}  # of bootstraps, by endpoint
         self.face = ProvisioningFace(
-            self.devices, self.jobs, lambda endpoint: {"registered": False, "bootstrap": None}
+            self.devices,
+            self.jobs,
+            lambda name: {"registered": False, "bootstrap": self.outcomes.get(name)},
         )
 
     def _forget(self, endpoints: Iterable[str]) -> None:

@@ -26,7 +26,8 @@ _PAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "lwm2mServerUri", "bootstrapShortServerId", "lwm2mShortServerId",
             "securityInstanceOffset", "registrationLifetime", "defaultMinimumPeriod",
-            "defaultMaximumPeriod", "generateBootstrapServerConfig", "furtherServers",
+            "defaultMaximumPeriod", "clientHoldOffTime", "generateBootstrapServerConfig",
+            "furtherServers",
         ),
     ),
 )  # fmt: skip
