@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_operations import DeviceOperations
 from lwm2m_fast.errors import RequestError, UnknownDevice
@@ -90,8 +91,10 @@ class RunningServer(DeviceOperations):
 
     # Events
 
-    def subscribe(self, endpoint: str | None = None) -> Subscription:
-        return self._stream.subscribe(endpoint)
+    def subscribe(
+        self, endpoint: str | None = None, only: Callable[[Event], bool] | None = None
+    ) -> Subscription:
+        return self._stream.subscribe(endpoint, only)
 
     # Who may register
 

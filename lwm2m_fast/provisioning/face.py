@@ -24,6 +24,9 @@ class ProvisioningFace:
         self._devices, self._jobs, self._about = devices, jobs, about
         self._registry = devices.registry
 
+    def owner(self, endpoint: str) -> str:
+        return self._registry.owner(endpoint)
+
     def _shown(self, device: Device, generated: Mapping[str, str] | None = None) -> dict[str, Any]:
         more = {"tenant": device.tenant, "created_at": device.created_at, "shell": device.shell}
         if generated is None:

@@ -18,6 +18,7 @@ from lwm2m_fast.fleet.credential_rows import Place
 from lwm2m_fast.fleet.credentials import Change, Credentials
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
 from lwm2m_fast.fleet.secured import Credential, Mode, Security
+from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.provisioning.device_rows import (
     DEVICE,
@@ -37,6 +38,7 @@ from lwm2m_fast.store.base import FleetChange, FleetStore
 
 SETTINGS: Final = "settings"
 LOOKED_AT_ONCE: Final = 4_096
+_OWN: Final = MANAGEMENT.encode() + b"\0"
 MAX_AT_ONCE: Final = 2_048
 """Devices in one transaction."""
 
@@ -112,12 +114,17 @@ class Registry:
         self._fleet, self._vault, self._credentials = fleet, vault, credentials
         self._random, self._clock = random, clock
         self._count = 0
+        self._foreign = 0
+        """Names of other tenants than that which runs the server: mostly there are none."""
         self._last_id = 0
         self.unreadable = 0
 
     def load(self) -> int:
         """Once at start: how many there are."""
-        self._count = sum(1 for _ in self._fleet.scan(ROUTE))
+        self._count = self._foreign = 0
+        for _, row in self._fleet.scan(ROUTE):
+            self._count += 1
+            self._foreign += not row.startswith(_OWN)
         for key, _ in self._fleet.scan(DEVICE_ID):
             self._last_id = int.from_bytes(key, "big")
         return self._count
@@ -145,6 +152,11 @@ class Registry:
         key = endpoint.encode("utf-8", "surrogatepass")
         row = self._fleet.get(ROUTE, key) if 0 < len(key) < 256 else None
         return None if row is None else parse_route(row)
+
+    def owner(self, endpoint: str) -> str:
+        """The tenant that a name belongs to: that which runs the server where it is nobody's."""
+        route = self.route(endpoint) if self._foreign else None
+        return MANAGEMENT if route is None else route.tenant
 
     def page(
         self, after: str | None, limit: int, tenant: str | None = None
@@ -199,6 +211,9 @@ class Registry:
             self._credentials.check_room(len(names))
             self._fleet.apply(rows)
             self._credentials.note(len(names))
+            self._foreign += sum(
+                isinstance(one, Added) and one.device.tenant != MANAGEMENT for one in results
+            )
             self._count += len(names)
             self._last_id = number
         return Outcome(results, told)
@@ -261,7 +276,7 @@ class Registry:
         results: list[Device | RequestError] = []
         rows: list[FleetChange] = []
         told: list[Change] = []
-        gone = freed = 0
+        gone = freed = foreign = 0
         for endpoint in dict.fromkeys(endpoints):
             found = self.get(endpoint)
             if found is None or tenant not in (None, found.tenant):
@@ -271,6 +286,7 @@ class Registry:
             prepared = self._credentials.prepare_removal(endpoint)
             gone += prepared.is_fresh
             freed += not keeps_route
+            foreign += not keeps_route and found.tenant != MANAGEMENT
             rows += [
                 *prepared.changes,
                 (DEVICE, key, None),
@@ -283,6 +299,7 @@ class Registry:
         self._fleet.apply(rows)
         self._credentials.note(-gone)
         self._count -= freed
+        self._foreign -= foreign
         return results, told
 
     def cleanup(self, endpoint: str, tenant: str) -> list[Change]:
@@ -308,4 +325,5 @@ class Registry:
         )
         self._credentials.note(-prepared.is_fresh)
         self._count -= 1
+        self._foreign -= tenant != MANAGEMENT
         return list(prepared.told)

@@ -19,7 +19,8 @@ from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.base import MAX_BULK, MAX_ENDPOINT_BYTES, MAX_PAGE
 from lwm2m_fast.rest.bodies import described, json_body, object_body
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Endpoint, Route
+from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, Tenant
+from lwm2m_fast.rest.tenancy import check_own, own_page
 
 
 class CertificateFacts(BaseModel):
@@ -99,13 +100,18 @@ def unknown(endpoint: str) -> NotFound:
 
 async def list_credentials(
     ctx: Ctx,
+    tenant: Tenant,
     after: Annotated[str | None, Query(max_length=MAX_ENDPOINT_BYTES)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> Response:
     """Credentials by endpoint name, without their keys."""
-    found = ctx.service.security.credentials_after(after, limit)
-    following = found[-1]["endpoint"] if len(found) == limit else None
+    page = ctx.service.security.credentials_after
+    found, following = own_page(ctx, tenant, page, _name, after, limit)
     return JsonResponse({"credentials": found, "next_after": following})
+
+
+def _name(one: dict[str, Any]) -> str:
+    return str(one.get("endpoint"))
 
 
 async def show_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
@@ -116,23 +122,27 @@ async def show_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
     return JsonResponse(found)
 
 
-async def add_credentials(request: Request, ctx: Ctx) -> Response:
+async def add_credentials(request: Request, ctx: Ctx, tenant: Tenant) -> Response:
     """Add a credential, or a list of them: all or none. They count for the next handshake.
 
     With the mode `PSK_GENERATED` the server makes the key; it is in this answer and nowhere else.
     """
     body = await json_body(request)
     if isinstance(body, dict):
-        return JsonResponse((await ctx.service.security.add_credentials([body]))[0], 201)
+        check_own(ctx.service, tenant, [_name(body)])
+        return JsonResponse((await ctx.service.security.add_credentials([body], tenant))[0], 201)
     if not isinstance(body, list) or not all(isinstance(one, dict) for one in body):
         raise RequestError("the body is neither a JSON object nor a list of them")
     if not 0 < len(body) <= MAX_BULK:
         raise RequestError(f"the body has {len(body)} credentials, allowed are 1 to {MAX_BULK}")
-    made = await ctx.service.security.add_credentials(body)
+    check_own(ctx.service, tenant, map(_name, body))
+    made = await ctx.service.security.add_credentials(body, tenant)
     return JsonResponse({"added": len(made), "credentials": made}, 201)
 
 
-async def set_credential(request: Request, ctx: Ctx, endpoint: Endpoint) -> Response:
+async def set_credential(
+    request: Request, ctx: Ctx, endpoint: Endpoint, tenant: Tenant
+) -> Response:
     """Set the sides that are named, null unsets; 201 when there was no credential.
 
     What is not named stays. Sessions under what is gone are ended.
@@ -140,7 +150,7 @@ async def set_credential(request: Request, ctx: Ctx, endpoint: Endpoint) -> Resp
     body = await object_body(request)
     if body.pop("endpoint", endpoint) != endpoint:
         raise RequestError(f"endpoint is another one in the body than in the path, {endpoint!r}")
-    found, is_new = await ctx.service.security.set_credential(endpoint, body)
+    found, is_new = await ctx.service.security.set_credential(endpoint, body, tenant)
     return JsonResponse(found, 201 if is_new else 200)
 
 
