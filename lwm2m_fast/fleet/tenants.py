@@ -13,6 +13,9 @@ from lwm2m_fast.fleet.secured import DEFAULT_TENANT
 MANAGEMENT = DEFAULT_TENANT
 """The tenant of who runs the server: what belongs to nobody is its own."""
 
+CONNECTOR = "lwm2m-connector"
+"""Endpoint name of the connector, which each tenant has; no device of a fleet has it."""
+
 MAX_TENANT = 32
 
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_TENANT - 1}}}", re.ASCII)

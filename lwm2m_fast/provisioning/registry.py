@@ -17,28 +17,33 @@ from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
 from lwm2m_fast.fleet.credentials import Change, Credentials
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
-from lwm2m_fast.fleet.secured import Credential, Mode, Security
-from lwm2m_fast.fleet.tenants import MANAGEMENT
+from lwm2m_fast.fleet.secured import SIDES, Credential, Mode, Security
+from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.provisioning.device_rows import (
     DEVICE,
     DEVICE_ID,
     ROUTE,
+    UNBOUND,
     Device,
     Route,
     build_device,
     build_owner,
     build_route,
+    build_unbound,
     id_bytes,
     parse_device,
     parse_owner,
     parse_route,
+    parse_unbound,
 )
-from lwm2m_fast.store.base import FleetChange, FleetStore
+from lwm2m_fast.store.base import MAX_FLEET_KEY_BYTES, FleetChange, FleetStore
 
 SETTINGS: Final = "settings"
 LOOKED_AT_ONCE: Final = 4_096
 _OWN: Final = MANAGEMENT.encode() + b"\0"
+MAX_UNBOUND: Final = 100_000
+"""Devices kept unbound, of all tenants."""
 MAX_AT_ONCE: Final = 2_048
 """Devices in one transaction."""
 
@@ -50,6 +55,20 @@ class Wanted:
     configuration: DeviceConfiguration
     tenant: str
     shell: bool = True
+    is_legacy: bool = False
+    """Of a file of the older generation: kept unbound when its name is another tenant's."""
+
+
+class KeptUnbound(Conflict):
+    """The name belongs to another tenant; the device is kept, and nobody can connect as it."""
+
+    def __init__(self, endpoint: str, *, is_new: bool) -> None:
+        super().__init__(
+            f"endpointId {endpoint!r} belongs to a device of another tenant; "
+            "it is kept unbound, and cannot connect"
+        )
+        self.is_new = is_new
+        """False: it was kept so before."""
 
 
 class Added(NamedTuple):
@@ -70,6 +89,10 @@ def _security(mode: str, identity: str | None, key: str | None) -> Security:
     if mode == "PSK":
         return Security(Mode.PSK, identity or "", bytes.fromhex(key or ""))
     return Security(Mode.X509 if mode == "X509" else Mode.NO_SEC)
+
+
+def _is_same(one: Security | None, other: Security | None) -> bool:
+    return other is None if one is None else one.is_as(other)
 
 
 def credential_of(given: DeviceConfiguration, tenant: str, now: float) -> Credential:
@@ -116,12 +139,14 @@ class Registry:
         self._count = 0
         self._foreign = 0
         """Names of other tenants than that which runs the server: mostly there are none."""
+        self._unbound = 0
         self._last_id = 0
         self.unreadable = 0
 
     def load(self) -> int:
         """Once at start: how many there are."""
         self._count = self._foreign = 0
+        self._unbound = sum(1 for _ in self._fleet.scan(UNBOUND))
         for _, row in self._fleet.scan(ROUTE):
             self._count += 1
             self._foreign += not row.startswith(_OWN)
@@ -182,7 +207,37 @@ class Registry:
             return found, None
         return found, last.decode()
 
+    def unbound(
+        self, tenant: str, after: str | None, limit: int
+    ) -> tuple[list[Device], str | None]:
+        """Devices of a tenant that are kept though their names are another's; and where to go on.
+
+        Rows that cannot be read are counted and left out.
+        """
+        found: list[Device] = []
+        last = build_owner(tenant, after or "")
+        for key, row in self._fleet.scan(UNBOUND, last, limit):
+            if not key.startswith(build_owner(tenant, "")):
+                return found, None
+            last = key
+            try:
+                found.append(parse_unbound(key, row, self._vault))
+            except StoreError:
+                self.unreadable += 1
+        following = parse_owner(last)[1]
+        is_end = following == (after or "") or not any(
+            key.startswith(build_owner(tenant, "")) for key, _ in self._fleet.scan(UNBOUND, last, 1)
+        )
+        return found, None if is_end else following
+
     # Writing
+
+    def forget_unbound(self, tenant: str, endpoint: str) -> bool:
+        """Keep such a device no longer. False: there is none."""
+        key = build_owner(tenant, endpoint)
+        gone = len(key) <= MAX_FLEET_KEY_BYTES and self._fleet.delete(UNBOUND, [key])
+        self._unbound -= gone
+        return gone > 0
 
     def add(self, wanted: Sequence[Wanted]) -> Outcome:
         """Each of them by itself, all that can be in one transaction; on disk when it returns.
@@ -200,16 +255,19 @@ class Registry:
             try:
                 added, changes, prepared = self._added(one, number + 1, claimed, names)
             except RequestError as error:
-                results.append(error)
+                results.append(self._unbound_instead(one, number + 1, rows) or error)
+                number += isinstance(results[-1], KeptUnbound)
                 continue
             number += 1
             names.add(added.device.endpoint)
             results.append(added)
             rows += changes
             told += prepared
-        if names:
+        kept = sum(isinstance(one, KeptUnbound) and one.is_new for one in results)
+        if names or kept:
             self._credentials.check_room(len(names))
             self._fleet.apply(rows)
+            self._unbound += kept - sum(space == UNBOUND and row is None for space, _, row in rows)
             self._credentials.note(len(names))
             self._foreign += sum(
                 isinstance(one, Added) and one.device.tenant != MANAGEMENT for one in results
@@ -218,11 +276,31 @@ class Registry:
             self._last_id = number
         return Outcome(results, told)
 
+    def _unbound_instead(
+        self, one: Wanted, number: int, rows: list[FleetChange]
+    ) -> KeptUnbound | None:
+        """Row P12: what a legacy file does when the name is another tenant's; None: it is not."""
+        endpoint = one.configuration.endpoint_id
+        route = self.route(endpoint)
+        if not one.is_legacy or route is None or route.tenant == one.tenant:
+            return None
+        given, _ = with_generated(one.configuration, self._random)
+        device = Device(number, one.tenant, given, one.shell, self._clock())
+        key, row = build_unbound(device, self._vault)
+        at = (UNBOUND, key)
+        is_new = self._fleet.get(*at) is None and at not in {change[:2] for change in rows}
+        if is_new and self._unbound + sum(c[0] == UNBOUND for c in rows) >= MAX_UNBOUND:
+            return None
+        rows.append((*at, row))
+        return KeptUnbound(endpoint, is_new=is_new)
+
     def _added(
         self, one: Wanted, number: int, claimed: dict[Place, str], names: set[str]
     ) -> tuple[Added, list[FleetChange], tuple[Change, ...]]:
         given, generated = with_generated(one.configuration, self._random)
         endpoint = given.endpoint_id
+        if endpoint == CONNECTOR:
+            raise Conflict(f"endpointId {endpoint!r} is the connector's")
         if endpoint in names:
             raise Conflict(f"endpointId {endpoint!r} is given twice")
         if self.route(endpoint) is not None:
@@ -239,6 +317,9 @@ class Registry:
             (DEVICE_ID, id_bytes(number), build_owner(one.tenant, endpoint)),
             (ROUTE, key, build_route(Route(one.tenant, number))),
         ]
+        unbound = build_owner(one.tenant, endpoint)
+        if self._unbound and self._fleet.get(UNBOUND, unbound) is not None:
+            rows.append((UNBOUND, unbound, None))
         return Added(device, generated), rows, prepared.told
 
     def _rows(self, device: Device) -> list[FleetChange]:
@@ -247,17 +328,66 @@ class Registry:
         kept = None if own == settings.UNSET else settings.as_bytes(own)
         return [(DEVICE, key, build_device(device, self._vault)), (SETTINGS, key, kept)]
 
+    def adopt(self, wanted: Sequence[Wanted]) -> list[Device | RequestError]:
+        """Configurations for endpoints that are known in older ways and have none.
+
+        Credentials, settings and whatever else there is of them stay as they are. A result is a
+        RequestError where the name belongs to a device already.
+        """
+        results: list[Device | RequestError] = []
+        rows: list[FleetChange] = []
+        number, now = self._last_id, self._clock()
+        for one in wanted[:MAX_AT_ONCE]:
+            endpoint = one.configuration.endpoint_id
+            if endpoint == CONNECTOR or self.route(endpoint) is not None:
+                results.append(Conflict(f"endpointId {endpoint!r} belongs to a device already"))
+                continue
+            number += 1
+            device = Device(number, one.tenant, one.configuration, one.shell, now)
+            key = endpoint.encode()
+            rows += [
+                (DEVICE, key, build_device(device, self._vault)),
+                (DEVICE_ID, id_bytes(number), build_owner(one.tenant, endpoint)),
+                (ROUTE, key, build_route(Route(one.tenant, number))),
+            ]
+            results.append(device)
+        if rows:
+            self._fleet.apply(rows)
+            made = number - self._last_id
+            self._count += made
+            self._foreign += sum(
+                isinstance(one, Device) and one.tenant != MANAGEMENT for one in results
+            )
+            self._last_id = number
+        return results
+
     def change(self, endpoint: str, configuration: DeviceConfiguration) -> Outcome:
-        """Another configuration for a device that is; NotFound, Conflict as add()."""
+        """Another configuration for a device that is; NotFound, Conflict as add().
+
+        What it may connect with changes only where the configuration of that connection does.
+        """
         before = self._one(endpoint)
         given, generated = with_generated(configuration, self._random)
         device = replace(before, configuration=given)
-        prepared = self._credentials.prepare(
-            credential_of(given, before.tenant, self._clock()), {}, replacing=True
-        )
+        wanted = self._changed(before, given)
+        if wanted is None:
+            self._fleet.apply(self._rows(device))
+            return Outcome([Added(device, generated)], [])
+        prepared = self._credentials.prepare(wanted, {}, replacing=True)
         self._fleet.apply([*prepared.changes, *self._rows(device)])
         self._credentials.note(prepared.is_fresh)
         return Outcome([Added(device, generated)], list(prepared.told))
+
+    def _changed(self, before: Device, given: DeviceConfiguration) -> Credential | None:
+        """The credential that another configuration means; None: the same as so far."""
+        now = self._clock()
+        old, new = (credential_of(one, before.tenant, now) for one in (before.configuration, given))
+        kept = {
+            side: getattr(self._credentials.before(before.endpoint), side)
+            for side in SIDES
+            if _is_same(old.side(side), new.side(side))
+        }
+        return None if len(kept) == len(SIDES) else replace(new, **kept)
 
     def _one(self, endpoint: str) -> Device:
         found = self.get(endpoint)
@@ -305,13 +435,13 @@ class Registry:
     def cleanup(self, endpoint: str, tenant: str) -> list[Change]:
         """Free the name of an endpoint, with or without the device (row A4).
 
-        RequestError: it is another tenant's. NotFound: nobody has it.
+        NotFound: nobody of this tenant has it.
         """
         route = self.route(endpoint)
         if route is None:
-            raise NotFound(f"no tenant has the endpoint {endpoint!r:.80}")
+            raise NotFound(f"no device of this tenant has the endpoint {endpoint!r:.80}")
         if route.tenant != tenant:
-            raise RequestError(f"endpoint {endpoint!r:.80} does not belong to this tenant")
+            raise NotFound(f"no device of this tenant has the endpoint {endpoint!r:.80}")
         key = endpoint.encode()
         prepared = self._credentials.prepare_removal(endpoint)
         self._fleet.apply(

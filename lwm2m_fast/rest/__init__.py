@@ -11,6 +11,7 @@ from lwm2m_fast.rest import (
     agent,
     batches,
     configurations,
+    connector,
     credentials,
     devices,
     direct,
@@ -24,12 +25,14 @@ from lwm2m_fast.rest import (
     shell,
     tokens,
     trust,
+    unbound,
     values,
 )
 from lwm2m_fast.rest.routes import Route
 
 # A path that is a prefix of another's pattern comes first.
 ROUTES: tuple[Route, ...] = (
+    *connector.ROUTES,
     *devices.ROUTES,
     *operations.ROUTES,
     *shell.ROUTES,
@@ -45,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     *configurations.ROUTES,
     *agent.ROUTES,
     *credentials.ROUTES,
+    *unbound.ROUTES,
     *trust.ROUTES,
     *tokens.ROUTES,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from lwm2m_fast.core.connector_shell import Ask
 from lwm2m_fast.core.orders import Order
 
 MAX_PAGE = 1000
@@ -276,6 +277,25 @@ class Provisioning(Protocol):
 
     def files(self, tenant: str, limit: int) -> list[dict[str, Any]]:
         """The newest first."""
+
+    async def command(self, ask: Ask, tenant: str) -> dict[str, Any]:
+        """Have the tenant's connector do this: the operation. QueueFull, StoreError."""
+
+    def commands(
+        self, tenant: str, *, before: int | None, limit: int, states: frozenset[str] | None
+    ) -> list[dict[str, Any]]:
+        """The connector's operations, files among them, as Operations.operations()."""
+
+    async def command_ended(self, number: int, tenant: str, seconds: float) -> dict[str, Any]:
+        """One of them as it is when it has ended, or `seconds` later. NotFound."""
+
+    def unbound_after(
+        self, after: str | None, limit: int, tenant: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Devices that are kept though their names are another tenant's, and where to go on."""
+
+    async def forget_unbound(self, endpoint: str, tenant: str) -> None:
+        """Keep one of them no longer. NotFound."""
 
 
 class Service(Operations, Values, Protocol):

@@ -17,11 +17,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lwm2m_fast.errors import QueueFull
+from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Event, Service, Subscription
 from lwm2m_fast.rest.problem import documented
 from lwm2m_fast.rest.routes import Context, Ctx, Route, Tenant, checked_endpoint
-from lwm2m_fast.rest.tenancy import CONNECTOR, check_own, own_events
+from lwm2m_fast.rest.tenancy import check_own, own_events
 
 HEARTBEAT_S = 15.0
 STUCK_S = 60.0  # a client that takes nothing for so long is given up

@@ -16,12 +16,9 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from lwm2m_fast.errors import Conflict, StoreError, UnknownDevice
-from lwm2m_fast.fleet.tenants import MANAGEMENT
+from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
 from lwm2m_fast.rest.base import Event, Service
 from lwm2m_fast.rest.routes import Context, checked_endpoint, decoded, tenant_of
-
-CONNECTOR: Final = "lwm2m-connector"
-"""Each tenant's own device of this name: connector.py."""
 
 LOOKED_AT_ONCE: Final = 4_096
 """Rows of everybody that are looked at for one page of a tenant's own."""
@@ -37,6 +34,7 @@ class Shown(Enum):
     MANAGEMENT = auto()  # it is of the server as a whole
 
 
+_CONNECTOR = f"/api/v1/devices/{CONNECTOR}"
 _AGENT = "/service/lwm2m-agent/deviceRegistration"
 
 PATHS: Final[dict[str, Shown]] = {
@@ -51,6 +49,12 @@ PATHS: Final[dict[str, Shown]] = {
     "/api/v1/credentials": Shown.OWN,
     "/api/v1/trust": Shown.OWN,
     "/api/v1/trust/{sha256}": Shown.OWN,
+    _CONNECTOR: Shown.OWN,
+    _CONNECTOR + "/shell": Shown.OWN,
+    _CONNECTOR + "/operations": Shown.OWN,
+    _CONNECTOR + "/operations/{id}": Shown.OWN,
+    "/api/v1/unbound": Shown.OWN,
+    "/api/v1/unbound/{name}": Shown.OWN,
     "/api/v1/tokens": Shown.OWN,
     "/api/v1/tokens/{name}": Shown.OWN,
     _AGENT: Shown.OWN,

@@ -28,7 +28,16 @@ MAY: dict[str, set[str]] = {
     "store": RANK_0 | {"core.records", "core.events"},
     "sink": RANK_0 | {"core.records", "core.events"},
     "rest": RANK_0
-    | {"codec", "fleet", "model", "core.orders", "core.operations", "core.shell", "core.ask"},
+    | {
+        "codec",
+        "fleet",
+        "model",
+        "core.orders",
+        "core.operations",
+        "core.shell",
+        "core.connector_shell",
+        "core.ask",
+    },
     # Simulated devices are DTLS clients: they share the C library's declarations with the server.
     "sim": RANK_0 | {"wire", "codec", "model", "net.lf_dtls"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),

@@ -141,6 +141,7 @@ class FakeService:
         self.security = DeviceCredentials(MemoryFleet(), passing_vault(), clock=lambda: NOW_S)
         self.provisioned = Provisioned()
         self.provisioning = self.provisioned.face
+        self.provisioned.connector.registrations = self
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
         return self.registered.get(endpoint)
@@ -318,6 +319,14 @@ class FakeService:
 
     async def delete_file(self, name: str) -> bool:
         return self.uploads.pop(name, None) is not None
+
+    def endpoint_of(self, registration_id: str) -> str | None:
+        found = [
+            name
+            for name, one in self.registered.items()
+            if one["registration_id"] == registration_id
+        ]
+        return found[0] if found else None
 
     async def deregister(self, endpoint: str) -> bool:
         return self.registered.pop(endpoint, None) is not None

@@ -9,11 +9,12 @@ import pytest
 from fake_service import Api, FakeEvent, FakeService, device
 
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.fleet.tokens import MAX_OF_TENANT, Role
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.rest import all_routes, leshan
 from lwm2m_fast.rest.routes import Route, Tenant
-from lwm2m_fast.rest.tenancy import CONNECTOR, PATHS, Shown, own_events
+from lwm2m_fast.rest.tenancy import PATHS, Shown, own_events
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC
 
