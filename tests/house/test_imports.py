@@ -15,8 +15,8 @@ RANK_3 = {"net", "store", "sink", "rest", "sim"}
 RANK_4 = {
     "committer", "turn", "service", "server", "device_settings", "files", "targets", "values",
     "value_rows", "report_events", "device_data", "device_operations", "queue",
-    "device_credentials", "server_identity", "vault_file", "secure", "secure_start",
-    "saved_sessions", "bootstrap", "provisioning",
+    "device_credentials", "server_identity", "vault_file", "vault_rotation", "secure",
+    "secure_start", "saved_sessions", "bootstrap", "provisioning",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.
@@ -41,7 +41,7 @@ MAY: dict[str, set[str]] = {
     # Simulated devices are DTLS clients: they share the C library's declarations with the server.
     "sim": RANK_0 | {"wire", "codec", "model", "net.lf_dtls"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
-    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell"},
+    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell", "vault_rotation"},
     "__main__": {"cli"},
     "__init__": RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4,
 }
