@@ -76,6 +76,10 @@ class DeviceCredentials:
     def credential(self, endpoint: str) -> dict[str, Any] | None:
         return self.credentials.show(endpoint)
 
+    def credential_of_identity(self, identity: str) -> dict[str, Any] | None:
+        endpoint = self.credentials.endpoint_of(identity)
+        return None if endpoint is None else self.credentials.show(endpoint)
+
     async def add_credentials(
         self, given: Sequence[Mapping[str, Any]], tenant: str = DEFAULT_TENANT
     ) -> list[dict[str, Any]]:

@@ -134,6 +134,11 @@ class Credentials:
         keys, endpoint = parse_psk(self._vault.unseal(row, about(PSK, identity)))
         return (keys[side], endpoint) if keys[side] else None
 
+    def endpoint_of(self, identity: str) -> str | None:
+        """Whose a PSK identity is, on whatever side; StoreError as psk()."""
+        found = (self.psk(identity.encode("utf-8", "replace"), side) for side in range(len(SIDES)))
+        return next((one[1] for one in found if one is not None), None)
+
     def pinned(self, digest: bytes, side: int = 0) -> tuple[str, str] | None:
         """Tenant and endpoint that a certificate with this SHA-256 is pinned for; else as psk()."""
         row = self._fleet.get(PIN, digest)

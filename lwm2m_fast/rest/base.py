@@ -190,6 +190,9 @@ class Security(Protocol):
     def credential(self, endpoint: str) -> dict[str, Any] | None:
         """One of them; None when there is none."""
 
+    def credential_of_identity(self, identity: str) -> dict[str, Any] | None:
+        """The one with this PSK identity, on either side; None when there is none."""
+
     async def add_credentials(
         self, given: Sequence[Mapping[str, Any]], tenant: str
     ) -> list[dict[str, Any]]:
