@@ -80,7 +80,7 @@ def everything(data_dir: Path) -> list[object]:
         credentials = Credentials(store.fleet, vault)
         devices = registry.page(None, 4096)[0]
         found: list[object] = [*devices, *(credentials.get(one.endpoint) for one in devices)]
-        found += [registry.unbound("acme", None, 9), credentials.get("pinned")]
+        found += [registry.unbound.page("acme", None, 9), credentials.get("pinned")]
         found += [Trust(store.fleet, vault).shown(), registry.unreadable]
         found += [vault.unseal(row, ABOUT + key) for key, row in store.state.load(TABLE)]
         return found

@@ -52,7 +52,7 @@ class ProvisionedDevices:
     async def forget_unbound(self, tenant: str, endpoint: str) -> bool:
         """Keep an unbound device no longer. False: there is none."""
         return await self._security.write(
-            lambda: self.registry.forget_unbound(tenant, endpoint), lambda done: None
+            lambda: self.registry.unbound.forget(tenant, endpoint), lambda done: None
         )
 
     async def change(
@@ -114,5 +114,6 @@ class ProvisionedDevices:
     def counters(self) -> dict[str, int]:
         return {
             "devices_configured": len(self.registry),
-            "devices_unreadable": self.registry.unreadable,
+            "devices_unreadable": self.registry.unreadable + self.registry.unbound.unreadable,
+            "devices_unbound_current": len(self.registry.unbound),
         }

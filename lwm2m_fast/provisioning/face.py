@@ -136,7 +136,7 @@ class ProvisioningFace:
     def unbound_after(
         self, after: str | None, limit: int, tenant: str
     ) -> tuple[list[dict[str, Any]], str | None]:
-        found, following = self._registry.unbound(tenant, after, limit)
+        found, following = self._registry.unbound.page(tenant, after, limit)
         return [self._shown(device, {}) for device in found], following
 
     async def forget_unbound(self, endpoint: str, tenant: str) -> None:

@@ -30,20 +30,17 @@ from lwm2m_fast.provisioning.device_rows import (
     build_device,
     build_owner,
     build_route,
-    build_unbound,
     id_bytes,
     parse_device,
     parse_owner,
     parse_route,
-    parse_unbound,
 )
-from lwm2m_fast.store.base import MAX_FLEET_KEY_BYTES, FleetChange, FleetStore
+from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
+from lwm2m_fast.store.base import FleetChange, FleetStore
 
 SETTINGS: Final = "settings"
 LOOKED_AT_ONCE: Final = 4_096
 _OWN: Final = MANAGEMENT.encode() + b"\0"
-MAX_UNBOUND: Final = 100_000
-"""Devices kept unbound, of all tenants."""
 MAX_AT_ONCE: Final = 2_048
 """Devices in one transaction."""
 
@@ -57,18 +54,6 @@ class Wanted:
     shell: bool = True
     is_legacy: bool = False
     """Of a file of the older generation: kept unbound when its name is another tenant's."""
-
-
-class KeptUnbound(Conflict):
-    """The name belongs to another tenant; the device is kept, and nobody can connect as it."""
-
-    def __init__(self, endpoint: str, *, is_new: bool) -> None:
-        super().__init__(
-            f"endpointId {endpoint!r} belongs to a device of another tenant; "
-            "it is kept unbound, and cannot connect"
-        )
-        self.is_new = is_new
-        """False: it was kept so before."""
 
 
 class Added(NamedTuple):
@@ -139,14 +124,14 @@ class Registry:
         self._count = 0
         self._foreign = 0
         """Names of other tenants than that which runs the server: mostly there are none."""
-        self._unbound = 0
+        self.unbound = Unbound(fleet, vault)
         self._last_id = 0
         self.unreadable = 0
 
     def load(self) -> int:
         """Once at start: how many there are."""
         self._count = self._foreign = 0
-        self._unbound = sum(1 for _ in self._fleet.scan(UNBOUND))
+        self.unbound.load()
         for _, row in self._fleet.scan(ROUTE):
             self._count += 1
             self._foreign += not row.startswith(_OWN)
@@ -207,37 +192,7 @@ class Registry:
             return found, None
         return found, last.decode()
 
-    def unbound(
-        self, tenant: str, after: str | None, limit: int
-    ) -> tuple[list[Device], str | None]:
-        """Devices of a tenant that are kept though their names are another's; and where to go on.
-
-        Rows that cannot be read are counted and left out.
-        """
-        found: list[Device] = []
-        last = build_owner(tenant, after or "")
-        for key, row in self._fleet.scan(UNBOUND, last, limit):
-            if not key.startswith(build_owner(tenant, "")):
-                return found, None
-            last = key
-            try:
-                found.append(parse_unbound(key, row, self._vault))
-            except StoreError:
-                self.unreadable += 1
-        following = parse_owner(last)[1]
-        is_end = following == (after or "") or not any(
-            key.startswith(build_owner(tenant, "")) for key, _ in self._fleet.scan(UNBOUND, last, 1)
-        )
-        return found, None if is_end else following
-
     # Writing
-
-    def forget_unbound(self, tenant: str, endpoint: str) -> bool:
-        """Keep such a device no longer. False: there is none."""
-        key = build_owner(tenant, endpoint)
-        gone = len(key) <= MAX_FLEET_KEY_BYTES and self._fleet.delete(UNBOUND, [key])
-        self._unbound -= gone
-        return gone > 0
 
     def add(self, wanted: Sequence[Wanted]) -> Outcome:
         """Each of them by itself, all that can be in one transaction; on disk when it returns.
@@ -250,24 +205,26 @@ class Registry:
         told: list[Change] = []
         claimed: dict[Place, str] = {}
         names: set[str] = set()
+        kept: dict[bytes, bytes] = {}
         number = self._last_id
         for one in wanted[:MAX_AT_ONCE]:
             try:
                 added, changes, prepared = self._added(one, number + 1, claimed, names)
             except RequestError as error:
-                results.append(self._unbound_instead(one, number + 1, rows) or error)
-                number += isinstance(results[-1], KeptUnbound)
+                results.append(self._kept_instead(one, kept) or error)
                 continue
             number += 1
             names.add(added.device.endpoint)
             results.append(added)
             rows += changes
             told += prepared
-        kept = sum(isinstance(one, KeptUnbound) and one.is_new for one in results)
-        if names or kept:
+        rows += [(UNBOUND, key, row) for key, row in kept.items()]
+        if rows:
             self._credentials.check_room(len(names))
+            fresh = sum(isinstance(one, KeptUnbound) and one.is_new for one in results)
+            bound = sum(change[0] == UNBOUND and change[2] is None for change in rows)
             self._fleet.apply(rows)
-            self._unbound += kept - sum(space == UNBOUND and row is None for space, _, row in rows)
+            self.unbound.note(fresh - bound)
             self._credentials.note(len(names))
             self._foreign += sum(
                 isinstance(one, Added) and one.device.tenant != MANAGEMENT for one in results
@@ -276,23 +233,13 @@ class Registry:
             self._last_id = number
         return Outcome(results, told)
 
-    def _unbound_instead(
-        self, one: Wanted, number: int, rows: list[FleetChange]
-    ) -> KeptUnbound | None:
-        """Row P12: what a legacy file does when the name is another tenant's; None: it is not."""
-        endpoint = one.configuration.endpoint_id
-        route = self.route(endpoint)
+    def _kept_instead(self, one: Wanted, kept: dict[bytes, bytes]) -> KeptUnbound | None:
+        """What is left for a device of a legacy file whose name is another tenant's."""
+        route = self.route(one.configuration.endpoint_id)
         if not one.is_legacy or route is None or route.tenant == one.tenant:
             return None
         given, _ = with_generated(one.configuration, self._random)
-        device = Device(number, one.tenant, given, one.shell, self._clock())
-        key, row = build_unbound(device, self._vault)
-        at = (UNBOUND, key)
-        is_new = self._fleet.get(*at) is None and at not in {change[:2] for change in rows}
-        if is_new and self._unbound + sum(c[0] == UNBOUND for c in rows) >= MAX_UNBOUND:
-            return None
-        rows.append((*at, row))
-        return KeptUnbound(endpoint, is_new=is_new)
+        return self.unbound.keep(Device(0, one.tenant, given, one.shell, self._clock()), kept)
 
     def _added(
         self, one: Wanted, number: int, claimed: dict[Place, str], names: set[str]
@@ -316,10 +263,8 @@ class Registry:
             *self._rows(device),
             (DEVICE_ID, id_bytes(number), build_owner(one.tenant, endpoint)),
             (ROUTE, key, build_route(Route(one.tenant, number))),
+            *self.unbound.bound(one.tenant, endpoint),
         ]
-        unbound = build_owner(one.tenant, endpoint)
-        if self._unbound and self._fleet.get(UNBOUND, unbound) is not None:
-            rows.append((UNBOUND, unbound, None))
         return Added(device, generated), rows, prepared.told
 
     def _rows(self, device: Device) -> list[FleetChange]:

@@ -13,7 +13,8 @@ from lwm2m_fast.fleet.secured import Credential, Mode, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.provisioning.connector import as_operation
 from lwm2m_fast.provisioning.jobs import Job
-from lwm2m_fast.provisioning.registry import MAX_UNBOUND, Wanted
+from lwm2m_fast.provisioning.registry import Wanted
+from lwm2m_fast.provisioning.unbound import MAX_UNBOUND
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC, Provisioned, psk
 
@@ -335,7 +336,7 @@ def test_no_more_are_kept_unbound_than_the_bound(
     world: Provisioned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MAX_UNBOUND >= 1000
-    monkeypatch.setattr("lwm2m_fast.provisioning.registry.MAX_UNBOUND", 2)
+    monkeypatch.setattr("lwm2m_fast.provisioning.unbound.MAX_UNBOUND", 2)
     for name in ("a", "b", "c"):
         add(world, NO_SEC | {"endpointId": name})
     job = legacy(world, "a", "b", "c")
