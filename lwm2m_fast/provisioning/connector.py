@@ -7,7 +7,7 @@ Knows no HTTP, and of registrations only that they can be ended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -16,7 +16,7 @@ from lwm2m_fast.errors import NotFound, RequestError, StoreError
 from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.jobs import Job, Jobs
-from lwm2m_fast.provisioning.migration import OlderWays
+from lwm2m_fast.provisioning.migration import NAMES_AT_ONCE, OlderWays
 
 
 class Registrations(Protocol):
@@ -40,13 +40,22 @@ class Connector:
         return await self._jobs.accept(ask.command, tenant, ask.text, work)
 
     async def _migrate(self, ask: Ask, tenant: str, job: Job) -> bool:
+        for start in range(0, len(ask.names), NAMES_AT_ONCE):
+            if self._jobs.is_stopping:
+                return False
+            some = ask.names[start : start + NAMES_AT_ONCE]
+            names, known, unknown = await asyncio.to_thread(self._sorted, some, tenant)
+            job.rows += known
+            for name in unknown:
+                job.refuse(0, name, str(_unknown(name)))
+            await self._adopt(job, names, ask.skips_registrations)
+            await self._jobs.note(job)
         if ask.names:
-            await self._adopt(job, self._named(job, ask.names, tenant), ask.skips_registrations)
             return True
         if tenant != MANAGEMENT:  # what is known in older ways belongs to nobody else
             return True
         groups = self._older.names(skips_list=ask.skips_registrations)
-        while (names := await asyncio.to_thread(next, groups, None)) is not None:
+        while (names := await asyncio.to_thread(_next, groups)) is not None:
             if self._jobs.is_stopping:
                 return False
             if names:
@@ -54,20 +63,22 @@ class Connector:
                 await self._jobs.note(job)
         return True
 
-    def _named(self, job: Job, names: tuple[str, ...], tenant: str) -> list[str]:
-        """Those of `names` that have no configuration; the others are counted."""
+    def _sorted(self, named: tuple[str, ...], tenant: str) -> tuple[list[str], int, list[str]]:
+        """Those without a configuration, how many have one, and those of somebody else."""
         registry = self._devices.registry
-        found: list[str] = []
-        for name in names:
+        names: list[str] = []
+        unknown: list[str] = []
+        known = 0
+        for name in named:
             number = int(name) if name.isascii() and name.isdigit() and len(name) < 20 else 0
             device = registry.by_id(number) or registry.get(name)
             if device is not None and device.tenant == tenant:
-                job.rows += 1  # it has one: nothing to do
+                known += 1
             elif device is not None or tenant != MANAGEMENT or registry.route(name) is not None:
-                job.refuse(0, name, str(_unknown(name)))
+                unknown.append(name)
             else:
-                found.append(name)
-        return found
+                names.append(name)
+        return names, known, unknown
 
     async def _adopt(self, job: Job, names: list[str], skips_list: bool) -> None:
         made, refused = await asyncio.to_thread(self._older.wanted, names, skips_list=skips_list)
@@ -148,6 +159,10 @@ def as_operation(job: Job) -> dict[str, Any]:
         "result": counts | error,
         "reason": job.reason,
     }
+
+
+def _next(groups: Iterator[list[str]]) -> list[str] | None:
+    return next(groups, None)
 
 
 def _unknown(name: str) -> NotFound:

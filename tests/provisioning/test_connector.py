@@ -13,7 +13,7 @@ from lwm2m_fast.fleet.secured import Credential, Mode, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.provisioning.connector import as_operation
 from lwm2m_fast.provisioning.jobs import Job
-from lwm2m_fast.provisioning.registry import Wanted
+from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Wanted
 from lwm2m_fast.provisioning.unbound import MAX_UNBOUND
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC, Provisioned, psk
@@ -171,6 +171,13 @@ def test_many_are_migrated_in_groups(world: Provisioned) -> None:
     again = Provisioned(world.fleet)
     assert len(again.registry) == 1100
     assert again.registry.by_id(1100) is not None
+
+
+def test_many_that_are_named_are_migrated_in_groups(world: Provisioned) -> None:
+    names = [f"d-{number:04}" for number in range(MAX_AT_ONCE + 2)]
+    world.fleet.put("provisioned", [(name.encode(), b"") for name in names])
+    job = run(world, f"{MIGRATE} -d " + " ".join([*names, "nobody"]))
+    assert counts(job) == ("FAILED", len(names) + 1, len(names), 1)
 
 
 def test_a_cleanup_frees_a_name_with_and_without_its_device(world: Provisioned) -> None:

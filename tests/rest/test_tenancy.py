@@ -14,7 +14,7 @@ from lwm2m_fast.fleet.tokens import MAX_OF_TENANT, Role
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.rest import all_routes, leshan
 from lwm2m_fast.rest.routes import Route, Tenant
-from lwm2m_fast.rest.tenancy import PATHS, Shown, own_events
+from lwm2m_fast.rest.tenancy import LOOKED_AT_ONCE, PATHS, Shown, own_events
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC
 
@@ -295,3 +295,30 @@ def test_a_refusal_names_no_device_of_another_tenant(shared: Shared) -> None:
     assert THEIRS not in answer.text
     again = shared.of("acme", "POST", "/api/v1/configurations", json=configuration(THEIRS))
     assert again.status_code == 409
+
+
+def test_nor_may_it_stand_among_devices(shared: Shared) -> None:
+    bodies: dict[str, Any] = {
+        "/api/v1/provisioned": {"endpoints": [CONNECTOR]},
+        "/api/v1/credentials": {"endpoint": CONNECTOR, "server": {"mode": "NO_SEC"}},
+        "/api/v1/batches": {"endpoints": [CONNECTOR], "shell": "read /3"},
+    }
+    for path, body in bodies.items():
+        assert shared.ask("POST", path, json=body).status_code == 404
+    made = shared.ask("POST", "/api/v1/configurations", json=configuration(CONNECTOR))
+    assert made.status_code == 409
+
+
+def test_a_page_ends_after_so_many_rows_of_others(shared: Shared) -> None:
+    names = [f"d-{number:05}" for number in range(2 * LOOKED_AT_ONCE)]
+    shared.service.on_list = {*names, OURS}
+    path = "/api/v1/provisioned?limit=10"
+    found, after, pages = [], None, 0
+    while pages == 0 or after is not None:
+        more = f"&after={after}" if after else ""
+        page = shared.of("acme", "GET", path + more).json()
+        found += page["endpoints"]
+        after = page["next_after"]
+        pages += 1
+    assert found == [OURS]
+    assert pages == 3
