@@ -55,11 +55,11 @@ class Connector:
         if tenant != MANAGEMENT:  # what is known in older ways belongs to nobody else
             return True
         groups = self._older.names(skips_list=ask.skips_registrations)
-        while (names := await asyncio.to_thread(_next, groups)) is not None:
+        while (group := await asyncio.to_thread(_next, groups)) is not None:
             if self._jobs.is_stopping:
                 return False
-            if names:
-                await self._adopt(job, names, ask.skips_registrations)
+            if group:
+                await self._adopt(job, group, ask.skips_registrations)
                 await self._jobs.note(job)
         return True
 
