@@ -35,6 +35,7 @@ from lwm2m_fast.provisioning.device_rows import (
     parse_owner,
     parse_route,
 )
+from lwm2m_fast.provisioning.owners import Owners
 from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
@@ -124,6 +125,7 @@ class Registry:
         self._count = 0
         self._foreign = 0
         """Names of other tenants than that which runs the server: mostly there are none."""
+        self._owners = Owners(self._owner)
         self.unbound = Unbound(fleet, vault)
         self._last_id = 0
         self.unreadable = 0
@@ -165,7 +167,10 @@ class Registry:
 
     def owner(self, endpoint: str) -> str:
         """The tenant that a name belongs to: that which runs the server where it is nobody's."""
-        route = self.route(endpoint) if self._foreign else None
+        return self._owners.find(endpoint) if self._foreign else MANAGEMENT
+
+    def _owner(self, endpoint: str) -> str:
+        route = self.route(endpoint)
         return MANAGEMENT if route is None else route.tenant
 
     def page(
@@ -224,6 +229,7 @@ class Registry:
             fresh = sum(isinstance(one, KeptUnbound) and one.is_new for one in results)
             bound = sum(change[0] == UNBOUND and change[2] is None for change in rows)
             self._fleet.apply(rows)
+            self._owners.changed()
             self.unbound.note(fresh - bound)
             self._credentials.note(len(names))
             self._foreign += sum(
@@ -298,6 +304,7 @@ class Registry:
             results.append(device)
         if rows:
             self._fleet.apply(rows)
+            self._owners.changed()
             made = number - self._last_id
             self._count += made
             self._foreign += sum(
@@ -372,6 +379,7 @@ class Registry:
             told += prepared.told
             results.append(found)
         self._fleet.apply(rows)
+        self._owners.changed()
         self._credentials.note(-gone)
         self._count -= freed
         self._foreign -= foreign
@@ -398,6 +406,7 @@ class Registry:
                 (DEVICE_ID, id_bytes(route.id), None),
             ]
         )
+        self._owners.changed()
         self._credentials.note(-prepared.is_fresh)
         self._count -= 1
         self._foreign -= tenant != MANAGEMENT
