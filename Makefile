@@ -31,7 +31,7 @@ lint: setup  ## ruff, mypy, clang-format, warnings of csrc/ as errors
 	$(BIN)/mypy
 	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror csrc/*.[ch]; \
 	else echo "clang-format is not installed: layout of csrc/ not checked"; fi
-	@flags=$$($(BIN)/python .ci/mbedtls | head -n 1); for file in csrc/*.c; do \
+	@flags=$$($(BIN)/python .ci/mbedtls | sed -n 1p); for file in csrc/*.c; do \
 	    eval "$${CC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -fsyntax-only $$flags $$file" || exit 1; done
 
 check: lint test  ## lint, then all tests

@@ -1,10 +1,13 @@
 """Instructions per datagram in the core, without kernel, loop and store.
 
-    python -m bench.instructions [--quick]
+    python -m bench.instructions [--quick] [--only NAME]
 
 Runs the engine in memory under callgrind and counts only what lies between a filled Inbox and a
 turn's output. The count repeats to the last digit on any load of the machine, so a change of the
 hot path shows here before it shows in a rate. It says nothing of cache misses.
+
+A Send and a Read are more than the core: what takes their values, and the way from the caller to
+the request and back, are counted with it (whole.py), but for the flush of the values.
 """
 
 from __future__ import annotations
@@ -96,6 +99,10 @@ class Core:
         return answers
 
 
+Fleet = tuple[Core, list[str]]
+"""A core, and the addresses of those who have registered with it."""
+
+
 def address(device: int) -> str:
     return f"127.1.{device >> 8}.{device & 255}:5000"
 
@@ -122,6 +129,16 @@ ACTS: dict[str, Callable[[int, int, list[bytes]], bytes]] = {
 }
 
 
+# act -> the same through what stands around the core; how many were answered
+WHOLE: dict[str, Callable[[Fleet, Callable[[], None]], int]] = {
+    "send": lambda fleet, mark: importlib.import_module("bench.whole").sends(fleet, mark),
+    "read": lambda fleet, mark: importlib.import_module("bench.whole").reads(fleet, mark, 1),
+    "read in bulk": lambda fleet, mark: importlib.import_module("bench.whole").reads(
+        fleet, mark, 256
+    ),
+}
+
+
 def act(name: str, mark: Callable[[], None]) -> None:
     """Register a fleet, then let each device do `name` once; complain when one goes unanswered."""
     core = Core()
@@ -129,9 +146,12 @@ def act(name: str, mark: Callable[[], None]) -> None:
     fleet = [(address(device), register(device, 1)) for device in range(DEVICES)]
     for batch in batches(fleet):
         paths.update((source, location(answer)) for source, answer in core.turn(batch, unmarked))
-    build = ACTS[name]
-    asked = [(who, build(n, 2, paths[who])) for n, (who, _) in enumerate(fleet)]
-    answered = sum(len(core.turn(batch, mark)) for batch in batches(asked))
+    if name in WHOLE:
+        answered = WHOLE[name]((core, [who for who, _ in fleet]), mark)
+    else:
+        build = ACTS[name]
+        asked = [(who, build(n, 2, paths[who])) for n, (who, _) in enumerate(fleet)]
+        answered = sum(len(core.turn(batch, mark)) for batch in batches(asked))
     if answered != DEVICES:
         sys.exit(f"{name}: {answered} of {DEVICES} were answered")
 
@@ -163,7 +183,9 @@ def count(name: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--act", choices=ACTS, help="run one act here (under valgrind: counted)")
+    acts = [*ACTS, *WHOLE]
+    parser.add_argument("--act", choices=acts, help="run one act here (under valgrind: counted)")
+    parser.add_argument("--only", choices=acts, help="count one act")
     parser.add_argument("--quick", action="store_true", help="only the Update")
     chosen = parser.parse_args()
     marks = ctypes.CDLL(str(programs.build("marks.so")))
@@ -172,7 +194,8 @@ def main() -> None:
         return
     if not marks.marks_work() or not shutil.which("callgrind_annotate"):
         sys.exit("instructions: install valgrind (with its headers)")
-    found = {name: count(name) for name in (["update"] if chosen.quick else ACTS)}
+    chosen_acts = [chosen.only] if chosen.only else ["update"] if chosen.quick else acts
+    found = {name: count(name) for name in chosen_acts}
     report.publish_counts("instructions", found, ROWS)
 
 

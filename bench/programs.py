@@ -6,10 +6,14 @@ Knows nothing of what the programs do. They land in bench/bin/, which is not com
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 SOURCE_DIR = Path(__file__).parent / "c"
 BINARY_DIR = Path(__file__).parent / "bin"
 
@@ -17,11 +21,13 @@ BINARY_DIR = Path(__file__).parent / "bin"
 # get from the Python they are built for, and no instruction set of this very machine.
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 
-_LOAD = ("load.c", "sources.c", "measure.c", "options.c")
+_LOAD = ("load.c", "sources.c", "secure.c", "measure.c", "options.c")
 
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "echo": ("echo.c",),
     "ceiling": ("ceiling.c",),
+    "dtls_ceiling": ("dtls_ceiling.c",),
+    "dtls_ceiling_plain": ("dtls_ceiling.c", "plain_sha256.c"),
     "coap_load": ("coap_load.c", *_LOAD),
     "device_load": ("device_load.c", "reports.c", *_LOAD),
     "probe": ("probe.c", "measure.c", "options.c"),
@@ -34,6 +40,20 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CC", "cc"))
 
 
+# Who of them calls mbedTLS: the one that the server is built with.
+SECURE = {"secure.c", "dtls_ceiling.c"}
+
+
+@cache
+def mbedtls() -> tuple[list[str], list[str]]:
+    """What compiles with mbedTLS, and what links with it; both from the root of the checkout."""
+    done = subprocess.run(
+        [sys.executable, ".ci/mbedtls"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    compiles, links = map(shlex.split, done.stdout.splitlines())
+    return [*compiles, "-Icsrc"], links
+
+
 def build(name: str, directory: Path = BINARY_DIR) -> Path:
     """Compile program `name` if its sources or any header are newer, and return its path.
 
@@ -41,7 +61,9 @@ def build(name: str, directory: Path = BINARY_DIR) -> Path:
     """
     binary = directory / name
     sources = [SOURCE_DIR / source for source in PROGRAMS[name]]
-    newest = max(path.stat().st_mtime for path in (*sources, *SOURCE_DIR.glob("*.h")))
+    compiles, links = mbedtls() if SECURE & set(PROGRAMS[name]) else ([], [])
+    library = [ROOT / link for link in links if link.endswith(".a")]
+    newest = max(path.stat().st_mtime for path in (*sources, *SOURCE_DIR.glob("*.h"), *library))
     if binary.exists() and binary.stat().st_mtime >= newest:
         return binary
     cc = compiler()
@@ -50,7 +72,10 @@ def build(name: str, directory: Path = BINARY_DIR) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     kind = ("-shared", "-fPIC") if name.endswith(".so") else ()
     done = subprocess.run(
-        [cc, *FLAGS, *kind, "-o", str(binary), *map(str, sources)], capture_output=True, text=True
+        [cc, *FLAGS, *kind, *compiles, "-o", str(binary.absolute()), *map(str, sources), *links],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise RuntimeError(f"{name} does not compile:\n{done.stderr}")

@@ -30,7 +30,9 @@ ADMIN_TOKEN = "x"
 _POLL_S = 0.002
 _SETTLE_S = 1.5  # longer than the store's checkpoint interval
 _IDLE_PART = 0.03
-_READY = re.compile(r"coap=udp://[^\s:]+:(\d+)(?:.*\bhttp=(http://\S+))?")
+_READY = re.compile(
+    r"coap=udp://[^\s:]+:(\d+)(?: coaps=udp://[^\s:]+:(\d+))?(?:.*\bhttp=(http://\S+))?"
+)
 
 
 class Unavailable(Exception):
@@ -45,6 +47,7 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     http: str | None = None
+    secure_port: int | None = None
 
     @property
     def pid(self) -> int:
@@ -117,7 +120,8 @@ def _printed(output: int) -> Callable[[Server], bool]:
     def find(server: Server) -> bool:
         found = _READY.search(os.pread(output, 65536, 0).decode(errors="replace"))
         if found:
-            server.port, server.http = int(found[1]), found[2]
+            server.port, server.http = int(found[1]), found[3]
+            server.secure_port = int(found[2]) if found[2] else None
         return found is not None
 
     return find

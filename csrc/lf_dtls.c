@@ -53,7 +53,7 @@ static int on_get_timer(void *p_session) {
 }
 
 lf_dtls_session *lf_session_new(lf_dtls_context *context, void *user, int64_t now_ms) {
-    lf_dtls_session *session = calloc(1, sizeof *session);
+    lf_dtls_session *session = mbedtls_calloc(1, sizeof *session);
     if (!session) return NULL;
     session->context = context;
     context->references++;
@@ -93,7 +93,7 @@ void lf_dtls_free(lf_dtls_session *session) {
     lf_bytes_clear(&session->identity);
     lf_bytes_clear(&session->note);
     mbedtls_platform_zeroize(session, sizeof *session);
-    free(session);
+    mbedtls_free(session);
     lf_dtls_context_release(context);
 }
 

@@ -1,6 +1,7 @@
 /* Contexts: suites, credentials, settings; what many sessions share. And where their random bytes come from. */
 #define _GNU_SOURCE
 #include "lf_dtls_inside.h"
+#include "lf_sha256.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -126,15 +127,18 @@ static int on_verify(void *p_context, mbedtls_x509_crt *certificate, int depth, 
     return 0;
 }
 
-/* The cookie was looked at before there was a session. */
+/* The cookie was looked at before there was a session, so a handshake takes any. A finished session takes none: built
+ * with MBEDTLS_SSL_DTLS_CLIENT_PORT_REUSE, mbedTLS would give it up for a ClientHello that nobody authenticated. */
 static int on_cookie_write(void *p, unsigned char **at, unsigned char *end, const unsigned char *info, size_t size) {
     (void)p, (void)at, (void)end, (void)info, (void)size;
     return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
-static int on_cookie_check(void *p, const unsigned char *cookie, size_t size, const unsigned char *info, size_t more) {
-    (void)p, (void)cookie, (void)size, (void)info, (void)more;
-    return 0;
+static int on_cookie_check(void *p_context, const unsigned char *cookie, size_t size, const unsigned char *info,
+                           size_t info_size) {
+    (void)cookie, (void)size, (void)info, (void)info_size;
+    const lf_dtls_context *context = p_context;
+    return context->current ? 0 : MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
 }
 
 /* Contexts. */
@@ -270,7 +274,7 @@ static int set_up(lf_dtls_context *context, const lf_dtls_options *options, char
         if (failed) return say(why, room, "PSK identity or key", failed);
     } else {
         if (context->hooks.psk) mbedtls_ssl_conf_psk_cb(config, on_psk, context);
-        mbedtls_ssl_conf_dtls_cookies(config, on_cookie_write, on_cookie_check, NULL);
+        mbedtls_ssl_conf_dtls_cookies(config, on_cookie_write, on_cookie_check, context);
         /* The names of our anchors would fill the flight and tell everyone whom we trust. */
         mbedtls_ssl_conf_cert_req_ca_list(config, MBEDTLS_SSL_CERT_REQ_CA_LIST_DISABLED);
         if (!lf_cookies_init(context)) return say(why, room, "no random bytes", 0);
@@ -322,9 +326,19 @@ void lf_dtls_context_release(lf_dtls_context *context) {
     free(context);
 }
 
+/* Our own build is told by its configuration (csrc/lf_mbedtls_config.h). */
+#ifdef LF_MBEDTLS_CONFIG_H
+#define LIBRARY "our own build"
+#define BY_INSTRUCTIONS lf_sha256_has_instructions()
+#else
+#define LIBRARY "the system's"
+#define BY_INSTRUCTIONS 0
+#endif
+
 void lf_dtls_library(char *text, size_t room) {
     char version[18];
     mbedtls_version_get_string_full(version);
-    snprintf(text, room, "%s: connection id, records of %d/%d bytes, handshakes of %d bytes buffered", version,
+    snprintf(text, room, "%s (%s, SHA-256 by %s): connection id, keys of %d bytes, records of %d/%d, handshakes of %d buffered",
+             version, LIBRARY, BY_INSTRUCTIONS ? "instructions" : "mbedTLS", MBEDTLS_PSK_MAX_LEN,
              MBEDTLS_SSL_IN_CONTENT_LEN, MBEDTLS_SSL_OUT_CONTENT_LEN, MBEDTLS_SSL_DTLS_MAX_BUFFERING);
 }

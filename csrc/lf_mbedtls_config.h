@@ -7,18 +7,25 @@
 #ifndef LF_MBEDTLS_CONFIG_H
 #define LF_MBEDTLS_CONFIG_H
 
+#include "lf_memory.h"
+
 /* Platform */
 #define MBEDTLS_HAVE_ASM
 #define MBEDTLS_HAVE_TIME
 #define MBEDTLS_HAVE_TIME_DATE /* validity of certificates */
 #define MBEDTLS_PLATFORM_C
+#define MBEDTLS_PLATFORM_MEMORY
+#define MBEDTLS_PLATFORM_CALLOC_MACRO lf_memory_take
+#define MBEDTLS_PLATFORM_FREE_MACRO lf_memory_give
 #define MBEDTLS_ENTROPY_C
 #define MBEDTLS_CTR_DRBG_C
+#define MBEDTLS_CTR_DRBG_USE_128_BIT_KEY /* no suite has more */
 #define MBEDTLS_ERROR_C
 #define MBEDTLS_VERSION_C
 
 /* Ciphers and hashes */
 #define MBEDTLS_AES_C
+#define MBEDTLS_AES_ONLY_128_BIT_KEY_LENGTH /* a session has two AES contexts: 192 bytes less */
 #define MBEDTLS_AES_ROM_TABLES /* none made at run time: nothing that two threads could race for   \
                                 */
 #define MBEDTLS_CIPHER_C
@@ -32,7 +39,7 @@
 #define MBEDTLS_SHA512_C
 #if defined(__x86_64__)
 #define MBEDTLS_AESNI_C
-#define MBEDTLS_SHA256_PROCESS_ALT /* csrc/lf_sha256.c */
+#define MBEDTLS_SHA256_PROCESS_ALT /* csrc/lf_sha256_mbedtls.c */
 #elif defined(__aarch64__)
 #define MBEDTLS_AESCE_C
 #define MBEDTLS_SHA256_USE_ARMV8_A_CRYPTO_IF_PRESENT
@@ -77,11 +84,12 @@
 #define MBEDTLS_KEY_EXCHANGE_PSK_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
 
-/* Sizes in bytes. A session has one buffer each way, and a handshake message must fit: a chain of
- * three P-256 certificates from a device, of two to it. CoAP needs 1,280. */
+/* Sizes in bytes. A session has a buffer each way as long as it lives, so they are as small as may
+ * be: for 1,280 bytes of CoAP, and for a handshake message, the longest of which is a chain of two
+ * P-256 certificates. */
 #define MBEDTLS_PSK_MAX_LEN 64
-#define MBEDTLS_SSL_IN_CONTENT_LEN 1664
-#define MBEDTLS_SSL_OUT_CONTENT_LEN 1408
+#define MBEDTLS_SSL_IN_CONTENT_LEN 1344
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 1344
 #define MBEDTLS_SSL_DTLS_MAX_BUFFERING 4096 /* of a handshake's flights that came out of order */
 #define MBEDTLS_SSL_CID_IN_LEN_MAX 16
 #define MBEDTLS_SSL_CID_OUT_LEN_MAX 32

@@ -1,14 +1,11 @@
-/* One block of SHA-256 (FIPS 180-4), for mbedTLS on x86-64, whose own is plain C on that: by the
- * SHA instructions where the processor has them, in plain C otherwise. Three quarters of a PSK
- * handshake is this function.
+/* One block of SHA-256 (FIPS 180-4) on x86-64: by the SHA instructions where the processor has
+ * them, and in plain C. mbedTLS has none but plain C there, and three quarters of a PSK handshake
+ * are it.
  *
- * Knows nothing of padding, lengths or messages: that stays mbedTLS's. */
-#define MBEDTLS_ALLOW_PRIVATE_ACCESS
-#include <mbedtls/sha256.h>
-
+ * Knows nothing of padding, lengths or messages, nor of mbedTLS (that is lf_sha256_mbedtls.c). */
 #include "lf_sha256.h"
 
-#if defined(MBEDTLS_SHA256_PROCESS_ALT)
+#if defined(__x86_64__)
 
 #include <cpuid.h>
 #include <immintrin.h>
@@ -97,15 +94,6 @@ int lf_sha256_has_instructions(void) {
              __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_SHA;
     __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
     return answer;
-}
-
-int mbedtls_internal_sha256_process(mbedtls_sha256_context *context,
-                                    const unsigned char block[64]) {
-    if (lf_sha256_has_instructions())
-        lf_sha256_instructions(context->state, block);
-    else
-        lf_sha256_plain(context->state, block);
-    return 0;
 }
 
 #else

@@ -12,6 +12,7 @@ from typing import Any
 
 from lwm2m_fast.core.contexts import read_context
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.judge import Judge
 from lwm2m_fast.core.target import Target
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import FormatError, RequestError
@@ -27,12 +28,13 @@ class DataParts:
     engine: Engine
     values: Values
     targets: Targets
+    judge: Judge
     settings: DeviceSettings
     files: Files
 
-    def counted(self) -> tuple[Values, Targets, DeviceSettings, Files]:
+    def counted(self) -> tuple[Values, Targets, Judge, DeviceSettings, Files]:
         """Those that count what they do."""
-        return self.values, self.targets, self.settings, self.files
+        return self.values, self.targets, self.judge, self.settings, self.files
 
 
 class DeviceData:

@@ -56,6 +56,11 @@ class DeviceSettings:
         else:
             self._by_endpoint[endpoint] = self._shared.setdefault(settings, settings)
 
+    @property
+    def own(self) -> Mapping[str, Settings]:
+        """The settings of those that have any, by endpoint name; as they are at each moment."""
+        return self._by_endpoint
+
     def get(self, endpoint: str) -> Settings:
         """What is set for this device, registered or not; a look into a dictionary."""
         return self._by_endpoint.get(endpoint, UNSET)

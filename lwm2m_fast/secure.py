@@ -37,6 +37,8 @@ _log = logging.getLogger("lwm2m_fast.secure")
 class Dtls(Protocol):
     """The part of net/dtls that is needed here."""
 
+    @property
+    def fault(self) -> Exception | None: ...
     def end(self, principal: bytes) -> bool: ...
     def where(self, principal: bytes) -> Any: ...
     def set_certificate(
@@ -91,6 +93,12 @@ class SecureSide:
     ) -> None:
         """`act` finishes what was asked of the engine, `publish` tells events (turn.py: Turns)."""
         self._act, self._publish = act, publish
+
+    def look(self) -> None:
+        """Now and then: say what went wrong on our side of a handshake."""
+        fault = None if self._dtls is None else self._dtls.fault
+        if fault is not None:
+            _log.error("a handshake failed inside the server", exc_info=fault)
 
     def stop(self) -> None:
         """End what would go on by itself."""

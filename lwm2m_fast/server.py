@@ -20,6 +20,9 @@ from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
 from lwm2m_fast.bootstrap.running import BootstrapServer
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.forms import Forms
+from lwm2m_fast.core.judge import Judge
+from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError
@@ -183,7 +186,7 @@ class Server:
         operating = self._operating = _operating(config, data, store, durable, turns)
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
-        turns.work, turns.tick = operating.run, operating.tick
+        turns.work, turns.tick = operating.run, _both(operating.tick, side.look)
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -303,6 +306,14 @@ def _about(endpoint: str, engine: Engine, bootstrap: BootstrapServer | None) -> 
     }
 
 
+def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+    def both() -> None:
+        one()
+        other()
+
+    return both
+
+
 def _data(
     config: Config,
     engine: Engine,
@@ -314,8 +325,10 @@ def _data(
     settings = DeviceSettings(store.fleet)
     targets = Targets(engine, model, settings)
     values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
-    engine.judge_send = values.judge
-    return DataParts(engine, values, targets, settings, Files(config.store.data_dir, config.files))
+    engine.judge_send = judge = Judge(Forms(engine, targets))
+    values.attach(judge)
+    files = Files(config.store.data_dir, config.files)
+    return DataParts(engine, values, targets, judge, settings, files)
 
 
 def _operating(

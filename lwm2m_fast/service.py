@@ -66,12 +66,21 @@ class RunningServer(DeviceOperations):
     # Devices
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
-        return self._engine.device(endpoint)
+        device = self._engine.device(endpoint)
+        return None if device is None else self._shown(device)
 
     def devices(
         self, cursor: int, limit: int, contains: str = ""
     ) -> tuple[list[dict[str, Any]], int | None]:
-        return self._engine.devices(cursor, limit, contains)
+        found, following = self._engine.devices(cursor, limit, contains)
+        return [self._shown(device) for device in found], following
+
+    def _shown(self, device: dict[str, Any]) -> dict[str, Any]:
+        """A registration, and whether it is overdue just now."""
+        if self._operating is None:
+            return device
+        reach = self._operating.reach
+        return {**device, **reach.availability(device["endpoint"], device["lifetime_s"])}
 
     def device_count(self) -> int:
         return self._engine.device_count()

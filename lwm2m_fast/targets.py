@@ -7,6 +7,7 @@ anew or changes its objects: it is then looked up under what it says now.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -34,6 +35,9 @@ class Registry(Protocol):
 class SettingsSource(Protocol):
     """The part of the device settings that is asked."""
 
+    @property
+    def own(self) -> Mapping[str, Settings]: ...
+
     def get(self, endpoint: str) -> Settings: ...
 
 
@@ -50,6 +54,16 @@ class Targets:
         """Endpoint name to the form it had, and that form under its name."""
         self._revision = model.revision
         self.misses = 0
+
+    @property
+    def own(self) -> Mapping[str, Settings]:
+        """By endpoint name: who is not like the others that registered the same."""
+        return self._settings.own
+
+    @property
+    def revision(self) -> int:
+        """Changes when any target may."""
+        return self._model.revision
 
     def of(self, endpoint: str) -> Target | None:
         """The device's own target; None when it is not registered."""

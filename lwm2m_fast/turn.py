@@ -46,7 +46,7 @@ DATA = ("notification", "send")
 """Events that are true whatever the store says."""
 
 Answers = Sequence[AnsweredTuple]
-Reports = Sequence[ReportTuple]
+Reports = list[ReportTuple]
 Contacts = Sequence[Contact]
 
 
@@ -63,6 +63,8 @@ class Endpoint(Protocol):
     def waiting(self) -> int: ...
     @property
     def queued(self) -> int: ...
+    @property
+    def is_timed(self) -> bool: ...
     def receive(self, inbox: Inbox) -> bool: ...
     def work(self, inbox: Inbox) -> None: ...
     def flush_backlog(self) -> bool: ...
@@ -100,6 +102,7 @@ class Turns:
     ) -> None:
         self._engine, self._sinks = engine, sinks
         self._listeners, self._send = listeners, listeners.send
+        self._is_timed = any(endpoint.is_timed for endpoint in listeners.endpoints)
         self._resolve, self._reports, self.contacts = resolve, reports, contacts
         engine.wants_reports = reports is not None
         self._batches = batches_per_wakeup
@@ -176,20 +179,16 @@ class Turns:
         now = time.monotonic()
         for _ in range(self._batches):
             more = endpoint.receive(self._inbox)
-            self._decide(now)
+            try:
+                self._engine.receive(self._inbox, now)
+            except Exception as error:  # out of memory, say: the next batch may fare better
+                self._engine.fault = error
+            self._finish_turn()
             if not more or endpoint.fd not in self._read:
                 break
         if endpoint.queued:
             self._work_soon(endpoint)
         self._arm_timer()
-
-    def _decide(self, now: float) -> None:
-        """Let the engine work off what is in the inbox, and finish the turn."""
-        try:
-            self._engine.receive(self._inbox, now)
-        except Exception as error:  # out of memory, say: the next batch may fare better
-            self._engine.fault = error
-        self._finish_turn()
 
     def _work_soon(self, endpoint: Endpoint) -> None:
         """Have the endpoint's own work done, a share of it between any two looks at the sockets."""
@@ -202,7 +201,11 @@ class Turns:
         if endpoint.fd not in self._read:
             return  # _choose_reading() comes back to it
         endpoint.work(self._inbox)
-        self._decide(time.monotonic())
+        try:
+            self._engine.receive(self._inbox, time.monotonic())
+        except Exception as error:
+            self._engine.fault = error
+        self._finish_turn()
         if endpoint.queued:
             self._work_soon(endpoint)
         self._arm_timer()
@@ -397,7 +400,9 @@ class Turns:
         self._ticking = self._loop.call_later(TICK_S, self._on_tick)
 
     def _arm_timer(self) -> None:
-        due = min(self._engine.next_timer(), self._listeners.next_timer())
+        due = self._engine.next_timer()
+        if self._is_timed:
+            due = min(due, self._listeners.next_timer())
         if due >= self._timer_at:
             return
         if self._timer is not None:

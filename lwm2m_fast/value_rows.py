@@ -9,7 +9,7 @@ Runs in any thread, one flush at a time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from lwm2m_fast.codec import Pack
@@ -61,19 +61,43 @@ class Batch:
 
     def __init__(self) -> None:
         self.items: dict[int, ReportTuple | Heard] = {}
-        """Observation number to its newest report; below zero, each thing for itself."""
+        """Report.observation to the newest report of this number; what is no report has a key of
+        its own, a little below zero."""
         self.bound: dict[int, Bound] = {}
-        """Observation number to what its reports are read with."""
+        """Report.observation to what its reports are read with."""
         self.keys: dict[str, list[int]] = {}
         """Endpoint name to the keys of its items; some may have gone."""
-        self.newest: dict[tuple[str, Origin, int], int] = {}
+        self.newest: dict[tuple[str, int, int], int] = {}
         """Endpoint name, origin and Pack.shape() to the key of the newest item with such values."""
 
-    def of(self, endpoint: str) -> list[ReportTuple | Heard]:
-        """A device's items in the order of their arrival."""
+    def of(self, endpoint: str) -> list[tuple[int, ReportTuple | Heard]]:
+        """A device's items with their keys, in the order of their arrival."""
         items = self.items
-        found = [items[key] for key in self.keys.get(endpoint, ()) if key in items]
+        found = [(key, items[key]) for key in self.keys.get(endpoint, ()) if key in items]
         return found if len(found) < 2 else sorted(found, key=_moment)
+
+    def bind(self, number: int, bound: Bound) -> None:
+        """From now on reports of this number are read with `bound`."""
+        self.bound[number] = bound
+        self.keys.setdefault(bound[0], []).append(number)
+
+    def set_aside(self, endpoint: str, fresh_key: Callable[[], int]) -> None:
+        """Let a Send that comes now stand behind what came before it, and not in its place."""
+        keys = self.keys.get(endpoint, [])
+        for at, number in enumerate(keys):
+            if number < 0 and number in self.bound:
+                keys[at] = key = fresh_key()
+                self.bound[key] = self.bound.pop(number)
+                if number in self.items:
+                    self.items[key] = self.items.pop(number)
+
+    def drop_oldest(self) -> ReportTuple | Heard:
+        """Give up the item that has been here longest, and return it."""
+        number = next(iter(self.items))
+        if number < 0 and number in self.bound:  # of these there may be any number
+            endpoint = self.bound.pop(number)[0]
+            self.keys[endpoint].remove(number)
+        return self.items.pop(number)
 
     def size_bytes(self) -> int:
         """Payloads and packs of all items, about."""
@@ -91,7 +115,13 @@ class Batch:
         return both
 
 
-def _moment(item: ReportTuple | Heard) -> float:
+def origin_of(number: int) -> Origin:
+    """Of a report with this number."""
+    return Origin.NOTIFICATION if number > 0 else Origin.SEND
+
+
+def _moment(found: tuple[int, ReportTuple | Heard]) -> float:
+    item = found[1]
     return item[1] if isinstance(item, Heard) else item[5]
 
 
@@ -123,9 +153,9 @@ class ValueRows:
     def take(self, values: DeviceValues, batch: Batch, endpoint: str) -> int:
         """Add what `batch` holds of a device to its values; how many reports cannot be read."""
         unreadable = 0
-        for item in batch.of(endpoint):
+        for key, item in batch.of(endpoint):
             try:
-                self._take(values, batch, item)
+                self._take(values, batch, key, item)
             except FormatError:
                 unreadable += 1
             except Exception:  # a fault of ours in one report must not keep the others
@@ -134,13 +164,15 @@ class ValueRows:
                     _log.exception("a report could not be kept; further ones are only counted")
         return unreadable
 
-    def _take(self, values: DeviceValues, batch: Batch, item: ReportTuple | Heard) -> None:
+    def _take(
+        self, values: DeviceValues, batch: Batch, key: int, item: ReportTuple | Heard
+    ) -> None:
         limit = self._config.max_value_bytes
         if not isinstance(item, Heard):
             report = Report(*item)
-            _, context, form = batch.bound[report.observation]
+            _, context, form = batch.bound[key]
             pack = decode_report(form, context, report)
-            values.put(pack, Origin.NOTIFICATION, nanoseconds(report.at), limit)
+            values.put(pack, origin_of(key), nanoseconds(report.at), limit)
         elif item.gone is not None:
             values.remove(item.gone)
         elif item.pack is not None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -27,7 +26,6 @@ from lwm2m_fast.core.operations import (
     ObservedContext,
     Result,
     decode_report,
-    decode_send,
     read_context,
 )
 from lwm2m_fast.core.orders import Order
@@ -35,23 +33,21 @@ from lwm2m_fast.core.target import Target
 from lwm2m_fast.core.typed_values import value_json
 from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.model import Model, View
+from lwm2m_fast.queue.calls import Read
 from lwm2m_fast.report_events import notification, observe_ended, send
+from lwm2m_fast.report_intake import read_known, take_known
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
 from lwm2m_fast.targets import SettingsSource, Targets
-from lwm2m_fast.value_rows import Batch, Heard, ValueRows
+from lwm2m_fast.value_rows import Batch, Heard, ValueRows, origin_of
 
 _log = logging.getLogger("lwm2m_fast.values")
 
-BAD_REQUEST, NOT_FOUND = 0x80, 0x84
 ERROR = 0x80
 """From this code byte on, an answer is a refusal."""
 
 MAX_UNFLUSHED_BYTES = 64 << 20
 """Payloads of all unflushed reports together."""
-
-MAX_JUDGED = 4096
-"""Sends judged and not yet reported; a turn has far fewer."""
 
 READS = {"read": Origin.READ_RESPONSE, "read_composite": Origin.READ_RESPONSE}
 OBSERVES = {
@@ -69,6 +65,14 @@ class Registry(Protocol):
     def endpoint_of(self, slot: int) -> str: ...
 
     def reported(self, number: int) -> tuple[str, bytes] | None: ...
+
+
+class Judge(Protocol):
+    """Who says which Sends are taken (core/judge)."""
+
+    def report_to(
+        self, known: dict[int, Any], first: Callable[[int, str, Target], None]
+    ) -> None: ...
 
 
 class Values:
@@ -94,9 +98,9 @@ class Values:
         self._model, self._settings, self._config = model, settings, config
         self._sinks, self._wall = sinks, wall
         self._rows = ValueRows(state, config)
+        self._judge: Judge | None = None
         self._batch = Batch()
         self._going: Batch | None = None
-        self._judged: deque[tuple[bytes, str, Pack]] = deque(maxlen=MAX_JUDGED)
         self._bytes = 0
         self._next_key = -1
         self._flushing = asyncio.Lock()
@@ -104,63 +108,48 @@ class Values:
         self._running: asyncio.Task[None] | None = None
         self._counts = {
             "values_reports": 0, "values_reports_dropped": 0, "values_reports_orphaned": 0,
-            "values_observations_ended": 0, "values_sends_malformed": 0,
-            "values_sends_unregistered": 0, "values_flushes": 0, "values_flush_failures": 0,
+            "values_observations_ended": 0, "values_flushes": 0, "values_flush_failures": 0,
         }  # fmt: skip
 
     # Hearing
 
-    def judge(self, slot: int, content_format: int, payload: bytes) -> int:
-        """Whether a Send can be taken: 0, or the code to refuse it with (LwM2M Core, 6.4.6).
+    def attach(self, judge: Judge) -> None:
+        """Hear from now on whose Sends are that this one takes."""
+        self._judge = judge
+        self._begin(self._batch)
 
-        4.00 when it cannot be read, 4.04 when it reports on an object instance that the device has
-        not registered. What was read is kept for the report that follows.
-        """
-        try:
-            endpoint = self._registry.endpoint_of(slot)
-        except UnknownDevice:
-            return NOT_FOUND
-        form = self._targets.form_at(slot, endpoint)
-        if form is None:
-            return NOT_FOUND
-        try:
-            pack = decode_send(form, content_format, payload, self._wall())
-        except FormatError:
-            self._counts["values_sends_malformed"] += 1
-            return BAD_REQUEST
-        if pack.unregistered(_instances(form)) is not None:
-            self._counts["values_sends_unregistered"] += 1
-            return NOT_FOUND
-        self._judged.append((payload, endpoint, pack))
-        return 0
+    def _begin(self, batch: Batch) -> None:
+        self._batch = batch
+        if self._judge is not None:
+            self._judge.report_to(batch.bound, self.judged)
 
-    def reports(self, reports: Sequence[ReportTuple]) -> list[Event]:
+    def judged(self, number: int, endpoint: str, form: Target) -> None:
+        """A Send was taken whose number has not been heard since the last flush."""
+        self._batch.bind(number, (endpoint, None, form))
+
+    def reports(self, reports: list[ReportTuple]) -> list[Event]:
         """Take over what devices reported in a turn, before the next one begins.
 
         The events are to be told when the turn is kept; there are some only if somebody listens."""
         listeners = [sink for sink in self._sinks if sink.listens]
         events: list[Event] = []
-        items, bound = self._batch.items, self._batch.bound
-        size = 0
-        for report in reports:
-            number = report[1]
-            size += len(report[4])
-            if number in bound and report[2] < ERROR:  # in a fleet that reports often, nearly all
-                items[number] = report
-                if listeners:
-                    self._tell(report, listeners, events)
-            elif number:
-                self._first(report, listeners, events)
-            else:
-                self._send(report, listeners, events)
+        if listeners:
+            rest, size = reports, sum(len(report[4]) for report in reports)
+        else:  # in a fleet that reports often, nearly all are taken here
+            rest, size = take_known(reports, self._batch.items, self._batch.bound, ERROR)
+        for report in rest:
+            self._take(report, listeners, events)
         self._counts["values_reports"] += len(reports)
         self._bytes += size
         self._check_bounds()
         return events
 
-    def _first(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
-        """The first of an observation since the last flush, or its end."""
+    def _take(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
+        """One that is told, the first of its number, or the end of an observation."""
         number = report[1]
+        if not number:  # a Send that nobody judged is for itself
+            number = self._fresh_key()
+            report = (report[0], number, *report[2:])
         if (number in self._batch.bound or self._bind(report)) and report[2] < ERROR:
             self._batch.items[number] = report
             if listeners:
@@ -169,22 +158,18 @@ class Values:
             self._ended(report, listeners, events)
 
     def _bind(self, report: ReportTuple) -> bool:
-        """Look up what the observation's reports are read with, while the device is there."""
+        """Look up what reports of this number are read with, while the device is there."""
         number = report[1]
-        found = self._registry.reported(number)
-        if found is None:
+        endpoint, about = self._name_of(report[0]), None
+        if number > 0:
+            found = self._registry.reported(number)
+            if found is None:
+                return False
+            endpoint, about = found[0], _read_context(found[1])
+        form = None if endpoint is None else self._targets.form_at(report[0], endpoint)
+        if endpoint is None or form is None:
             return False
-        endpoint, context = found
-        form = self._targets.form_at(report[0], endpoint)
-        if form is None:
-            return False
-        batch = self._batch
-        batch.bound[number] = (endpoint, _read_context(context), form)
-        keys = batch.keys.get(endpoint)
-        if keys is None:
-            batch.keys[endpoint] = [number]
-        else:
-            keys.append(number)
+        self._batch.bind(number, (endpoint, about, form))
         return True
 
     def _ended(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
@@ -208,46 +193,23 @@ class Values:
         try:
             pack = decode_report(form, context, whole)
             # So that it is not read a second time.
-            self._batch.items[number] = Heard(endpoint, whole.at, Origin.NOTIFICATION, pack)
+            self._batch.items[number] = Heard(endpoint, whole.at, origin_of(number), pack)
         except FormatError as error:
             why = str(error)
-        events.append(notification(endpoint, context, whole, pack, why))
-
-    def _send(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
-        endpoint, pack, why = self._read_send(report)
-        if endpoint is None:
-            self._counts["values_reports_orphaned"] += 1
-            return
-        if pack is not None:
-            self._note_values(Heard(endpoint, report[5], Origin.SEND, pack), pack)
-        if listeners and any(sink.hears(endpoint) for sink in listeners):
-            events.append(send(endpoint, Report(*report), pack, why))
+        if number > 0:
+            events.append(notification(endpoint, context, whole, pack, why))
+        else:
+            events.append(send(endpoint, whole, pack, why))
 
     def _note_values(self, item: Heard, pack: Pack) -> None:
         """In the place of what no flush has seen of the same values, from the same origin."""
-        newest, kind = self._batch.newest, (item.endpoint, item.origin, pack.shape())
+        newest, kind = self._batch.newest, (item.endpoint, int(item.origin), pack.shape())
         key = newest.get(kind)
         if key is not None:
             self._batch.items[key] = item
         else:
             newest[kind] = self._next_key
             self._note(item)
-
-    def _read_send(self, report: ReportTuple) -> tuple[str | None, Pack | None, str]:
-        """Whose it is and what judge() has read, else what can be read of it now."""
-        while self._judged:
-            payload, endpoint, pack = self._judged.popleft()
-            if payload is report[4] or payload == report[4]:
-                return endpoint, pack, ""
-        name = self._name_of(report[0])
-        form = self._targets.form_at(report[0], name) if name is not None else None
-        if form is None:
-            return None, None, ""
-        try:
-            return name, decode_report(form, None, Report(*report)), ""
-        except FormatError as error:
-            self._counts["values_sends_malformed"] += 1
-            return name, None, str(error)
 
     def _name_of(self, slot: int) -> str | None:
         """None: the device left in the turn in which it reported."""
@@ -279,6 +241,13 @@ class Values:
         elif (order.op in READS or order.op in WRITES) and result.code in REMOVING_CODES:
             self._forget(endpoint, at, _paths_of(order))
 
+    def read(self, done: list[Read]) -> None:
+        """answered() for many Reads of a single path that brought values, each with a pack."""
+        items, newest = self._batch.items, self._batch.newest
+        for each in read_known(done, items, newest, Heard, Origin.READ_RESPONSE):
+            if each.pack is not None:
+                self._note_values(each, each.pack)
+
     def _forget(self, endpoint: str, at: float, paths: Sequence[Path]) -> None:
         if paths:
             gone = at_or_below(paths)
@@ -287,11 +256,16 @@ class Values:
     def _note(self, item: Heard) -> None:
         if item.gone is not None:  # what comes after it must not take the place of what came before
             self._batch.newest = {}
-        key, self._next_key = self._next_key, self._next_key - 1
+            self._batch.set_aside(item.endpoint, self._fresh_key)
+        key = self._fresh_key()
         self._batch.items[key] = item
         self._batch.keys.setdefault(item.endpoint, []).append(key)
         if not -key % 64:
             self._check_bounds()
+
+    def _fresh_key(self) -> int:
+        key, self._next_key = self._next_key, self._next_key - 1
+        return key
 
     def _check_bounds(self) -> None:
         items = self._batch.items
@@ -299,14 +273,13 @@ class Values:
         if len(items) * 2 >= limit or self._bytes * 2 >= MAX_UNFLUSHED_BYTES:
             self._is_due.set()
         while len(items) > limit:
-            del items[next(iter(items))]
+            self._batch.drop_oldest()
             self._counts["values_reports_dropped"] += 1
         if self._bytes > MAX_UNFLUSHED_BYTES:
             # What was replaced has been counted, too: look closer, which happens rarely.
             self._bytes = self._batch.size_bytes()
             while self._bytes * 2 > MAX_UNFLUSHED_BYTES and items:
-                dropped = items.pop(next(iter(items)))
-                self._bytes -= _payload_bytes(dropped)
+                self._bytes -= _payload_bytes(self._batch.drop_oldest())
                 self._counts["values_reports_dropped"] += 1
 
     # Flushing
@@ -350,11 +323,11 @@ class Values:
         async with self._flushing:
             self._is_due.clear()
             batch = self._batch
+            self._begin(Batch())
+            self._bytes = 0
             if not batch.items:
-                self._batch = Batch()
-                self._bytes = 0
                 return
-            self._batch, self._going, self._bytes = Batch(), batch, 0
+            self._going = batch
             devices = self._rows.devices
             try:
                 for blob in await asyncio.to_thread(self._rows.blobs, batch):
@@ -362,7 +335,7 @@ class Values:
                 self._counts["values_flushes"] += 1
             except (StoreError, asyncio.CancelledError):
                 self._rows.devices = devices
-                self._batch = batch.followed_by(self._batch)
+                self._begin(batch.followed_by(self._batch))
                 self._bytes = self._batch.size_bytes()
                 self._counts["values_flush_failures"] += 1
                 raise
@@ -417,16 +390,6 @@ class Values:
             "values_unflushed": waiting,
             "values_devices_current": self._rows.devices,
         }
-
-
-@lru_cache(maxsize=1024)
-def _instances(form: Target) -> frozenset[int]:
-    """Object id << 16 | instance id of all that is registered; a Target is its own key."""
-    return frozenset(
-        object_id << 16 | instance
-        for object_id, (_, instances) in form.objects.items()
-        for instance in instances
-    )
 
 
 @lru_cache(maxsize=4096)

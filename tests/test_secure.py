@@ -29,6 +29,7 @@ class Dtls:
 
     def __init__(self):
         self.ended, self.certificates, self.sessions = [], [], {}
+        self.fault = None
 
     def end(self, principal):
         self.ended.append(principal)
@@ -247,6 +248,17 @@ def test_a_refused_handshake_is_logged_counted_and_told(run, caplog):
         }
         assert "a handshake was refused" in caplog.text
         assert secured.side.counters()["dtls_refusals_told"] == 1
+
+    run(scenario)
+
+
+def test_a_fault_of_our_own_is_logged(run, caplog):
+    async def scenario(secured):
+        secured.side.look()
+        assert caplog.text == ""
+        secured.dtls.fault = ValueError("a row of another kind")
+        secured.side.look()
+        assert "a row of another kind" in caplog.text
 
     run(scenario)
 

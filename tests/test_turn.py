@@ -27,6 +27,7 @@ from lwm2m_fast import turn as turn_module
 from lwm2m_fast.config import StoreConfig
 from lwm2m_fast.core.ask import CoapRequest, ReportTuple
 from lwm2m_fast.core.events import Event
+from lwm2m_fast.datagram import Inbox
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.service import RunningServer
 from lwm2m_fast.sink.stream import StreamSink
@@ -584,5 +585,38 @@ def test_without_a_reader_no_report_is_made() -> None:
         scene.udp.arrive((DEVICE, sent(6)))
         await scene.hear()
         assert len(scene.reports) == 1
+
+    play(act)
+
+
+def test_queued_work_of_an_endpoint_is_done_between_looks_at_the_sockets() -> None:
+    async def act(scene: Scene) -> None:
+        done: list[int] = []
+
+        def work(inbox: Inbox) -> None:
+            done.append(len(scene.udp.coming))
+            scene.udp.queued -= 1
+            inbox.load([(DEVICE, register("dev-2", mid=2))] if scene.udp.queued == 0 else [])
+
+        scene.udp.work = work  # type: ignore[method-assign]
+        scene.udp.queued = 3
+        scene.udp.arrive((DEVICE, register()))
+        assert [heard.code for heard in await scene.hear(2)] == ["2.01", "2.01"]
+        assert done == [0, 0, 0]
+
+    play(act)
+
+
+def test_queued_work_waits_while_nothing_is_received() -> None:
+    async def act(scene: Scene) -> None:
+        location = (await scene.register()).location
+        scene.udp.blocked = True
+        scene.udp.queued = 1
+        scene.udp.work = lambda _: setattr(scene.udp, "queued", 0)  # type: ignore[method-assign]
+        scene.udp.arrive((DEVICE, request(POST, location, mid=2)))
+        await scene.rest()
+        assert scene.udp.queued == 1
+        scene.udp.blocked = False
+        await scene.until(lambda: scene.udp.queued == 0)
 
     play(act)

@@ -35,7 +35,7 @@ def test_nothing_is_made_for_nobody(memory: Store) -> None:
     scene = Scene(memory, deaf, other)
     scene.registry.observe(1, "dev-1", "/3303/0/5700")
     assert scene.notify(1, b"1") == []
-    assert scene.send(senml(celsius(1.0))) == (0, [])
+    assert scene.send(senml(celsius(1.0))) == []
     assert scene.notify(1, b"", code=DEAD) == []
 
 
@@ -108,7 +108,7 @@ def test_a_send_is_told_with_every_moment(memory: Store) -> None:
     scene = Scene(memory, Sink())
     moments = [(int(UNIX) - 10 * n) * 10**9 for n in range(3)]
     nodes = [celsius(float(n), 0, moment) for n, moment in enumerate(moments)]
-    _, (event,) = scene.send(senml(*nodes))
+    (event,) = scene.send(senml(*nodes))
     assert event.kind == "send"
     assert event.data == {
         "paths": ["/3303/0/5700"],

@@ -34,9 +34,10 @@ DEVICE = "192.0.2.1:5683"
 
 
 class Udp:
-    """A socket by script: a byte in a real one makes the loop call. All that Turns has of sockets."""
+    """All that Turns has of sockets, by script: a byte in a real one makes the loop call."""
 
     queued = 0
+    is_timed = False
 
     def __init__(self, log: list[str]) -> None:
         self._ours, self._theirs = socket.socketpair()

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from lwm2m_fast.codec import Kind, Node, encode
+from lwm2m_fast.codec import Kind, Node, decode, encode
 from lwm2m_fast.config import ReportingConfig
 from lwm2m_fast.core.ask import CoapRequest, Report
 from lwm2m_fast.core.contexts import context_of
@@ -87,6 +87,10 @@ class SettingsTable:
     def __init__(self) -> None:
         self.by_endpoint: dict[str, Settings] = {}
 
+    @property
+    def own(self) -> dict[str, Settings]:
+        return self.by_endpoint
+
     def get(self, endpoint: str) -> Settings:
         return self.by_endpoint.get(endpoint, UNSET)
 
@@ -140,14 +144,16 @@ class Scene:
         report = Report(self.slot, number, code, content_format, payload, self.now, 7)
         return self.values.reports([tuple(report)])
 
-    def send(self, payload: bytes, content_format: int = SENML_CBOR) -> tuple[int, list[Event]]:
-        """A Send: the code it is refused with, and what is told."""
+    def send(self, payload: bytes, content_format: int = SENML_CBOR) -> list[Event]:
+        """A Send that the judge has taken, a second after whatever was before; what is told."""
         self.now += 1
-        code = self.values.judge(self.slot, content_format, payload)
-        if code:
-            return code, []
-        report = Report(self.slot, 0, 0, content_format, payload, self.now, -1)
-        return 0, self.values.reports([tuple(report)])
+        paths = [str(node.path) for node in decode(content_format, payload, now_ns=0)]
+        number = -(2**62) - zlib.crc32(repr((self.slot, paths)).encode())
+        if number not in self.values._batch.bound:
+            endpoint = self.registry.endpoint_of(self.slot)
+            self.values.judged(number, endpoint, self.targets.form_at(self.slot, endpoint))
+        report = Report(self.slot, number, 0, content_format, payload, self.now, -1)
+        return self.values.reports([tuple(report)])
 
     def shown(self, prefix: str = "", endpoint: str = "dev-1") -> dict[str, Any]:
         """Path to value, of the listing."""

@@ -4,122 +4,14 @@
  *
  *   ceiling PORT
  *
- * It keeps no registration, checks nothing and stores nothing: a Register is answered 2.01 with a
- * fresh location, any other POST 2.04, a notification is acknowledged, a ping reset. */
+ * It keeps no registration, checks nothing and stores nothing. */
 #define _GNU_SOURCE
-#include "coap.h"
+#include "peers.h"
 #include "server.h"
 
-#include <sys/mman.h>
-
-#define RING 4        /* answers kept per peer */
-#define ANSWER_MAX 24 /* bytes of an answer that is kept */
-#define PEERS_MAX (1u << 22)
-
-typedef struct {
-    uint16_t mid[RING];
-    uint8_t size[RING]; /* 0: this place is empty */
-    uint8_t oldest;
-    uint8_t answer[RING][ANSWER_MAX];
-} peer;
-
-typedef struct {
-    uint64_t key; /* address and port, never 0 */
-    uint32_t peer;
-} place;
-
-/* Peers lie dense in order of arrival and the index doubles with them: a small fleet stays in the
- * cache, as it would in any good server. */
-static peer *peers;
-static uint32_t peer_count;
-static place *index_;
-static uint64_t index_size = 1024;
-static uint32_t next_location;
-
-static void *reserve(size_t bytes) {
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        perror("mmap");
-        exit(1);
-    }
-    return memory;
-}
-
-static place *find_place(uint64_t key) {
-    uint64_t at = key * 0x9E3779B97F4A7C15u >> 20;
-    while (index_[at & (index_size - 1)].key && index_[at & (index_size - 1)].key != key)
-        at++;
-    return &index_[at & (index_size - 1)];
-}
-
-static void grow_index(void) {
-    place *old = index_;
-    uint64_t old_size = index_size;
-    index_size *= 2;
-    index_ = reserve(index_size * sizeof *index_);
-    for (uint64_t i = 0; i < old_size; i++)
-        if (old[i].key) *find_place(old[i].key) = old[i];
-    munmap(old, old_size * sizeof *old);
-}
-
-static peer *find_peer(const struct sockaddr_in *from) {
-    uint64_t key = ((uint64_t)from->sin_addr.s_addr << 16 | from->sin_port) + 1;
-    place *found = find_place(key);
-    if (found->key) return &peers[found->peer];
-    if (peer_count == PEERS_MAX) return NULL;
-    if (peer_count >= index_size / 2) {
-        grow_index();
-        found = find_place(key);
-    }
-    *found = (place){key, peer_count};
-    return &peers[peer_count++];
-}
-
-static int is_register(const uint8_t *in, size_t size) {
-    coap_walk walk = coap_options(in, size);
-    int segments = 0, is_rd = 0;
-    while (coap_next(&walk))
-        if (walk.number == COAP_URI_PATH)
-            is_rd = segments++ == 0 && walk.size == 2 && !memcmp(walk.value, "rd", 2);
-    return is_rd && segments == 1;
-}
-
-static size_t created(uint8_t *out) {
-    char id[9];
-    int last = 0;
-    size_t used = coap_option(out, &last, COAP_LOCATION_PATH, "rd", 2);
-    for (int i = 0; i < 8; i++)
-        id[i] = "0123456789abcdef"[next_location >> (28 - 4 * i) & 15];
-    next_location++;
-    return used + coap_option(out + used, &last, COAP_LOCATION_PATH, id, 8);
-}
-
-static size_t decide(const uint8_t *in, size_t size, uint8_t *out) {
-    uint16_t mid = coap_mid(in);
-    if (in[1] == COAP_EMPTY) return coap_header(out, COAP_RST, COAP_EMPTY, mid, in, 0);
-    if (in[1] == COAP_CONTENT) return coap_header(out, COAP_ACK, COAP_EMPTY, mid, in, 0);
-    int code = is_register(in, size) ? COAP_CREATED : COAP_CHANGED;
-    size_t used = coap_header(out, COAP_ACK, code, mid, in + 4, coap_token_size(in));
-    return code == COAP_CREATED ? used + created(out + used) : used;
-}
-
 static size_t answer(const struct sockaddr_in *from, const uint8_t *in, size_t size, uint8_t *out) {
-    if (!coap_is_message(in, size) || coap_type(in) != COAP_CON) return 0;
-    peer *known = find_peer(from);
-    if (!known) return 0;
-    uint16_t mid = coap_mid(in);
-    for (int i = 0; i < RING; i++)
-        if (known->size[i] && known->mid[i] == mid) {
-            memcpy(out, known->answer[i], known->size[i]);
-            return known->size[i];
-        }
-    size_t used = decide(in, size, out);
-    int kept = known->oldest++ % RING;
-    known->mid[kept] = mid;
-    known->size[kept] = used <= ANSWER_MAX ? (uint8_t)used : 0;
-    memcpy(known->answer[kept], out, known->size[kept]);
-    return used;
+    peer *known = peers_find(from);
+    return known ? peers_answer(known, in, size, out) : 0;
 }
 
 int main(int count, char **words) {
@@ -127,7 +19,6 @@ int main(int count, char **words) {
         fprintf(stderr, "usage: ceiling PORT\n");
         return 2;
     }
-    peers = reserve((size_t)PEERS_MAX * sizeof *peers);
-    index_ = reserve(index_size * sizeof *index_);
+    peers_prepare();
     server_run(server_open((uint16_t)strtoul(words[1], NULL, 10)), answer);
 }

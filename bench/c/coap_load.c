@@ -2,11 +2,12 @@
  *
  *   coap_load --mode coap --path .well-known/core --port 5683 --pid SERVER --sources 1000
  *
- * Prints one line of JSON. Every answer is checked: an echo must carry the request's first bytes, a
+ * Speaks DTLS with pre-shared keys when --suite is given. Prints one line of JSON. Every answer is checked: an echo must carry the request's first bytes, a
  * CoAP answer must be a piggybacked 2.xx with the request's message id and token. */
 #include "coap.h"
 #include "load.h"
 #include "options.h"
+#include "secure.h"
 #include "sources.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@
 static unsigned port = 5683, sources = 1000, shared, outstanding = 64, bytes = 100, pid, cpu = 1;
 static unsigned server_cpu, first_port, first_mid;
 static double rate, seconds = 2.5, warm = 0.5, timeout = 2;
-static const char *mode = "coap", *path = "time";
+static const char *mode = "coap", *path = "time", *suite = "";
 static uint8_t path_options[256];
 static size_t path_bytes;
 
@@ -30,6 +31,7 @@ static const option OPTIONS[] = {
     {"shared", OPTION_WHOLE, &shared, "sockets that carry them; 0: one each"},
     {"first-port", OPTION_WHOLE, &first_port, "of the shared sockets; 0: any"},
     {"outstanding", OPTION_WHOLE, &outstanding, "requests under way in the closed loop"},
+    {"suite", OPTION_TEXT, &suite, "of DTLS, as mbedTLS names it; none: plain UDP"},
     {"rate", OPTION_REAL, &rate, "requests/s in the open loop; 0: closed loop"},
     {"seconds", OPTION_REAL, &seconds, "measured"},
     {"warm", OPTION_REAL, &warm, "seconds before that"},
@@ -94,6 +96,8 @@ int main(int count, char **words) {
     measure_pin((int)cpu);
     encode_path();
     sources_open(sources, shared, (uint16_t)first_port, (uint16_t)port);
+    secure_options security = {suite, "dev", "", "", 0};
+    if (*suite) secure_sources(sources, &security);
     load_plan plan = {.sources = sources,
                       .outstanding = outstanding,
                       .rate = rate,

@@ -3,8 +3,8 @@
  *
  *   device_load --mode upd --port 5683 --pid SERVER --devices 1000
  *
- * Modes: reg (every device registers again and again), upd (register once, then
- * Updates), ping (CoAP ping, answered by a reset), send (POST /dp), notify
+ * Modes: reg (every device registers again and again), shake (the same, each time in
+ * a DTLS session of its own), upd (register once, then Updates), ping (CoAP ping, answered by a reset), send (POST /dp), notify
  * (confirmable notifications), burst (16 notifications, the last one
  * confirmable; one burst counts as one answer), serve (answer the server's
  * reads), idle (register, then sit for --seconds). All but reg and ping
@@ -13,13 +13,14 @@
  * unless --observed is 0.
  *
  * Prints one line of JSON; with --save also writes every device's location, so
- * that a later run can prove that the server still knows them. Knows plain UDP
- * only. */
+ * that a later run can prove that the server still knows them. Speaks DTLS when
+ * --suite is given: with pre-shared keys, or with the certificates that --pem names. */
 #define _GNU_SOURCE
 #include "coap.h"
 #include "load.h"
 #include "options.h"
 #include "reports.h"
+#include "secure.h"
 #include "sources.h"
 
 #include <stdio.h>
@@ -44,12 +45,13 @@ typedef struct {
 
 static unsigned port = 5683, devices = 1000, shared, outstanding = 64, pid, cpu = 1, server_cpu;
 static unsigned models = 1, once, setup_outstanding = 256, first_port, first_mid, observed = 1;
-static double rate, seconds = 2.5, warm = 0.5, timeout = 2;
+static double rate, seconds = 2.5, warm = 0.5, timeout = 2, rest;
 static const char *mode_name = "upd", *prefix = "dev", *save_file = "", *locations_file = "";
-static const char *lifetime = "86400";
+static const char *lifetime = "86400", *suite = "", *pem = "", *ca_file = "";
+static unsigned cid;
 
 static const option OPTIONS[] = {
-    {"mode", OPTION_TEXT, &mode_name, "reg | upd | ping | send | notify | burst | serve | idle"},
+    {"mode", OPTION_TEXT, &mode_name, "reg | shake | upd | ping | send | notify | burst | serve | idle"},
     {"port", OPTION_WHOLE, &port, "of the server on 127.0.0.1"},
     {"devices", OPTION_WHOLE, &devices, "in the fleet"},
     {"shared", OPTION_WHOLE, &shared, "sockets that carry them; 0: one each"},
@@ -62,12 +64,17 @@ static const option OPTIONS[] = {
     {"rate", OPTION_REAL, &rate, "requests/s in the open loop; 0: closed loop"},
     {"seconds", OPTION_REAL, &seconds, "measured"},
     {"warm", OPTION_REAL, &warm, "seconds before that"},
+    {"rest", OPTION_REAL, &rest, "seconds of silence before that, once all have registered"},
     {"once", OPTION_WHOLE, &once, "1: every device asks exactly once instead"},
     {"observed", OPTION_WHOLE, &observed, "0: the server observes nobody, tokens are made up"},
     {"first-mid", OPTION_WHOLE, &first_mid, "where message ids begin; else by the clock"},
     {"timeout", OPTION_REAL, &timeout, "seconds after which a request counts as lost"},
     {"save", OPTION_TEXT, &save_file, "write all locations to this file"},
     {"locations", OPTION_TEXT, &locations_file, "read them instead of registering"},
+    {"suite", OPTION_TEXT, &suite, "of DTLS, as mbedTLS names it; none: plain UDP"},
+    {"cid", OPTION_WHOLE, &cid, "1: offer connection ids"},
+    {"pem", OPTION_TEXT, &pem, "certificates with keys: this, seven digits, .pem"},
+    {"ca", OPTION_TEXT, &ca_file, "authority of the server's certificate"},
     {"pid", OPTION_WHOLE, &pid, "of the server, whose CPU time and memory are read"},
     {"cpu", OPTION_WHOLE, &cpu, "core of this program"},
     {"server-cpu", OPTION_WHOLE, &server_cpu, "core of the server"},
@@ -113,6 +120,11 @@ static size_t build_register(uint32_t device, uint16_t mid, uint8_t *out) {
     return used + links(device, out + used);
 }
 
+static size_t build_shake(uint32_t device, uint16_t mid, uint8_t *out) {
+    secure_forget(device);
+    return build_register(device, mid, out);
+}
+
 static size_t build_update(uint32_t device, uint16_t mid, uint8_t *out) {
     if (fleet[device].size == 0) return 0;
     size_t used = start_post(mid, out);
@@ -127,6 +139,7 @@ static size_t build_ping(uint32_t device, uint16_t mid, uint8_t *out) {
 
 static const mode MODES[] = {
     {"reg", 0, 0, build_register},
+    {"shake", 0, 0, build_shake},
     {"upd", 1, 0, build_update},
     {"ping", 0, 0, build_ping},
     {"send", 1, 0, reports_send},
@@ -282,6 +295,8 @@ int main(int count, char **words) {
     measure_pin((int)cpu);
     reports_prepare(devices);
     sources_open(devices, shared, (uint16_t)first_port, (uint16_t)port);
+    secure_options security = {suite, prefix, pem, ca_file, (int)cid};
+    if (*suite) secure_sources(devices, &security);
     load_plan plan = {.sources = devices,
                       .outstanding = outstanding,
                       .once = (int)once,
@@ -304,8 +319,11 @@ int main(int count, char **words) {
         set_up(plan);
     if (chosen->needs_observation && observed) await_observation(plan);
     print_memory("loaded");
+    usleep((useconds_t)(rest * 1e6));
+    print_memory("rested");
     measure(chosen, plan);
     if (*save_file) move_locations(save_file, "w");
+    printf(",\"handshakes\":%lu,\"session_failures\":%lu", secure_handshakes(), secure_failures());
     print_samples();
     printf("}\n");
 }

@@ -36,6 +36,7 @@ static struct sockaddr_in server;
 static uint64_t refused;
 static batch *outgoing; /* one per shared socket */
 static batch incoming;
+static const sources_layer *layer;
 
 uint64_t sources_refused(void) {
     return refused;
@@ -143,7 +144,15 @@ void sources_flush(void) {
         if (outgoing[i].used) flush_one(i);
 }
 
+void sources_wrap(const sources_layer *wrapped) {
+    layer = wrapped;
+}
+
 void sources_send(uint32_t source, const uint8_t *bytes, size_t size) {
+    (layer ? layer->send : sources_send_raw)(source, bytes, size);
+}
+
+void sources_send_raw(uint32_t source, const uint8_t *bytes, size_t size) {
     if (!shared_sockets) {
         refused += send(files[source], bytes, size, 0) < 0;
         return;
@@ -157,10 +166,17 @@ void sources_send(uint32_t source, const uint8_t *bytes, size_t size) {
     queue->piece[queue->used++].iov_len = size;
 }
 
+static void deliver(uint32_t source, const uint8_t *bytes, size_t size, sources_receiver receiver) {
+    if (layer)
+        layer->receive(source, bytes, size, receiver);
+    else
+        receiver(source, bytes, size);
+}
+
 static void receive_own(uint32_t source, sources_receiver receiver) {
     ssize_t size = recv(files[source], incoming.bytes[0], SOURCES_DATAGRAM, 0);
     if (size >= 0)
-        receiver(source, incoming.bytes[0], (size_t)size);
+        deliver(source, incoming.bytes[0], (size_t)size, receiver);
     else
         refused += errno == ECONNREFUSED;
 }
@@ -172,8 +188,8 @@ static void receive_shared(uint32_t socket, sources_receiver receiver) {
         struct msghdr *header = &incoming.message[i].msg_hdr;
         memcpy(&info, CMSG_DATA(&incoming.info[i].align), sizeof info);
         if (header->msg_controllen >= CMSG_LEN(sizeof info))
-            receiver(ntohl(info.ipi_addr.s_addr) - FIRST_ADDRESS, incoming.bytes[i],
-                     incoming.message[i].msg_len);
+            deliver(ntohl(info.ipi_addr.s_addr) - FIRST_ADDRESS, incoming.bytes[i],
+                    incoming.message[i].msg_len, receiver);
         header->msg_controllen = sizeof incoming.info[i];
     }
 }

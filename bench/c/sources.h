@@ -28,6 +28,20 @@ void sources_open(uint32_t count, uint32_t shared, uint16_t first_port, uint16_t
 /* Send `size` bytes from a source: at once (own sockets), or with the next flush (shared). */
 void sources_send(uint32_t source, const uint8_t *bytes, size_t size);
 
+/* What may stand between a program and its datagrams: DTLS. */
+typedef struct {
+    /* Bring `size` bytes of the program on their way, by sources_send_raw. */
+    void (*send)(uint32_t source, const uint8_t *bytes, size_t size);
+    /* Give what a datagram carries, if anything, to `receiver`. */
+    void (*receive)(uint32_t source, const uint8_t *bytes, size_t size, sources_receiver receiver);
+} sources_layer;
+
+/* From now on everything goes through `layer`. */
+void sources_wrap(const sources_layer *layer);
+
+/* sources_send past the layer. */
+void sources_send_raw(uint32_t source, const uint8_t *bytes, size_t size);
+
 /* Hand everything queued to the kernel. A datagram that it refuses is counted and dropped. */
 void sources_flush(void);
 

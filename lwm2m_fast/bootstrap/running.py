@@ -94,7 +94,7 @@ class BootstrapServer:
             None,
             self.bootstraps.contacts,
         )
-        self._turns.tick = self.bootstraps.tick
+        self._turns.tick = self._tick
         self._side.attach_turns(self._turns.act, tell)
 
     @property
@@ -104,6 +104,10 @@ class BootstrapServer:
     @property
     def dtls_port(self) -> int | None:
         return None if self._dtls is None else self._dtls.endpoint.port
+
+    def _tick(self) -> None:
+        self.bootstraps.tick()
+        self._side.look()
 
     def _nudge(self) -> None:
         self._turns.nudge()

@@ -17,7 +17,7 @@ from lwm2m_fast.core.ask import AnsweredTuple, Contact
 from lwm2m_fast.core.bootstrap import WRITABLE, Policy, Session, pack
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
-from lwm2m_fast.errors import Error, RequestError, UnknownDevice
+from lwm2m_fast.errors import Error, RequestError
 from lwm2m_fast.wire.numbers import Code
 
 _log = logging.getLogger("lwm2m_fast.bootstrap")
@@ -55,6 +55,8 @@ class Limits:
 class _Run:
     session: Session
     began: float
+    place: str | None
+    """The registration id in the engine, which the next request of the device changes."""
     call: int = 0
 
 
@@ -179,10 +181,10 @@ class Bootstraps:
         except Error as error:
             self.failed += 1
             self._note(endpoint, "failed", str(error), ())
-            self._leave(endpoint)
+            self._leave(endpoint, self._place(endpoint))
             return
         self.started += 1
-        run = self._runs[endpoint] = _Run(session, self._now())
+        run = self._runs[endpoint] = _Run(session, self._now(), self._place(endpoint))
         self._note(endpoint, "started", None, ())
         self._go_on(endpoint, run)
 
@@ -207,16 +209,19 @@ class Bootstraps:
     def _end(self, endpoint: str, run: _Run) -> None:
         if self._runs.get(endpoint) is run:
             del self._runs[endpoint]
-            self._leave(endpoint)
+            self._leave(endpoint, run.place)
         self._told(endpoint, run)
 
-    def _leave(self, endpoint: str) -> None:
-        """The device is not wanted in the engine's tables any longer."""
-        try:
+    def _place(self, endpoint: str) -> str | None:
+        found = self._engine.device(endpoint)
+        return None if found is None else str(found["registration_id"])
+
+    def _leave(self, endpoint: str, place: str | None) -> None:
+        """The device is not wanted in the engine's tables any longer, if it still is that one: it
+        may have begun anew in the very turn that ended this."""
+        if place is not None and place == self._place(endpoint):
             self._engine.deregister(endpoint, self._now())
-        except UnknownDevice:
-            return
-        self._nudge()
+            self._nudge()
 
     def _told(self, endpoint: str, run: _Run) -> None:
         session = run.session

@@ -69,7 +69,7 @@ def _collect(
 def _row(device: dict[str, Any]) -> tuple[Any, ...]:
     return (
         device["endpoint"],
-        device["address"],
+        device["address"] or "-",
         device["lwm2m_version"],
         device["binding"] + (" queue" if device["queue_mode"] else ""),
         " ".join(device["objects"]),

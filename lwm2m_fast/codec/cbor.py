@@ -6,13 +6,13 @@ no list and no instance.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
 import cbor2
 
 from lwm2m_fast.codec.cbor_tree import read_cbor
+from lwm2m_fast.codec.cbor_value import decode_plain
 from lwm2m_fast.codec.kinds import Kind, PayloadError, TypeSource
 from lwm2m_fast.codec.node import Node
 from lwm2m_fast.codec.pack import Pack
@@ -26,12 +26,6 @@ NAME: Final = "CBOR"
 NUMBER: Final = 60
 TAG_TIME: Final = 1
 
-_FLOATS: Final = {
-    head: struct.Struct(f">x{code}")
-    for head, code in ((b"\xf9", "e"), (b"\xfa", "f"), (b"\xfb", "d"))
-}
-"""A number with a fraction, alone: what most sensors answer, read the short way."""
-
 
 def decode(
     payload: bytes,
@@ -42,12 +36,13 @@ def decode(
     root: str = "/",
 ) -> Pack:
     """The one value at `base`, a resource or resource instance."""
+    return decode_plain(payload, base, types) or decode_any(payload, base, types)
+
+
+def decode_any(payload: bytes, base: Path | str, types: Types | TypeSource | None = None) -> Pack:
+    """decode() in all forms there are: tags, decimals, strings in chunks; and what is wrong."""
     path = single_path(NAME, base)
-    form = _FLOATS.get(payload[:1])
-    if form is not None and len(payload) == form.size:
-        (wire,) = form.unpack(payload)
-    else:
-        wire = read_cbor(NAME, str(path), payload)
+    wire = read_cbor(NAME, str(path), payload)
     try:
         kind, value = typed(resource_kind(types, path), wire)
         return one_node(NUMBER, payload, Node(path, value, kind))

@@ -33,6 +33,8 @@ cdef class Pack:
 
 
 cdef Pack new_pack(bytes payload, int content_format, size_t expected)
+# Empty it, and let it be over another payload.
+cdef int reuse_pack(Pack pack, bytes payload) except -1
 
 
 # Records with their contents in plain form, whatever they came from; keeps all of it alive.

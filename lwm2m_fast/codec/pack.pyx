@@ -276,13 +276,20 @@ cdef class Pack:
         return f"<Pack of {self.count} records, format {self.content_format}>"
 
 
-cdef Pack new_pack(bytes payload, int content_format, size_t expected):
-    """An empty pack over `payload`, with room for about `expected` records."""
-    cdef Pack pack = Pack.__new__(Pack)
+cdef int reuse_pack(Pack pack, bytes payload) except -1:
     if PyBytes_GET_SIZE(payload) > PACK_MAX_BYTES:
         raise FormatError(f"{len(payload)} bytes: the limit is {PACK_MAX_BYTES}")
     pack.payload = payload
     pack.data = <const uint8_t *>PyBytes_AS_STRING(payload)
+    pack.contents = None
+    pack.count = 0
+    return 0
+
+
+cdef Pack new_pack(bytes payload, int content_format, size_t expected):
+    """An empty pack over `payload`, with room for about `expected` records."""
+    cdef Pack pack = Pack.__new__(Pack)
+    reuse_pack(pack, payload)
     pack.content_format = content_format
     pack.room = min(max(expected, 2), 1024)
     pack.records = <Record *>malloc(pack.room * sizeof(Record))

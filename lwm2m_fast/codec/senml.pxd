@@ -53,6 +53,8 @@ cdef struct Entry:
 
 
 cdef int field_of(const uint8_t *label, size_t size) noexcept nogil
+# A root path without its last slash: what absolute names begin with.
+cdef bytes root_prefix(str format_name, object root)
 
 
 # What records inherit from the ones in front of them, and where they go.
@@ -88,6 +90,11 @@ cdef class Resolver:
     # Make a new Resolver ready for a payload.
     cdef int start(self, str format_name, int number, bytes payload, object base, object types,
                    object now_ns, object root, size_t expected) except -1
+    # Make one that has been ready before so for another payload, whose names are whole. It is read
+    # into the same pack, which must be in nobody else's hands.
+    cdef int again(self, bytes payload, Types types, int64_t now_ns, bytes root) except -1
+    # Read the whole payload, in the format's own way; the pack.
+    cdef Pack read(self)
 
 
 # What an encoder says once for all records.

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from lwm2m_fast.codec.node cimport KIND_NONE, KIND_NULL, KIND_UNKNOWN
-from lwm2m_fast.codec.pack cimport PACK_MAX_RECORDS, Items, new_pack
+from lwm2m_fast.codec.pack cimport PACK_MAX_RECORDS, Items, new_pack, reuse_pack
 from lwm2m_fast.codec.path cimport (
     Path, as_path, make_path, path_end, path_feed, path_mask, path_start, path_start_under,
     path_under, path_write, path_write_from,
@@ -192,6 +192,19 @@ cdef class Resolver:
                          self.pack.records[repeated].ids, self.pack.records[repeated].depth,
                          f"record {repeated} is there already")
         return self.pack
+
+    cdef Pack read(self):
+        raise NotImplementedError
+
+    cdef int again(self, bytes payload, Types types, int64_t now_ns, bytes root) except -1:
+        reuse_pack(self.pack, payload)
+        self.types = types
+        self.root = root
+        self.has_now = True
+        self.now_ns = now_ns
+        self.has_base_name = self.has_base_time = self.has_base_value = False
+        self.base_time_ns = 0
+        return 0
 
     cdef int start(self, str format_name, int number, bytes payload, object base, object types,
                    object now_ns, object root, size_t expected) except -1:

@@ -62,6 +62,7 @@ cdef enum:
     NAME_SIZE = 32
     SCRATCH = 4096                  # encoded on the stack up to here
     SKIP_DEPTH = 8                  # MAX_DEPTH
+    WALKED = 16                     # records that a walker has room for at first
 
 assert MAX_DEPTH == SKIP_DEPTH
 
@@ -244,6 +245,12 @@ cdef class Decoder(Resolver):
             return self.wrong("something behind the end")
         return 0
 
+    cdef Pack read(self):
+        self.kept = None
+        reader_init(&self.reader, self.pack.data, <size_t>PyBytes_GET_SIZE(self.pack.payload))
+        self.all()
+        return self.finish()
+
 
 cdef bytes join_chunks(const uint8_t *chunks, size_t size):
     cdef Reader r
@@ -260,9 +267,14 @@ cdef Pack decode_as(int number, bytes payload, base, types, now_ns, root):
     cdef Decoder decoder = Decoder.__new__(Decoder)
     cdef size_t size = <size_t>PyBytes_GET_SIZE(payload)
     decoder.start(NAME, number, payload, base, types, now_ns, root, size // 12)
-    reader_init(&decoder.reader, decoder.pack.data, size)
-    decoder.all()
-    return decoder.finish()
+    return decoder.read()
+
+
+def walker():
+    """A Resolver for payloads of this format, one after the other (Resolver.again)."""
+    cdef Decoder decoder = Decoder.__new__(Decoder)
+    decoder.start(NAME, NUMBER, b"", "/", None, None, "/", WALKED)
+    return decoder
 
 
 def decode(bytes payload not None, base="/", types=None, *, now_ns=None, root="/"):

@@ -50,6 +50,7 @@ cdef enum:
     RECORD_ROOM = 640               # what a record takes beside its name and content
     SCRATCH = 2048                  # encoded on the stack up to here
     SKIP_DEPTH = 8                  # MAX_DEPTH
+    WALKED = 16                     # records that a walker has room for at first
 
 assert MAX_DEPTH == SKIP_DEPTH
 
@@ -261,6 +262,16 @@ cdef class Decoder(Resolver):
             return self.wrong("something behind the end")
         return 0
 
+    cdef Pack read(self):
+        cdef uint8_t[3 * SHORT_TEXT] room
+        self.room = room
+        reader_init(&self.reader, self.pack.data, <size_t>PyBytes_GET_SIZE(self.pack.payload))
+        try:
+            self.all()
+        finally:
+            self.room = NULL
+        return self.finish()
+
 
 cdef bint is_spelled_as_fraction(const Decimal *number) noexcept:
     """Was a whole number written as 2.0 or 2e3?"""
@@ -274,12 +285,15 @@ cdef bint is_spelled_as_fraction(const Decimal *number) noexcept:
 cdef Pack decode_as(int number, bytes payload, base, types, now_ns, root):
     cdef Decoder decoder = Decoder.__new__(Decoder)
     cdef size_t size = <size_t>PyBytes_GET_SIZE(payload)
-    cdef uint8_t[3 * SHORT_TEXT] room
-    decoder.room = room
     decoder.start(NAME, number, payload, base, types, now_ns, root, size // 24)
-    reader_init(&decoder.reader, decoder.pack.data, size)
-    decoder.all()
-    return decoder.finish()
+    return decoder.read()
+
+
+def walker():
+    """A Resolver for payloads of this format, one after the other (Resolver.again)."""
+    cdef Decoder decoder = Decoder.__new__(Decoder)
+    decoder.start(NAME, NUMBER, b"", "/", None, None, "/", WALKED)
+    return decoder
 
 
 def decode(bytes payload not None, base="/", types=None, *, now_ns=None, root="/"):

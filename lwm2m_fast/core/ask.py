@@ -62,7 +62,8 @@ class Report(NamedTuple):
     slot: int
     """Of the device table; Engine.endpoint_of(slot) is its name, valid in this turn."""
     observation: int
-    """Of a notification (LwM2M Core, section 6.4); 0: the device used Send (section 6.4.6)."""
+    """Of a notification (LwM2M Core, section 6.4). Below zero: the device used Send (section
+    6.4.6), and a later one of the same number brings the same values. 0: a Send nobody judged."""
     code: int
     """2.05 or 2.04, else the error that ended the observation; of a Send 0."""
     content_format: int

@@ -4,6 +4,7 @@ from typing import Any
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.ask import AnsweredTuple, CoapRequest, Contact, ReportTuple
 from lwm2m_fast.core.events import Event
+from lwm2m_fast.core.judge import Judge
 from lwm2m_fast.datagram import Inbox, Outbox
 
 class Output:
@@ -26,8 +27,8 @@ class Engine:
     hears_registers: bool
     judge_bootstrap: Callable[[str, bool], int] | None
     make_pack: Callable[[str, int], tuple[int, int, bytes]] | None
-    judge_send: Callable[[int, int, bytes], int] | None
     where: Callable[[bytes], dict[str, Any] | None] | None
+    judge_send: Judge | Callable[[int, int, bytes], int] | None
     def __init__(
         self,
         config: Config,
@@ -54,6 +55,7 @@ class Engine:
     def unobserve(self, number: int, active: bool, timeout_s: float, now: float) -> int | None: ...
     def observations(self, endpoint: str) -> list[dict[str, Any]]: ...
     def observation(self, number: int) -> tuple[str, bytes] | None: ...
+    def lapsed(self) -> list[str]: ...
     def reported(self, number: int) -> tuple[str, bytes] | None: ...
     def watch(self, endpoint: str, on: bool) -> None: ...
     def attribute(self, endpoint: str, name: str) -> str | None: ...

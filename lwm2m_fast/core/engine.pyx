@@ -106,7 +106,9 @@ cdef class Engine:
             self.requests.owner = None
 
     cdef inline void set_time(self, double now) noexcept:
-        self.state.now = <int64_t>(now * 1000)
+        # A microsecond more: next_timer()'s moments must come back as the milliseconds they were.
+        self.state.now = <int64_t>(now * 1000 + 0.001)
+        self.state.entered += 1
 
     def set_wall_clock(self, double now, double wall):
         """Both clocks at one moment; now and then, as the system's clock may be set."""
@@ -156,9 +158,9 @@ cdef class Engine:
 
     @property
     def judge_send(self):
-        """Called as (slot, content format, payload) for each Send before it is answered.
-
-        Returns 0, or the code to refuse with (0x80 to 0xBF). None: every Send is taken.
+        """Who is asked about each Send before it is answered: a SendJudge (core/judge), or what is
+        called as (slot, content format, payload) and returns the code to refuse with (0x80 to
+        0xBF), else 0 or the (negative) number of the Send. None: every Send is taken, as 0.
         """
         return self.state.judge_send
 
@@ -445,6 +447,11 @@ cdef class Engine:
         """
         return self.reporting.describe(self.find(endpoint))
 
+    def lapsed(self):
+        """The names of devices that registered anew and were not asked yet for what they had
+        reported before. Looks at every observation: for a start, when the rows are loaded."""
+        return self.reporting.lapsed()
+
     def reported(self, uint64_t number):
         """observation(), also of one that an error among the reports of the turn taken last ended:
         what a report is about, for whoever reads it before the next turn."""
@@ -499,9 +506,13 @@ cdef class Engine:
         return (<const char *>record_endpoint(record))[:record.endpoint_size].decode()
 
     cdef uint32_t find(self, str endpoint) except? 0xFFFFFFFE:
-        cdef bytes name = endpoint.encode()
-        cdef uint32_t slot = self.state.devices.find(
-            <const uint8_t *><const char *>name, len(name))
+        cdef bytes name
+        cdef uint32_t slot = NONE
+        try:
+            name = endpoint.encode()
+        except UnicodeEncodeError:      # what no device can have registered as
+            raise UnknownDevice(endpoint) from None
+        slot = self.state.devices.find(<const uint8_t *><const char *>name, len(name))
         if slot == NONE:
             raise UnknownDevice(endpoint)
         return slot

@@ -46,6 +46,7 @@ cdef struct Outgoing:
     uint8_t szx                   # of the payload's blocks
     uint8_t answer_szx            # of the answer's blocks
     uint8_t answer_code           # of the first block
+    uint8_t repeats_payload       # in every request for a block of the answer
     uint16_t mid
     uint16_t last_option          # of the head
     uint8_t token[TOKEN_SIZE]
@@ -76,6 +77,8 @@ cdef int outgoing_order(Outgoing *out, const Record *record, object request, int
                         const uint8_t *own_token) except -1
 # The same from options that outgoing_options() gave.
 cdef int outgoing_copy(Outgoing *out, int method, bytes options) except -1
+# The payload of such a copy, if one block holds it: asked for with every block of the answer.
+cdef int outgoing_attach(Outgoing *out, bytes payload, int block_szx) except -1
 # The options of the head as bytes, without Observe.
 cdef bytes outgoing_options(const Outgoing *out)
 # The datagram of the present stage, but for its message id.

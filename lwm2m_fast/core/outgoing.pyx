@@ -163,6 +163,22 @@ cdef int outgoing_copy(Outgoing *out, int method, bytes options) except -1:
     return 0
 
 
+cdef int outgoing_attach(Outgoing *out, bytes payload, int block_szx) except -1:
+    cdef uint8_t *grown
+    if not 0 < len(payload) <= block_bytes(block_szx) or (
+            out.head_size + TAIL_ROOM + len(payload) > REQUEST_MOST):
+        return 0
+    hold_payload(out, payload, block_szx)
+    out.stage = STAGE_FETCH
+    out.repeats_payload = True
+    out.datagram_room += <uint32_t>len(payload)
+    grown = <uint8_t *>realloc(out.datagram, out.datagram_room)
+    if grown == NULL:
+        raise MemoryError
+    out.datagram = grown
+    return 0
+
+
 cdef bytes outgoing_options(const Outgoing *out):
     """The number of the last option in two bytes, then the options."""
     cdef const uint8_t *head = out.datagram if out.follow == NULL else out.follow
@@ -186,6 +202,10 @@ cdef void outgoing_write(Outgoing *out) noexcept:
         block.number = out.body_size >> (out.answer_szx + 4)
         block.more = False
         build_option_uint(&w, &last, OPTION_BLOCK2, block_value(&block))
+        # The rest of a notification is no exchange with what it was asked for: a FETCH says it
+        # again (RFC 8132, section 2), as the device need not remember.
+        if out.repeats_payload:
+            build_payload(&w, <const uint8_t *>out.payload.buf, <size_t>out.payload.len)
     elif out.payload != NULL:
         out.in_flight = <uint32_t>(<size_t>out.payload.len - out.sent)
         if out.stage == STAGE_UPLOAD:

@@ -26,6 +26,7 @@ cdef class Reporting(RequestOwner):
     cdef uint64_t unobserve(self, uint32_t index, bint active, int64_t timeout_ms) except? 0
     # A response, as long as it is no answer to a request of ours (False).
     cdef bint receive(self, Request *request) except -1
+    cdef list lapsed(self)
     cdef list describe(self, uint32_t slot)
 
     # Private.

@@ -355,7 +355,7 @@ cdef class Reporting(RequestOwner):
                       m.payload, m.payload_size)
 
     cdef void fetch(self, uint32_t index, const Message *m) except *:
-        """Ask for the rest of a notification (RFC 7959, section 2.6)."""
+        """Ask for the rest of a notification (RFC 7959, section 2.6), with what it was asked for."""
         cdef Observation *observation = self.observations.at(index)
         cdef Relation *relation = observation.relation
         cdef Message asked
@@ -367,8 +367,8 @@ cdef class Reporting(RequestOwner):
         terms.owner = owner_of(index, PURPOSE_FETCH)
         try:
             observation.fetch = self.requests.start_fetch(
-                relation.slot, asked.code, options_in(request, &asked), m, self.fetch_timeout_ms,
-                &terms)
+                relation.slot, asked.code, options_in(request, &asked),
+                (<const char *>asked.payload)[:asked.payload_size], m, self.fetch_timeout_ms, &terms)
         except (QueueFull, ValueError):     # no room for it, or not a first block
             self.state.counts[COUNT_NOTIFICATIONS_INCOMPLETE] += 1
 
@@ -397,6 +397,22 @@ cdef class Reporting(RequestOwner):
         return 0
 
     # Looking
+
+    cdef list lapsed(self):
+        """The names of the devices that have an observation to be asked for anew, each once."""
+        cdef uint32_t index
+        cdef const Observation *observation
+        cdef const Record *record
+        found = {}
+        for index in range(self.observations.next_new):
+            observation = self.observations.at(index)
+            if observation.relation == NULL or observation.is_over or observation.request or (
+                    observation.state == RELATION_ACTIVE
+                    and self.observations.is_current(observation.relation)):
+                continue
+            record = self.state.devices.at(observation.relation.slot).record
+            found[(<const char *>record_endpoint(record))[:record.endpoint_size].decode()] = None
+        return list(found)
 
     cdef list describe(self, uint32_t slot):
         """What the device reports, oldest first."""

@@ -52,10 +52,13 @@ cdef class Requests:
     # to its own newest change.
     cdef uint64_t start(self, uint32_t slot, object request, int64_t timeout_ms,
                         const Terms *terms) except 0
+    # The same with options that options_of() gave, for a device with the same root path.
+    cdef uint64_t start_again(self, uint32_t slot, int method, bytes options,
+                              int64_t timeout_ms) except 0
     # Ask for what is missing of an answer whose first block is `m` (of a notification); `options`
-    # are those of the request that it answers.
-    cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, const Message *m,
-                              int64_t timeout_ms, const Terms *terms) except 0
+    # and `payload` are those of the request that it answers.
+    cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, bytes payload,
+                              const Message *m, int64_t timeout_ms, const Terms *terms) except 0
     # The options of a request for start_fetch(), without Observe.
     cdef bytes options_of(self, uint64_t call)
     cdef void cancel(self, uint64_t call) except *

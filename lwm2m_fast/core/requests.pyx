@@ -14,9 +14,9 @@ from lwm2m_fast.core.downlink cimport (VERDICT_ANSWERED, VERDICT_LATE, VERDICT_M
                                        VERDICT_NEXT, VERDICT_TOO_LARGE, Verdict, downlink_receive)
 from lwm2m_fast.core.index cimport Probe, hash_bytes
 from lwm2m_fast.core.outgoing cimport (PHASE_ACKNOWLEDGED, PHASE_FREE, PHASE_SENT, PHASE_WAITING,
-                                       STAGE_FETCH, STAGE_UPLOAD, TOKEN_SIZE, outgoing_clear,
-                                       outgoing_copy, outgoing_drop_observe, outgoing_options,
-                                       outgoing_order, outgoing_write)
+                                       STAGE_FETCH, STAGE_UPLOAD, TOKEN_SIZE, outgoing_attach,
+                                       outgoing_clear, outgoing_copy, outgoing_drop_observe,
+                                       outgoing_options, outgoing_order, outgoing_write)
 from lwm2m_fast.core.peers cimport PEER_VERIFIED, Peer
 from lwm2m_fast.core.records cimport NONE, record_endpoint
 from lwm2m_fast.core.slab cimport slab_at, slab_free, slab_init, slab_reserve
@@ -106,8 +106,21 @@ cdef class Requests:
             raise
         return self.enqueue(number)
 
-    cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, const Message *m,
-                              int64_t timeout_ms, const Terms *terms) except 0:
+    cdef uint64_t start_again(self, uint32_t slot, int method, bytes options,
+                              int64_t timeout_ms) except 0:
+        cdef uint32_t number = self.reserve(slot, timeout_ms)
+        cdef uint8_t own_token[TOKEN_SIZE]
+        try:
+            self.take_terms(number, NULL, own_token)
+            outgoing_copy(self.at(number), method, options)
+        except BaseException:
+            self.release(number)
+            raise
+        outgoing_write(self.at(number))
+        return self.enqueue(number)
+
+    cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, bytes payload,
+                              const Message *m, int64_t timeout_ms, const Terms *terms) except 0:
         cdef uint32_t number = self.reserve(slot, timeout_ms)
         cdef uint8_t own_token[TOKEN_SIZE]
         cdef Verdict verdict
@@ -117,6 +130,7 @@ cdef class Requests:
             verdict = downlink_receive(self.at(number), m, self.max_body)
             if verdict != VERDICT_NEXT:
                 raise ValueError("not the first block of an answer that can be fetched")
+            outgoing_attach(self.at(number), payload, self.block_szx)
             outgoing_write(self.at(number))
             self.index_token(number)
         except BaseException:

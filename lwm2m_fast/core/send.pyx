@@ -3,7 +3,7 @@
 # Decides who may send and in which format. What the values are, and whether the device has such
 # objects, is the judge's to say (State.judge_send), and nothing is kept here.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from lwm2m_fast.core.records cimport NONE
 from lwm2m_fast.core.resource cimport refuse
@@ -12,6 +12,11 @@ from lwm2m_fast.wire.coap cimport HAS_CONTENT_FORMAT, HAS_MORE_PATH
 from lwm2m_fast.wire.numbers cimport (BAD_REQUEST, CHANGED, FORBIDDEN, FORMAT_LWM2M_CBOR, FORMAT_SENML_CBOR,
                                       FORMAT_SENML_JSON, INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED,
                                       NOT_FOUND, POST, UNSUPPORTED_CONTENT_FORMAT)
+
+
+cdef class SendJudge:
+    cdef object judge(self, uint32_t slot, int content_format, bytes payload):
+        return 0
 
 
 cdef class Send(Resource):
@@ -33,12 +38,13 @@ cdef class Send(Resource):
             self.state.counts[COUNT_SENDS_UNKNOWN] += 1
             return
         payload = (<const char *>request.body)[:request.body_size] if request.body_size else b""
-        if self.judge(slot, request, payload, reply):
+        number = self.judge(slot, request, payload, reply)
+        if reply.code:
             self.state.counts[COUNT_SENDS_REFUSED] += 1
             return
         self.state.counts[COUNT_SENDS] += 1
         if self.state.wants_reports:    # in the order of core/ask.py: Report
-            self.state.reports.append((slot, 0, 0, <int>request.message.content_format, payload,
+            self.state.reports.append((slot, number, 0, <int>request.message.content_format, payload,
                                        self.state.unix_now(), -1))
         reply.code = CHANGED
         reply.remembers = True
@@ -61,17 +67,29 @@ cdef class Send(Resource):
         self.state.hear(slot)
         return <int>slot
 
-    cdef int judge(self, int slot, Request *request, bytes payload, Reply *reply) except -1:
-        """0, or the code of the refusal that is in `reply`."""
+    cdef object judge(self, int slot, Request *request, bytes payload, Reply *reply):
+        """The number of the Send; when it is refused, `reply` says so."""
         cdef int content_format = -1
+        cdef object judge = self.state.judge_send
         if request.message.options & HAS_CONTENT_FORMAT:
             content_format = request.message.content_format
-        if content_format not in (FORMAT_SENML_JSON, FORMAT_SENML_CBOR, FORMAT_LWM2M_CBOR):
+        if (content_format != FORMAT_SENML_CBOR and content_format != FORMAT_SENML_JSON
+                and content_format != FORMAT_LWM2M_CBOR):
             reply.code = UNSUPPORTED_CONTENT_FORMAT
         elif not payload:
             refuse(reply, BAD_REQUEST, b"there is nothing in it")
-        elif self.state.judge_send is not None:
-            reply.code = self.state.judge_send(slot, content_format, payload)
-            if reply.code and not 0x80 <= reply.code <= 0xBF:
-                raise ValueError(f"judge_send says {reply.code}, which is neither 0 nor an error")
-        return reply.code
+        elif isinstance(judge, SendJudge):
+            return self.verdict((<SendJudge>judge).judge(<uint32_t>slot, content_format, payload),
+                                reply)
+        elif judge is not None:
+            return self.verdict(judge(slot, content_format, payload), reply)
+        return 0
+
+    cdef object verdict(self, object said, Reply *reply):
+        """`said` itself, and the code of a refusal in `reply`."""
+        cdef int64_t number = said
+        if 0x80 <= number <= 0xBF:
+            reply.code = <int>number
+        elif number and number > -<int64_t>SEND_KEYS:
+            raise ValueError(f"judge_send says {said}, which is neither 0, an error nor a number")
+        return said

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from lwm2m_fast.core.attributes import CANCEL
-from lwm2m_fast.core.orders import Order, parse_order
+from lwm2m_fast.core.orders import Order
+from lwm2m_fast.core.strategies import parse_orders, strategy_of
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.model import forced_format
 
@@ -27,6 +28,7 @@ MAX_TEXT_CHARACTERS: Final = 1 << 20
 SERIALIZATIONS: Final = ("TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR")
 AUTOMATIC: Final = "DEFAULT"
 FILE_MARK: Final = "binary:"
+STRATEGY_MARK: Final = "strategy="
 
 _RESOURCE: Final = 3
 
@@ -102,12 +104,31 @@ def _many_paths(op: str, **fields: Any) -> Callable[[str], Parsed]:
     return lambda rest: {"op": op, "paths": _paths(rest), **fields}
 
 
+def _observed_paths(op: str, **fields: Any) -> Callable[[str], Parsed]:
+    """`P [P ...] [strategy=S]` of composite observations."""
+
+    def read(rest: str) -> Parsed:
+        paths, strategy = _strategy(rest)
+        return {"op": op, "paths": _paths(paths), **strategy, **fields}
+
+    return read
+
+
+def _strategy(rest: str) -> tuple[str, Parsed]:
+    """The paths, and the strategy if one is named behind them."""
+    paths, _, last = rest.rpartition(" ")
+    if not last.startswith(STRATEGY_MARK):
+        return rest, {}
+    return paths, {"strategy": strategy_of(last[len(STRATEGY_MARK) :])}
+
+
 def _cancel(rest: str) -> Parsed:
-    """`P [P ...]`: several are those of one composite observation."""
-    paths = _paths(rest)
-    if len(paths) == 1:
+    """`P [P ...] [strategy=S]`: several are those of one composite observation."""
+    named, strategy = _strategy(rest)
+    paths = _paths(named)
+    if len(paths) == 1 and not strategy:
         return {"op": "cancel_observe", "path": paths[0]}
-    return {"op": "cancel_composite", "paths": paths}
+    return {"op": "cancel_composite", "paths": paths, **strategy}
 
 
 def _discover(rest: str) -> Parsed:
@@ -231,7 +252,7 @@ _ROWS: Final = (
     Command("observe", "P", "be told of changes", _one_path("observe")),
     Command(
         "cancelobservation",
-        "P [P ...]",
+        "P [P ...] [strategy=S]",
         "stop being told: the next notification is rejected; several paths: of one cobserve",
         _cancel,
     ),
@@ -243,9 +264,9 @@ _ROWS: Final = (
     ),
     Command(
         "cancelCompositeObserve",
-        "P [P ...]",
+        "P [P ...] [strategy=S]",
         "stop being told of a cobserve, by asking the device",
-        _many_paths("cancel_composite", mode="active"),
+        _observed_paths("cancel_composite", mode="active"),
     ),
     Command("execute", "P [ARGUMENTS]", "execute; arguments such as 0='x',1", _execute(False)),
     Command("executelegacy", "P [TEXT]", "execute with any text", _execute(True)),
@@ -263,7 +284,10 @@ _ROWS: Final = (
     ),
     Command("cread", "P [P ...]", "read several paths at once", _many_paths("read_composite")),
     Command(
-        "cobserve", "P [P ...]", "observe several paths at once", _many_paths("observe_composite")
+        "cobserve",
+        "P [P ...] [strategy=S]",
+        "observe several paths at once; S: SINGLE, COMPOSITE_ALL, COMPOSITE_BY_OBJECT",
+        _observed_paths("observe_composite"),
     ),
     Command(
         "cwrite", "P VALUE [P VALUE ...]", "write several at once; null removes", _write_composite
@@ -306,7 +330,7 @@ def help_text(word: str | None = None) -> str:
     return f"{row.name} {row.usage}\n    {row.about}"
 
 
-def _parse_line(number: int, text: str) -> Line:
+def _parse_line(number: int, text: str) -> list[Line]:
     if text != text.strip():
         raise RequestError("blanks at the line's start or end")
     word, _, rest = text.partition(" ")
@@ -316,8 +340,8 @@ def _parse_line(number: int, text: str) -> Line:
     try:
         found = row.read(rest)
         if "setting" in found or "help" in found:
-            return Line(number, text, setting=found.get("setting"), help=found.get("help"))
-        return Line(number, text, order=parse_order(found))
+            return [Line(number, text, setting=found.get("setting"), help=found.get("help"))]
+        return [Line(number, text, order=order) for order in parse_orders(found)]
     except RequestError as error:
         raise RequestError(f"{row.name}: {error} (usage: {row.name} {row.usage})") from None
 
@@ -333,14 +357,15 @@ def split_lines(text: str) -> list[tuple[int, str]]:
 
 
 def parse_shell(text: str) -> list[Line]:
-    """Every command of `text`, in order; empty lines are passed over.
+    """Every command of `text`, in order; empty lines are passed over, and one that is several
+    orders comes as often.
 
     RequestError names the first line that cannot be read, and then nothing of the text is to run.
     """
     lines: list[Line] = []
     for number, line in split_lines(text):
         try:
-            lines.append(_parse_line(number, line))
+            lines += _parse_line(number, line)
         except RequestError as error:
             raise RequestError(f"line {number}: {error}") from None
     return lines

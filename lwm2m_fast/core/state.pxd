@@ -80,6 +80,7 @@ cdef class State:
     cdef uint64_t counts[55]      # COUNT_TOTAL
     cdef int64_t now              # ms, monotonic: the moment of the call into core/
     cdef int64_t wall_offset      # unix ms = now + wall_offset
+    cdef uint64_t entered         # how often somebody outside has called into core/
     cdef readonly uint32_t shard
     cdef public bint store_works  # False: nothing that needs the store is accepted
     cdef public bint tells        # whether anybody wants to hear events

@@ -20,6 +20,9 @@ MAX_REQUEST_TIMEOUT_MS = 600_000
 MAX_AWAKE_MS = 2_147_483_647
 """Some 25 days; longer windows are 0, always online."""
 
+MAX_INTERVAL_MIN = 5_256_000
+"""Ten years."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -37,16 +40,20 @@ class Settings:
     """Last values stay when the device refuses a Read or Write, or no longer lists a resource."""
     default_object_version: str | None = None
     """Version of the objects that it registers without one."""
+    manages_interval: bool = True
+    """It must be heard within its lifetime and two minutes; else within `interval_min`."""
+    interval_min: int | None = None
+    """Minutes within which it must be heard, when that is not managed; None: it need not be."""
 
 
 UNSET = Settings()
 
 
-def _milliseconds(least: int, most: int) -> Callable[[str, Any], int]:
+def _whole(unit: str, least: int, most: int) -> Callable[[str, Any], int]:
     def check(name: str, given: Any) -> int:
         if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
             raise RequestError(
-                f"{name} is {given!r:.80}, allowed is a whole number of milliseconds "
+                f"{name} is {given!r:.80}, allowed is a whole number of {unit} "
                 f"from {least} to {most}"
             )
         return given
@@ -82,15 +89,18 @@ class _Rule(NamedTuple):
 
 
 RULES: dict[str, _Rule] = {
-    "awakeTimeRegistrationParameter": _Rule("awake_ms", _milliseconds(0, MAX_AWAKE_MS)),
+    "awakeTimeRegistrationParameter": _Rule("awake_ms", _whole("milliseconds", 0, MAX_AWAKE_MS)),
     "lwm2mRequestTimeout": _Rule(
-        "request_timeout_ms", _milliseconds(MIN_REQUEST_TIMEOUT_MS, MAX_REQUEST_TIMEOUT_MS)
+        "request_timeout_ms",
+        _whole("milliseconds", MIN_REQUEST_TIMEOUT_MS, MAX_REQUEST_TIMEOUT_MS),
     ),
     # A word that is none of the known ones is as if nothing were set: rows R9 and D13.
     "serializationFormat": _Rule("serialization_format", _word(forced_format)),
     "binaryDeliveryEncoding": _Rule("binary_encoding", _word(binary_format)),
     "genericUIRetainOldValuesIfError": _Rule("retains_values", _flag),
     "defaultObjectIDVer": _Rule("default_object_version", _version),
+    "autoManageAvailabilityRequiredInterval": _Rule("manages_interval", _flag),
+    "availabilityRequiredInterval": _Rule("interval_min", _whole("minutes", 1, MAX_INTERVAL_MIN)),
 }
 """Name in JSON to the field and its check; the names are those of existing fleets' files."""
 

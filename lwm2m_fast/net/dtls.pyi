@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from lwm2m_fast.net.dtls_base import PSK as PSK
+from lwm2m_fast.net.dtls_base import SUITES as SUITES
 from lwm2m_fast.net.dtls_base import X509 as X509
 from lwm2m_fast.net.dtls_base import Credentials as Credentials
 from lwm2m_fast.net.dtls_base import DtlsOptions as DtlsOptions
@@ -18,7 +19,7 @@ class DtlsEndpoint(UdpEndpoint):
         local: int = 1,
         receive_buffer_bytes: int,
         send_buffer_bytes: int,
-        options: DtlsOptions = ...,
+        options: DtlsOptions | None = None,
         credentials: Credentials,
         listener: SessionListener,
         chain: bytes | None = None,
@@ -27,6 +28,8 @@ class DtlsEndpoint(UdpEndpoint):
         clock: Callable[[], float] = ...,
         wall_clock: Callable[[], float] = ...,
     ) -> None: ...
+    @property
+    def fault(self) -> Exception | None: ...
     def set_certificate(
         self, chain: bytes | None, key: bytes | None, anchors: bytes | None
     ) -> None: ...

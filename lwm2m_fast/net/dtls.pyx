@@ -39,6 +39,11 @@ cdef struct DtlsCounts:
     uint64_t unknown_cid, unknown_address, plain_dropped, epoch_dropped
 
 
+cdef inline int64_t to_ms(double seconds) noexcept nogil:
+    """The nearest: a timer asked for by next_timer() is due at that very moment."""
+    return <int64_t>(seconds * 1000 + 0.5)
+
+
 cdef inline bint is_hello(const lf_slot *wire) noexcept nogil:
     return (wire.size > RANDOM_AT + 4 and wire.data[0] == HANDSHAKE
             and wire.data[RECORD_HEADER] == CLIENT_HELLO and epoch_of(wire) == 0)
@@ -81,7 +86,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
         seed = (int.from_bytes(os.urandom(8)), int.from_bytes(os.urandom(8)))
         self.clock = clock
         self.sessions = DtlsSessions(
-            options, credentials, listener, wall_clock, <int64_t>(clock() * 1000), seed)
+            options, credentials, listener, wall_clock, to_ms(clock()), seed)
         self.sessions.configure(chain, key, anchors)
         self.prefixes = PrefixBuckets(options.handshakes_per_prefix_s, seed)
         self.wire, self.arriving, self.handshaking = Inbox(), Outbox(), Outbox()
@@ -89,6 +94,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
         self.scratch = <uint8_t *>malloc(LF_DTLS_MAX_PLAIN)
         if self.scratch == NULL:
             raise MemoryError
+        self.is_timed = True
         UdpEndpoint.__init__(
             self, host, port, local=local, receive_buffer_bytes=receive_buffer_bytes,
             send_buffer_bytes=send_buffer_bytes, section="dtls")
@@ -98,7 +104,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
 
     cdef double look_at_clock(self) except -1:
         cdef double now = self.clock()
-        self.sessions.now_ms = <int64_t>(now * 1000)
+        self.sessions.now_ms = to_ms(now)
         return now
 
     # Receiving
@@ -308,11 +314,11 @@ cdef class DtlsEndpoint(UdpEndpoint):
     def next_timer(self):
         """When handle_timer() must be called, by `clock`."""
         cdef int64_t due = self.sessions.wheel.next_due()
-        return float("inf") if due == INT64_MAX else due / 1000
+        return float("inf") if due == INT64_MAX else due / 1000.0
 
     def handle_timer(self, double now):
         """Repeat flights, save idle sessions, end those that are over; a bounded share at a time."""
-        self.sessions.now_ms = <int64_t>(now * 1000)
+        self.sessions.now_ms = to_ms(now)
         self.sessions.handle_timer()
         self.flush_out()
 
@@ -331,7 +337,8 @@ cdef class DtlsEndpoint(UdpEndpoint):
         if number == <uint32_t>SESSION_NONE:
             return False
         self.look_at_clock()
-        self.sessions.leave(number, True)
+        if self.sessions.table.at(number).session != NULL or self.sessions.wake(number):
+            self.sessions.leave(number, True)
         self.flush_out()
         return True
 

@@ -5,8 +5,8 @@ from lwm2m_fast.net.dtls_sessions cimport DtlsSessions
 from lwm2m_fast.net.dtls_table cimport (
     CID_RANDOM, SESSION_LOADED, SESSION_NONE, SESSION_READY, SESSION_USES_CID,
     Session)
+from lwm2m_fast.net.lf_dtls cimport LF_DTLS_MAX_BLOB
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
-from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 
 from lwm2m_fast.net.dtls_base import SUITES, principal_of
@@ -83,25 +83,24 @@ cdef bint place(DtlsSessions sessions, bytes principal, object row) except -1:
     cdef uint32_t number = row.number
     cdef bytes address = row.address, who = row.who, blob = row.blob
     cdef int64_t quiet_ms = <int64_t>(max(0.0, sessions.wall_clock() - row.heard) * 1000)
-    cdef uint16_t size
     cdef Session *slot
     if (sessions.table.of_principal(key) != <uint32_t>SESSION_NONE
             or sessions.table.ready >= sessions.most_sessions
-            or quiet_ms >= sessions.timeout_ms or not blob
+            or quiet_ms >= sessions.timeout_ms or not 0 < len(blob) <= LF_DTLS_MAX_BLOB
             or not sessions.table.take_number(number)):
         return False
     slot = sessions.table.at(number)
     memcpy(&slot.address, <const char *>address, sizeof(lf_addr))
     memcpy(slot.cid_random, <const char *><bytes>row.cid_random, CID_RANDOM)
-    slot.who = <uint8_t *>malloc(2 + len(who))
-    slot.blob = <uint8_t *>malloc(len(blob))
-    slot.blob_size = <uint16_t>len(blob)
-    if slot.who == NULL or slot.blob == NULL or not sessions.table.promote(number, key, row.uses_cid):
+    try:
+        sessions.note_who(slot, who)
+        slot.blob = sessions.cells.take(len(blob))
+        slot.blob_size = <uint16_t>len(blob)
+        if slot.blob == NULL or not sessions.table.promote(number, key, row.uses_cid):
+            raise MemoryError("no memory for a session of an earlier run")
+    except MemoryError:
         sessions.forget(number)
-        raise MemoryError("no memory for a session of an earlier run")
-    size = <uint16_t>len(who)
-    memcpy(slot.who, &size, 2)
-    memcpy(slot.who + 2, <const char *>who, size)
+        return False
     memcpy(slot.blob, <const char *>blob, len(blob))
     slot.kind, slot.suite, slot.since = row.kind, row.suite, row.since
     slot.flags |= <uint8_t>SESSION_LOADED

@@ -56,7 +56,7 @@ def _take(packed: bytes) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """What brings a session back. `cid_size` is -1 without connection ids; times are Unix seconds."""
+    """What brings a session back. `cid_size` -1: no connection ids. Times are Unix seconds."""
 
     kind: int
     cid_size: int

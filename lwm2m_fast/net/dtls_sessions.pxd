@@ -6,6 +6,7 @@
 cimport cython
 from lwm2m_fast.core.timers cimport TimerWheel
 from lwm2m_fast.datagram cimport Outbox, lf_addr, lf_slot
+from lwm2m_fast.net.cells cimport Cells
 from lwm2m_fast.net.dtls_table cimport Session, SessionTable
 from lwm2m_fast.net.lf_dtls cimport lf_dtls_context, lf_dtls_hooks, lf_dtls_session
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -21,6 +22,7 @@ cdef struct SessionCounts:
 cdef class DtlsSessions:
     cdef SessionTable table
     cdef TimerWheel wheel
+    cdef Cells cells                    # for `blob` and `who` of every slot
     cdef Outbox out
     cdef int64_t now_ms                 # set by the owner before each call
     cdef SessionCounts counts
@@ -34,6 +36,7 @@ cdef class DtlsSessions:
     cdef bytes secret, claimed, chance
     cdef size_t chance_used
     cdef uint32_t claimed_by
+    cdef uint32_t most_live             # since memory was last given back
 
     # Use these for handshakes that begin from now on. ConfigError: what cannot be used.
     cdef int configure(self, bytes chain, bytes key, bytes anchors) except -1
@@ -51,10 +54,14 @@ cdef class DtlsSessions:
     # The slot that a connection id leads to; SESSION_NONE: nobody's.
     cdef uint32_t of_cid(self, const uint8_t *cid) noexcept nogil
     cdef void handle_timer(self) noexcept
+    # `who` of dtls_row.pack_who() into the slot. MemoryError: too long, or no memory.
+    cdef int note_who(self, Session *slot, bytes who) except -1
     # Free without a word to anybody.
     cdef void forget(self, uint32_t number) noexcept
     # End an authenticated session; the listener is told.
     cdef void leave(self, uint32_t number, bint says_goodbye) noexcept
+    # Make a saved session live. False: its bytes are of no use, and it has ended.
+    cdef bint wake(self, uint32_t number) noexcept
     # Give the session's buffers back. False: it cannot be saved now and lives on.
     cdef bint save(self, uint32_t number) noexcept
     cdef void schedule(self, uint32_t number, int64_t due_ms) noexcept
@@ -74,8 +81,10 @@ cdef class DtlsSessions:
     cdef int _displace(self, uint32_t number, uint32_t old) except -1
     cdef void _fail(self, uint32_t number, str why) noexcept
     cdef void _say_goodbye(self, Session *slot) noexcept
-    cdef bint _wake(self, uint32_t number) noexcept
     cdef void _make_cid(self, uint32_t number, uint8_t *cid) noexcept
     cdef void _on_timer(self, uint32_t number) noexcept
     cdef void _on_half_open_timer(self, uint32_t number) noexcept
     cdef void _fault(self, object error) noexcept
+    cdef void _free_blob(self, Session *slot) noexcept nogil
+    cdef void _free_session(self, Session *slot) noexcept nogil
+    cdef void _give_back(self) noexcept nogil

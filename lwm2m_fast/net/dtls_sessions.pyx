@@ -13,17 +13,28 @@ import os
 cimport cython
 from lwm2m_fast.core.timers cimport TimerWheel
 from lwm2m_fast.datagram cimport Outbox, addr_text, lf_addr, lf_slot
+from lwm2m_fast.net.cells cimport Cells
 from lwm2m_fast.net.dtls_table cimport (
     CID_RANDOM, SESSION_FREE, SESSION_HALF_OPEN, SESSION_LOADED, SESSION_NONE, SESSION_READY, SESSION_USES_CID,
     Session, SessionTable)
 from lwm2m_fast.net.lf_dtls cimport *
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.dtls_base import MOST_SESSIONS, PSK, SUITES, principal_of
 from lwm2m_fast.net.dtls_row import pack_who, unpack_who
+
+cdef extern from * nogil:
+    """
+    #if defined(__GLIBC__)
+    #include <malloc.h>
+    #define lf_give_back() malloc_trim(0)
+    #else
+    #define lf_give_back() 0
+    #endif
+    """
+    int lf_give_back()
 
 cdef extern from "string.h" nogil:
     void explicit_bzero(void *data, size_t size)
@@ -33,6 +44,7 @@ cdef enum:
     BADCERT_OTHER = 0x0100              # MBEDTLS_X509_BADCERT_OTHER
     TICK_MS = 50
     TIMERS_AT_ONCE = 256
+    GIVE_BACK = 2048                    # sessions
     REFUSED_EVERY_MS = 1000
     CHANCE_BYTES = 1024
 
@@ -58,6 +70,7 @@ cdef class DtlsSessions:
         self.table = SessionTable(slots, seed)
         self.wheel = TimerWheel(TICK_MS)
         self.out = Outbox()
+        self.cells = Cells()
         self.now_ms = self.base_ms = now_ms
         self.handshake_ms = <int64_t>(options.handshake_timeout_s * 1000)
         self.idle_ms = <int64_t>(options.idle_save_s * 1000)
@@ -77,7 +90,7 @@ cdef class DtlsSessions:
         cdef uint32_t number
         if self.table is not None:
             for number in range(self.table.high):
-                free_session(self.table.at(number))
+                self._free_session(self.table.at(number))
         if self.context != NULL:
             lf_dtls_context_release(self.context)
 
@@ -182,7 +195,7 @@ cdef class DtlsSessions:
         cdef bint was_saved = slot.session == NULL
         cdef int is_newest = 0
         cdef int event
-        if was_saved and not self._wake(number):
+        if was_saved and not self.wake(number):
             return LF_DTLS_WAITS
         event = lf_dtls_receive(slot.session, wire.data, wire.size, self.now_ms, plain, plain_size,
                                 &is_newest)
@@ -225,7 +238,7 @@ cdef class DtlsSessions:
             self.counts.send_unknown += 1
             return
         slot = self.table.at(number)
-        if slot.session == NULL and not self._wake(number):
+        if slot.session == NULL and not self.wake(number):
             return
         room = self.out.reserve(size + LF_DTLS_OVERHEAD)
         written = lf_dtls_write(slot.session, plain, size, room) if room != NULL else 0
@@ -255,8 +268,8 @@ cdef class DtlsSessions:
             return self.read_more(number, plain, plain_size) if is_in else LF_DTLS_WAITS
         if event == LF_DTLS_WAITS:
             due = lf_dtls_due(slot.session)
-            if due >= 0:
-                self.schedule(number, min(due, self._deadline(slot)))
+            self.schedule(number, self._deadline(slot) if due < 0
+                          else min(due, self._deadline(slot)))
         else:
             self._fail(number, lf_dtls_why(slot.session).decode(errors="replace"))
         return LF_DTLS_WAITS
@@ -282,7 +295,7 @@ cdef class DtlsSessions:
             self._say_goodbye(slot)
             self._fail(number, "there are as many sessions as may be")
             return False
-        slot.who = copy_who(who)
+        self.note_who(slot, who)
         slot.kind = <uint8_t>kind
         slot.suite = <uint8_t>SUITE_NAMES.index(lf_dtls_suite(slot.session).decode())
         slot.since = <uint32_t>self.wall_clock()
@@ -361,7 +374,7 @@ cdef class DtlsSessions:
         if self.claimed_by == number:
             self.claimed_by = <uint32_t>SESSION_NONE
             self.claimed = None
-        free_session(slot)
+        self._free_session(slot)
         self.wheel.cancel(number)
         self.table.release(number)
 
@@ -370,25 +383,48 @@ cdef class DtlsSessions:
     cdef bint save(self, uint32_t number) noexcept:
         """Give the session's buffers back. False: it cannot be saved now and lives on."""
         cdef Session *slot = self.table.at(number)
-        cdef uint8_t *blob = <uint8_t *>malloc(LF_DTLS_MAX_BLOB)
-        cdef uint8_t *fitted
-        cdef size_t size
-        if blob == NULL:
-            return False
-        size = lf_dtls_save(slot.session, blob, LF_DTLS_MAX_BLOB)
+        cdef uint8_t blob[LF_DTLS_MAX_BLOB]
+        cdef size_t size = lf_dtls_save(slot.session, blob, LF_DTLS_MAX_BLOB)
         if size == 0:
-            free(blob)
             return False
-        fitted = <uint8_t *>realloc(blob, size)
-        slot.blob = fitted if fitted != NULL else blob
-        slot.blob_size = <uint16_t>size
         slot.session = NULL
         self.table.live -= 1
+        slot.blob = self.cells.take(size)
+        slot.blob_size = <uint16_t>size
+        if slot.blob != NULL:
+            memcpy(slot.blob, blob, size)
+        explicit_bzero(blob, size)
+        if slot.blob == NULL:           # no memory: its device begins anew
+            self.leave(number, False)
+            return False
         self.counts.saves += 1
         self.schedule(number, self.heard_ms(slot) + self.timeout_ms)
         return True
 
-    cdef bint _wake(self, uint32_t number) noexcept:
+    cdef int note_who(self, Session *slot, bytes who) except -1:
+        cdef uint16_t size = <uint16_t>len(who)
+        slot.who = self.cells.take(2 + len(who))
+        if slot.who == NULL:
+            raise MemoryError(f"no memory for {len(who)} bytes of names")
+        memcpy(slot.who, &size, 2)
+        memcpy(slot.who + 2, <const char *>who, size)
+        return 0
+
+    cdef void _free_blob(self, Session *slot) noexcept nogil:
+        self.cells.give(slot.blob, slot.blob_size)
+        slot.blob = NULL
+
+    cdef void _free_session(self, Session *slot) noexcept nogil:
+        cdef uint16_t size = 0
+        lf_dtls_free(slot.session)      # NULL: nothing
+        slot.session = NULL
+        self._free_blob(slot)
+        if slot.who != NULL:
+            memcpy(&size, slot.who, 2)
+            self.cells.give(slot.who, 2 + size)
+        slot.who = NULL
+
+    cdef bint wake(self, uint32_t number) noexcept:
         """Make a saved session live. False: its bytes are of no use, and it has ended."""
         cdef Session *slot = self.table.at(number)
         cdef uint64_t least = 0
@@ -398,7 +434,7 @@ cdef class DtlsSessions:
             slot.flags &= <uint8_t>~SESSION_LOADED
         slot.session = lf_dtls_load(self.context, <void *><size_t>number, slot.blob, slot.blob_size,
                                     least, self.now_ms)
-        free_blob(slot)
+        self._free_blob(slot)
         if slot.session == NULL:
             self.counts.wakes_failed += 1
             self.leave(number, False)
@@ -432,15 +468,27 @@ cdef class DtlsSessions:
         except MemoryError as error:    # it stays until it is replaced or its peer closes it
             self._fault(error)
 
+    cdef void _give_back(self) noexcept nogil:
+        """Let the system have what many saved sessions have freed; a slice of milliseconds each.
+
+        Not for a few, and not where as many are woken as saved: they need it again.
+        """
+        self.most_live = max(self.most_live, self.table.live)
+        if self.most_live - self.table.live >= max(<uint32_t>GIVE_BACK, self.most_live // 8):
+            self.most_live = self.table.live
+            lf_give_back()
+
     cdef void handle_timer(self) noexcept:
         cdef uint32_t due[TIMERS_AT_ONCE]
         cdef uint32_t count = self.wheel.advance(self.now_ms, due, TIMERS_AT_ONCE)
         cdef uint32_t i
+        self.most_live = max(self.most_live, self.table.live)
         for i in range(count):
             if self.table.at(due[i]).state == SESSION_HALF_OPEN:
                 self._on_half_open_timer(due[i])
             elif self.table.at(due[i]).state == SESSION_READY:
                 self._on_timer(due[i])
+        self._give_back()
 
     cdef void _on_half_open_timer(self, uint32_t number) noexcept:
         cdef Session *slot = self.table.at(number)
@@ -462,7 +510,8 @@ cdef class DtlsSessions:
             self.schedule(number, heard + self.timeout_ms)
         elif self.now_ms < heard + self.idle_ms:
             self.schedule(number, heard + self.idle_ms)
-        elif not self.save(number):    # a suite that cannot be saved; or a flight may be asked for again
+        # A suite that cannot be saved; or the last flight may be asked for again.
+        elif not self.save(number) and slot.state == SESSION_READY:
             self.schedule(number, min(self.now_ms + self.idle_ms, heard + self.timeout_ms))
 
     cdef void _fault(self, object error) noexcept:
@@ -511,7 +560,7 @@ cdef class DtlsSessions:
             "dtls_send_without_session": counts.send_unknown,
             "dtls_send_failed": counts.send_failed,
             "dtls_faults": counts.faults,
-            "dtls_table_bytes": self.table.bytes + self.wheel.bytes,
+            "dtls_table_bytes": self.table.bytes + self.wheel.bytes + self.cells.bytes,
         }
 
     # Credentials, asked by the hooks below
@@ -563,34 +612,6 @@ cdef int set_bytes(bytes given, const uint8_t **data, size_t *size) except -1:
         data[0] = <const uint8_t *><const char *>given
         size[0] = len(given) + (1 if b"-----BEGIN" in given else 0)
     return 0
-
-
-cdef uint8_t *copy_who(bytes who) except NULL:
-    cdef uint16_t size = <uint16_t>len(who)
-    cdef uint8_t *copy
-    if len(who) > 0xFFFF:
-        raise ValueError(f"{len(who)} bytes of names")
-    copy = <uint8_t *>malloc(2 + size)
-    if copy == NULL:
-        raise MemoryError
-    memcpy(copy, &size, 2)
-    memcpy(copy + 2, <const char *>who, size)
-    return copy
-
-
-cdef void free_blob(Session *slot) noexcept nogil:
-    if slot.blob != NULL:
-        explicit_bzero(slot.blob, slot.blob_size)
-        free(slot.blob)
-        slot.blob = NULL
-
-
-cdef void free_session(Session *slot) noexcept nogil:
-    lf_dtls_free(slot.session)          # NULL: nothing
-    slot.session = NULL
-    free_blob(slot)
-    free(slot.who)
-    slot.who = NULL
 
 
 cdef size_t on_psk(void *owner, lf_dtls_session *session, const uint8_t *identity, size_t size,

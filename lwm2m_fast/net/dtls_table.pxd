@@ -31,7 +31,7 @@ cdef struct Session:                    # 96 bytes
     lf_addr address                     # the peer's, real, as last shown by an authentic record
     uint8_t principal[16]               # once READY
     lf_dtls_session *session
-    uint8_t *blob                       # of lf_dtls_save(); malloc()
+    uint8_t *blob                       # of lf_dtls_save()
     uint8_t *who                        # once READY: size (2 bytes), then as dtls_row.pack_who()
     uint8_t cid_random[8]
     uint32_t heard                      # tenths of seconds, on the endpoint's clock; HALF_OPEN: its beginning

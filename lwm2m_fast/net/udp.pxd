@@ -30,6 +30,7 @@ cdef class UdpEndpoint:
     cdef readonly int fd, port
     cdef readonly int queued      # pieces of work that wait for work()
     cdef readonly uint16_t local
+    cdef readonly bint is_timed   # whether next_timer() is ever anything but infinity
     cdef readonly int receive_buffer_bytes, send_buffer_bytes
 
     # Send, or keep for later; `waiting` says which.

@@ -5,6 +5,7 @@ class UdpEndpoint:
     port: int
     local: int
     queued: int
+    is_timed: bool
     receive_buffer_bytes: int
     send_buffer_bytes: int
     def __init__(

@@ -7,7 +7,7 @@ paths that people name; knows no queue and no store.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import Any, NamedTuple, Protocol
 
@@ -39,10 +39,17 @@ class Targets(Protocol):
     def of(self, endpoint: str) -> Target | None: ...
 
 
+Read = tuple[str, Order, Result, float]
+"""Endpoint name, order, what came of it, and unix time."""
+
+
 class Hears(Protocol):
     """Who keeps something of what devices answer (values.py, kept_attributes.py)."""
 
     def answered(self, target: Target, order: Order, result: Result, at: float) -> None: ...
+
+    def read(self, done: list[Read]) -> None:
+        """answered() for each of many Reads that brought values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,13 @@ class Calls:
         for each in self._hears:
             each.answered(call.target, call.order, result, wall)
         call.end(Ended("answered", result, answered.observation, call.cancelled))
+
+    def answer(
+        self, endpoint: str, order: Order, form: Target, end: End, answered: Answered
+    ) -> None:
+        """An answer to what was asked elsewhere (plain_reads), of a device like `form`."""
+        target = self._targets.of(endpoint) or replace(form, endpoint=endpoint)
+        self._end(_Asked(order, target, end, None), answered)
 
     def __len__(self) -> int:
         return len(self._calls)

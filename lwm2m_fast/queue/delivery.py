@@ -2,9 +2,11 @@
 
 Knows one operation at a time: which one, and when, is dispatch.py's business.
 
-    PENDING --sent--> EXECUTING --answered--> SUCCESSFUL or FAILED
-       ^------------------'  nobody answered: until the next contact
+    PENDING --kept, sent--> EXECUTING --answered--> SUCCESSFUL or FAILED
+       ^------------------------'  nobody answered: until the next contact
 
+That it is executing is in the store before its request leaves, so that a process that starts again
+knows what may have been done already, and leaves that until the device's next contact.
 A device that has answered gets its next operation once its answer is kept, so that a killed process
 can have forgotten one answer of a device at most: only that operation is done again.
 """
@@ -12,7 +14,7 @@ can have forgotten one answer of a device at most: only that operation is done a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -42,6 +44,18 @@ UNANSWERED = frozenset({"timeout", "no_response", "cancelled", "store"})
 
 Tell = Callable[[Operation], None]
 
+NOT_SENT = 0
+"""In place of a call, which is never 0: the row is being kept that must be there before."""
+
+
+@dataclass(slots=True)
+class _Step:
+    """What became of a row that was to be kept: perhaps it is before the call has returned."""
+
+    is_over: bool = False
+    """The one who asked for it has gone on."""
+    has_ended: bool = False
+
 
 class Delivery:
     """Operations under way. `tell` gets each one whose state has changed; an end once it is kept.
@@ -63,6 +77,7 @@ class Delivery:
         self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
         self._running: dict[str, tuple[Operation, int]] = {}
         self._ending: dict[str, int] = {}  # answered, and not kept yet
+        self._marked: dict[str, Operation] = {}  # its row says already that it is executing
         self.go_on: Callable[[str], None] = lambda endpoint: None
         self.later: set[str] = set()
         """Devices for which there was no room just now."""
@@ -77,10 +92,25 @@ class Delivery:
             is_post_registration=operation.is_listed,
         )
 
+    def mark(self, operation: Operation) -> FleetChange:
+        """The row of one that is likely to be sent as soon as this is kept, which then need not be
+        said in a transaction of its own. Should it not be sent, it has lost nothing but this: a
+        process that starts again leaves it until the device's next contact."""
+        marked = replace(operation, state=EXECUTING)
+        self._marked[operation.endpoint] = marked
+        return PENDING_ROWS, pending_key(operation.endpoint, operation.id), marked.as_row()
+
+    def unmark(self, endpoint: str) -> None:
+        """What was to be sent has been, or will not be for now."""
+        self._marked.pop(endpoint, None)
+
     # Sending
 
     def send(self, endpoint: str, operation_id: int) -> bool:
         """True when it has ended without being sent, so that the next one may go."""
+        operation = self._marked.pop(endpoint, None)
+        if operation is not None and operation.id == operation_id and not self._is_over(operation):
+            return self._ask(operation, is_marked=True)
         try:
             operation = self.history.waiting(endpoint, operation_id)
         except StoreError:
@@ -93,30 +123,67 @@ class Delivery:
             return True
         return self._ask(operation)
 
-    def _ask(self, operation: Operation) -> bool:
+    def _ask(self, operation: Operation, *, is_marked: bool = False) -> bool:
+        """Keep that it is sent, then send it: a process that is killed between the two has not sent
+        what it will not send again before the device's next contact."""
         endpoint, now = operation.endpoint, self._clock.wall()
         self.pending.start(endpoint, operation.id, now)
+        operation.state, operation.started_at, operation.updated_at = EXECUTING, now, now
+        operation.attempts += 1
+        operation.reason = None
+        self._running[endpoint] = (operation, NOT_SENT)
+        if is_marked:
+            return self._send(operation)
+        step = _Step()
+        row = (PENDING_ROWS, pending_key(endpoint, operation.id), operation.as_row())
+        self._keeper.keep([row], partial(self._leave, operation, step))
+        step.is_over = True
+        return step.has_ended
+
+    def _leave(self, operation: Operation, step: _Step, error: StoreError | None) -> None:
+        """The row that says so is kept, or it is not."""
+        endpoint = operation.endpoint
+        running = self._running.get(endpoint)
+        if running is None or running[0] is not operation:  # it was ended from our side meanwhile
+            return
+        if error is not None:
+            self._not_sent(operation, is_kept=False)
+            return
+        step.has_ended = self._send(operation)
+        if step.has_ended and step.is_over:
+            self.go_on(endpoint)
+
+    def _send(self, operation: Operation) -> bool:
+        """True when it has ended at once, without a request or by being refused."""
+        endpoint = operation.endpoint
         try:
             order = parse_order(operation.order)
             timeout_s = self._reach.timeout_s(endpoint, operation.timeout_s)
             asked = self._calls.ask(endpoint, order, timeout_s, partial(self._ended, operation))
         except (UnknownDevice, QueueFull, StoreError):  # gone, or no room just now
-            self.pending.pause(endpoint)
-            self.later.add(endpoint)
+            self._not_sent(operation, is_kept=True)
             return False
         except RequestError as error:
+            del self._running[endpoint]
             self.end(operation, FAILED, {"error": str(error)}, "refused")
             return True
-        operation.state, operation.started_at, operation.updated_at = EXECUTING, now, now
-        operation.attempts += 1
-        operation.reason = None
         if isinstance(asked, Ended):
             self._settle(operation, asked)
             return True
         self._running[endpoint] = (operation, asked)
-        self._keep(operation)
         self._tell(operation)
         return False
+
+    def _not_sent(self, operation: Operation, *, is_kept: bool) -> None:
+        """It waits as before; its row must not say otherwise."""
+        endpoint = operation.endpoint
+        del self._running[endpoint]
+        self.pending.pause(endpoint)
+        self.later.add(endpoint)
+        operation.state, operation.started_at = PENDING, None
+        operation.attempts -= 1
+        if is_kept:
+            self._keep(operation)
 
     # What comes of it
 
@@ -172,16 +239,29 @@ class Delivery:
         reason: str | None = None,
     ) -> None:
         """`operation` has ended: out of the line, into the history, and told once that is kept."""
-        self.pending.remove(operation.endpoint, operation.id)
+        endpoint, following = operation.endpoint, None
+        self.pending.remove(endpoint, operation.id)
         operation.state, operation.result, operation.reason = state, result, reason
         operation.updated_at = self._clock.wall()
-        if self._ending.get(operation.endpoint) == operation.id:
-            self.pending.start(operation.endpoint, 0, operation.updated_at)
+        if self._ending.get(endpoint) == operation.id:
+            following = self._next(endpoint)
+            self.pending.start(endpoint, 0, operation.updated_at)
         if state == SUCCESSFUL:
             self.succeeded += 1
         else:
             self.failed += 1
-        self._keeper.keep(self._end_rows(operation), partial(self._kept, operation), must=True)
+        rows = self._end_rows(operation)
+        if following is not None:
+            rows.append(self.mark(following))
+        self._keeper.keep(rows, partial(self._kept, operation), must=True)
+
+    def _next(self, endpoint: str) -> Operation | None:
+        """The one that goes when this answer is kept, unless something comes between."""
+        operation_id = self.pending.due(endpoint)
+        try:
+            return None if operation_id is None else self.history.waiting(endpoint, operation_id)
+        except StoreError:  # cannot be read now; it will be tried when it is its turn
+            return None
 
     def _kept(self, operation: Operation, error: StoreError | None) -> None:
         if error is not None:
@@ -192,6 +272,7 @@ class Delivery:
             del self._ending[endpoint]
             self.pending.pause(endpoint)
             self.go_on(endpoint)
+            self.unmark(endpoint)
 
     def _end_rows(self, operation: Operation) -> list[FleetChange]:
         endpoint, row = operation.endpoint, operation.as_row()

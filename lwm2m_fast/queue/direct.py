@@ -6,7 +6,7 @@ Refuses a device that sleeps instead of waiting for it: that is the queue's busi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from lwm2m_fast.errors import (
     UnknownDevice,
 )
 from lwm2m_fast.queue.calls import Calls, Ended
+from lwm2m_fast.queue.plain_reads import PlainReads, Together
 from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.rest.base import MAX_BULK
 
@@ -31,8 +32,8 @@ SLICE = 256
 GRACE_S = 0.5
 """Beyond the caller's time: who has been asked in time may end it in his own way."""
 
-LONG = frozenset({"write", "write_composite", "create"})
-"""What may have many blocks to send, each of which begins the time anew (core/downlink)."""
+MAX_LEVELS = 3
+"""Of maps in an order's values: instances, resources, their instances."""
 
 # How a direct request can end without an answer, and what its caller is told.
 FAILURES: dict[str, tuple[type[DeviceError], str]] = {
@@ -53,14 +54,33 @@ def failure(endpoint: str, order: Order, outcome: str) -> Error:
     return kind(f"{order.op} {order.path or ' '.join(order.paths)}: {endpoint!r} {text}")
 
 
-class Direct:
-    """Loop's thread only."""
+def is_streamed(order: Order) -> bool:
+    """Whether it sends an uploaded file, which takes what it takes: each block that is taken
+    begins the time anew (core/downlink). Everything else ends with the caller's time."""
+    return _has_file(order.value) or _has_file(order.values)
 
-    def __init__(self, calls: Calls, reach: Reach) -> None:
-        self._calls, self._reach = calls, reach
+
+def _has_file(value: Any, levels: int = MAX_LEVELS) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return "file" in value or (
+        levels > 0 and any(_has_file(each, levels - 1) for each in value.values())
+    )
+
+
+class Direct:
+    """Loop's thread only. `act` has what was asked sent soon."""
+
+    def __init__(
+        self, calls: Calls, reads: PlainReads, reach: Reach, act: Callable[[], None]
+    ) -> None:
+        self._calls, self._reads, self._reach, self._act = calls, reads, reach, act
+        self._waiting: dict[Together, float] = {}
+        """What is waited for, and the loop's time until when."""
+        self._timer: asyncio.TimerHandle | None = None
 
     async def perform(self, endpoint: str, order: Order, timeout_s: float) -> Result:
-        [outcome] = await self.perform_many([(endpoint, order)], timeout_s)
+        [outcome] = await self.perform_many(((endpoint, order),), timeout_s)
         if isinstance(outcome, Error):
             raise outcome
         return outcome
@@ -71,32 +91,62 @@ class Direct:
         self._reach.check_timeout(timeout_s)
         if len(asks) > MAX_BULK:
             raise RequestError(f"{len(asks)} requests, allowed are at most {MAX_BULK}")
-        together = _Together(asks)
         loop = asyncio.get_running_loop()
-        # The engine's time begins when a request leaves; this one has others before it, perhaps.
-        timer = loop.call_later(timeout_s + GRACE_S, self._give_up, together)
+        together = Together(asks, loop.create_future(), failure)
+        self._watch(together, timeout_s, loop)
         try:
-            for number, (endpoint, order) in enumerate(asks):
-                self._start(together, number, endpoint, order, timeout_s)
-                if number % SLICE == SLICE - 1:
+            for first in range(0, len(asks), SLICE):
+                last = min(first + SLICE, len(asks))
+                for number in self._reads.begin(together, first, last, timeout_s):
+                    self._start(together, number, *asks[number], timeout_s)
+                self._act()
+                if last < len(asks):
                     await asyncio.sleep(0)
-            await together.ended()
+            if together.left:
+                await together.ended
         finally:
-            timer.cancel()
-            for call in together.calls.values():  # its caller has gone
-                self._calls.forget(call)
+            del self._waiting[together]
+            if together.calls:
+                for call in together.calls.values():  # its caller has gone
+                    self._forget(call)
         return together.outcomes
 
-    def _give_up(self, together: _Together) -> None:
+    # The engine's time begins when a request leaves; this one has others before it, perhaps.
+
+    def _watch(self, together: Together, timeout_s: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up on what has not ended by then. One timer for all that are waited for."""
+        until = loop.time() + timeout_s + GRACE_S
+        self._waiting[together] = until
+        if self._timer is None or until < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(until, self._on_timer, loop)
+
+    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._timer is not None  # noqa: S101
+        now, self._timer = max(loop.time(), self._timer.when()), None
+        for together, until in list(self._waiting.items()):
+            if until <= now:
+                self._give_up(together)
+        left = [until for until in self._waiting.values() if until > now]
+        if left:
+            self._timer = loop.call_at(min(left), self._on_timer, loop)
+
+    def _give_up(self, together: Together) -> None:
         for number, call in list(together.calls.items()):
             endpoint, order = together.asks[number]
-            if order.op not in LONG:
-                self._calls.forget(call)
-                del together.calls[number]
+            if not is_streamed(order):
+                self._forget(call)
                 together.fail(number, failure(endpoint, order, "timeout"))
 
+    def _forget(self, call: int) -> None:
+        if self._reads.forget(call):
+            self._act()
+        else:
+            self._calls.forget(call)
+
     def _start(
-        self, together: _Together, number: int, endpoint: str, order: Order, timeout_s: float
+        self, together: Together, number: int, endpoint: str, order: Order, timeout_s: float
     ) -> None:
         try:
             heard_at = self._reach.heard_at(endpoint)
@@ -111,34 +161,4 @@ class Direct:
             if isinstance(asked, Ended):
                 together.end(number, asked)
             else:
-                together.calls[number] = asked
-
-
-class _Together:
-    """Direct requests that are waited for together."""
-
-    def __init__(self, asks: Sequence[tuple[str, Order]]) -> None:
-        self.asks, self._left = asks, len(asks)
-        self.outcomes: list[Any] = [None] * len(asks)
-        self.calls: dict[int, int] = {}
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def end(self, number: int, ended: Ended) -> None:
-        self.calls.pop(number, None)
-        if ended.result is None:
-            self.fail(number, failure(*self.asks[number], ended.outcome))
-        else:
-            self._put(number, ended.result)
-
-    def fail(self, number: int, error: Error) -> None:
-        self._put(number, error)
-
-    def _put(self, number: int, outcome: Result | Error) -> None:
-        self.outcomes[number] = outcome
-        self._left -= 1
-        if self._left == 0 and not self._ended.done():
-            self._ended.set_result(None)
-
-    async def ended(self) -> None:
-        if self._left:
-            await self._ended
+                together.begun(number, asked)

@@ -45,6 +45,9 @@ class Engine(Protocol):
 class First(Protocol):
     """What a device gets before its line (reestablish.py)."""
 
+    def load(self) -> list[str]:
+        """Whose turn it was when the process before ended."""
+
     def registered(self, endpoint: str) -> None:
         """A full Register: begin anew."""
 
@@ -88,8 +91,18 @@ class Dispatch:
 
     def enqueue(self, operations: Sequence[Operation], done: Done) -> None:
         """Keep `operations`, whose places are reserved; then let them go their way. With an error,
-        none of them is kept or queued."""
-        self.keep(rows_of(operations), partial(self._enqueued, operations, done))
+        none of them is kept or queued. All are of one device."""
+        rows = rows_of(operations)
+        if self._goes_at_once(operations[0].endpoint):
+            rows[0] = self.delivery.mark(operations[0])
+        self.keep(rows, partial(self._enqueued, operations, done))
+
+    def _goes_at_once(self, endpoint: str) -> bool:
+        """Whether what is queued first for this device is sent as soon as it is kept."""
+        if self._has_work(endpoint) or self.pending.is_busy(endpoint):
+            return False
+        heard_at = self._reach.heard_at(endpoint)
+        return heard_at is not None and self._reach.listens(endpoint, heard_at)
 
     def keep(self, rows: Sequence[FleetChange], done: Done) -> None:
         """The first half of enqueue(): whoever has many operations takes both in slices."""
@@ -100,6 +113,7 @@ class Dispatch:
         self, operations: Sequence[Operation], done: Done, error: StoreError | None
     ) -> None:
         self.join(operations, error, partial(done, error))
+        self.delivery.unmark(operations[0].endpoint)
 
     def join(
         self,
@@ -138,7 +152,7 @@ class Dispatch:
                 is_tried=head.is_tried or head.state == EXECUTING,
             )
         self.hear()
-        self.ready(self.pending.endpoints())
+        self.ready(dict.fromkeys([*self._first.load(), *self.pending.endpoints()]))
         return unusable
 
     # What wakes it

@@ -6,6 +6,7 @@ A device that registers anew may have lost what Write-Attributes told it (LwM2M 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -50,6 +51,9 @@ class KeptAttributes:
             self._written(target.endpoint, order.path, dict(order.attributes or {}))
         elif order.op == "delete":
             self._deleted(target.endpoint, order.path)
+
+    def read(self, done: Sequence[object]) -> None:
+        """Reads change no attributes."""
 
     def orders(self, endpoint: str) -> list[Order]:
         """What brings the device's attributes back, one order for each path. StoreError."""

@@ -30,6 +30,7 @@ from lwm2m_fast.queue.durable import Keeper
 from lwm2m_fast.queue.history import History
 from lwm2m_fast.queue.kept_attributes import KeptAttributes
 from lwm2m_fast.queue.operation_ids import OperationIds
+from lwm2m_fast.queue.plain_reads import PlainReads
 from lwm2m_fast.queue.post_registration import PostRegistration
 from lwm2m_fast.queue.reach import Reach, SettingsSource
 from lwm2m_fast.queue.reestablish import Reestablish
@@ -69,14 +70,19 @@ class Operating:
         pending = Pending(config.max_operations_per_device, config.max_operations, ids.first)
         self.reach = Reach(config, around.engine, around.settings, around.clock)
         attributes = KeptAttributes(around.fleet, around.keeper)
+        hears = [attributes, *around.hears]
         self.calls = Calls(
+            around.engine, around.targets, hears, around.open_file, around.clock, around.nudge
+        )
+        reads = PlainReads(
             around.engine,
             around.targets,
-            [attributes, *around.hears],
-            around.open_file,
+            hears,
             around.clock,
-            around.nudge,
+            self.calls.answer,
+            config.awake_time_ms,
         )
+        self._reads = reads
         delivery = Delivery(
             pending,
             History(around.fleet, config.history_per_device),
@@ -111,7 +117,7 @@ class Operating:
         )
         batches = Batches(around.fleet, config.max_batches, delivery.current)
         self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock)
-        self.direct = Direct(self.calls, self.reach)
+        self.direct = Direct(self.calls, reads, self.reach, around.nudge)
         self.wakefulness = Wakefulness(self.reach, around.clock, around.publish)
         """To be put behind the sinks, so that a device has registered before it is awake."""
         self._counted = (
@@ -122,7 +128,9 @@ class Operating:
 
     def resolve(self, answers: Sequence[AnsweredTuple]) -> None:
         """What came of requests, ours among them."""
-        self.calls.resolve(answers)
+        rest = self._reads.resolve(answers)
+        if rest:
+            self.calls.resolve(rest)
 
     def contacts(self, contacts: Sequence[Contact]) -> None:
         """Devices that were heard; once what they said is kept."""

@@ -1,7 +1,7 @@
-"""Whether a device can be asked right now, and how long its answer is waited for.
+"""Whether a device can be asked right now, how long its answer is waited for, and if it is missed.
 
-Brings together what the engine heard, what the device registered and what is set for it; the rule
-itself is core/presence.py's.
+Brings together what the engine heard, what the device registered and what is set for it; the
+rules themselves are those of core/presence.py and core/availability.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from math import inf
 from typing import Any, Protocol
 
 from lwm2m_fast.config import QueueConfig
+from lwm2m_fast.core.availability import availability, required_interval_s
 from lwm2m_fast.core.presence import ATTRIBUTE, Window, window_of
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.settings import Settings
@@ -91,6 +92,14 @@ class Reach:
             "awake_until": None if until == inf else self._clock.wall() + until - now,
             "source": window.source,
         }
+
+    def availability(self, endpoint: str, lifetime_s: int) -> dict[str, Any]:
+        """`availability` and `required_interval_s` of a registered device (rest/devices.py)."""
+        settings, now = self._settings.get(endpoint), self._clock.now()
+        interval = required_interval_s(settings.manages_interval, settings.interval_min, lifetime_s)
+        heard_at = self._engine.heard_at(endpoint)
+        state = availability(interval, now if heard_at is None else heard_at, now)
+        return {"availability": state, "required_interval_s": interval}
 
     def timeout_s(self, endpoint: str, own: float | None) -> float:
         """What was asked for, else the device's setting, else the server's."""

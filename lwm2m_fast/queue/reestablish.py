@@ -27,6 +27,7 @@ LAPSED = "lapsed"
 class Engine(Protocol):
     """The part of core/engine that keeps observations."""
 
+    def lapsed(self) -> list[str]: ...
     def observations(self, endpoint: str) -> list[dict[str, Any]]: ...
     def unobserve(self, number: int, active: bool, timeout_s: float, now: float) -> int | None: ...
 
@@ -51,6 +52,12 @@ class Reestablish:
         self._sent: dict[str, int] = {}
         self.go_on: Callable[[str], None] = lambda endpoint: None
         self.reestablished = self.given_up = 0
+
+    def load(self) -> list[str]:
+        """The devices that the process before had not asked for everything yet, at a start."""
+        found = self._engine.lapsed()
+        self._sent = dict.fromkeys(found, 0)
+        return found
 
     def registered(self, endpoint: str) -> None:
         """A full Register: begin anew, if anything has lapsed."""

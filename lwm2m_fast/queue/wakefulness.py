@@ -1,10 +1,10 @@
 """`awake` and `asleep` as events, for those who listen to events.
 
 Hears of devices as a sink does, and asks for no event itself: while nobody listens there is
-nothing to do. A device begins to be awake with a Register or an Update; when its window is over it
-is looked at, and what it has sent meanwhile, a Send or an answer, has moved the end. So a device
-costs one entry while it is awake and nothing while it sleeps. Decides nothing about what is sent to
-whom: that is dispatch.py's, which asks reach.py at the moment.
+nothing to do. A device begins to be awake with whatever it sends; when its window is over it is
+looked at, and what it has sent meanwhile has moved the end. So a device costs one entry while it is
+awake and nothing while it sleeps. Decides nothing about what is sent to whom: that is
+dispatch.py's, which asks reach.py at the moment.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ SLICE: Final = 2_000
 """Windows looked at in one tick; the rest a second later."""
 
 BEGIN: Final = frozenset({"registered", "updated"})
+UPLINK: Final = frozenset({"notification", "send", "observe_ended"})
+"""What a device sends while it is registered; an operation counts when it was answered."""
+
 END: Final = frozenset({"deregistered", "expired"})
 
 
@@ -52,7 +55,9 @@ class Wakefulness:
         for event in events:
             if event.kind in END:
                 self._awake.pop(event.endpoint, None)
-            elif event.kind in BEGIN and self._begins(event):
+            elif (event.kind in BEGIN and self._begins(event)) or (
+                _is_uplink(event) and self._is_up(event.endpoint)
+            ):
                 told.append(Event("awake", event.endpoint, event.at))
         if told:
             self._publish(told)
@@ -71,6 +76,21 @@ class Wakefulness:
             self._missed += 1
             return False
         self._look_at(endpoint, window, self._clock.now() + window.awake_ms / 1000.0)
+        return True
+
+    def _is_up(self, endpoint: str) -> bool:
+        """Whether a device that was thought asleep has a window that is open, and is followed."""
+        if endpoint in self._awake:
+            return False
+        window = self._reach.window(endpoint)
+        until = None if window is None else self._reach.awake_until(endpoint, window)
+        now = self._clock.now()
+        if window is None or until is None or until == inf or until < now:
+            return False
+        if len(self._awake) >= MAX_AWAKE:
+            self._missed += 1
+            return False
+        self._look_at(endpoint, window, until)
         return True
 
     def _look_at(self, endpoint: str, window: Window, moment: float) -> None:
@@ -112,3 +132,11 @@ class Wakefulness:
             "devices_awake_followed_current": len(self._awake),
             "devices_awake_not_followed": self._missed,
         }
+
+
+def _is_uplink(event: Event) -> bool:
+    """Whether the device has sent something, beside Registers and Updates."""
+    if event.kind != "operation":
+        return event.kind in UPLINK
+    result = event.data.get("result")
+    return bool(result and result.get("code"))

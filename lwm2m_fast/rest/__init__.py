@@ -29,6 +29,7 @@ from lwm2m_fast.rest import (
     values,
 )
 from lwm2m_fast.rest.routes import Route
+from lwm2m_fast.rest.thingsboard import ROUTES as THINGSBOARD
 
 # A path that is a prefix of another's pattern comes first.
 ROUTES: tuple[Route, ...] = (
@@ -39,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
     *values.ROUTES,
     *observations.ROUTES,
     *settings.ROUTES,
+    *THINGSBOARD,
     *direct.ROUTES,  # any path below a device that is none of the above
     *batches.ROUTES,
     *files.ROUTES,

@@ -32,6 +32,7 @@ from lwm2m_fast.rest.limits import Gate
 from lwm2m_fast.rest.routes import Context, Route
 from lwm2m_fast.rest.settings import Settings
 from lwm2m_fast.rest.stall import LoopStall
+from lwm2m_fast.rest.thingsboard.rpc import RpcRequest
 
 STOP_GRACE_S = 1  # what requests under way get before they are cancelled
 MAX_CONNECTIONS = 4096
@@ -148,7 +149,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        for model in (problem.Problem, OrderBody, Settings):
+        for model in (problem.Problem, OrderBody, Settings, RpcRequest):
             schema["components"]["schemas"][model.__name__] = model.model_json_schema()
         schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         app.openapi_schema = schema

@@ -311,7 +311,10 @@ class Service(Operations, Values, Protocol):
     def provisioning(self) -> Provisioning: ...
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
-        """The registration of `endpoint`, ready for JSON; None when there is none."""
+        """The registration of `endpoint`, ready for JSON; None when there is none.
+
+        With `availability`: "unavailable" when it was not heard for `required_interval_s`.
+        """
 
     def devices(
         self, cursor: int, limit: int, contains: str = ""

@@ -12,7 +12,8 @@ import orjson
 from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
-from lwm2m_fast.core.orders import Order, parse_order
+from lwm2m_fast.core.orders import Order
+from lwm2m_fast.core.strategies import parse_orders
 from lwm2m_fast.errors import RequestError
 
 MAX_ORDERS = 1000  # in one request; what a device's queue holds by default
@@ -67,6 +68,11 @@ class OrderBody(BaseModel):
     coap: dict[str, Any] | None = Field(
         None, description="Of coap: method, uri, query, content_format, accept, payload_hex"
     )
+    strategy: str | None = Field(
+        None,
+        description="Of observe_composite and cancel_composite: SINGLE, COMPOSITE_ALL or "
+        "COMPOSITE_BY_OBJECT; then it is an order for each path, for all, or for each object",
+    )
     is_unchecked: bool | None = Field(
         None, description="Let the device decide what the object model would refuse"
     )
@@ -113,20 +119,26 @@ async def text_body(request: Request) -> str:
 
 
 def orders_of(data: Any, where: str = "body") -> list[Order]:
-    """One order, or a list of them. RequestError names the place: `body[3]: ...`."""
+    """One order, or a list of them; one with a `strategy` is as many as it takes.
+
+    RequestError names the place: `body[3]: ...`.
+    """
     if isinstance(data, dict):
-        return [_order(data, where)]
+        return _orders(data, where)
     if not isinstance(data, list):
         raise RequestError(f"{where}: an order is a JSON object, several are a list of them")
     if not 0 < len(data) <= MAX_ORDERS:
         raise RequestError(f"{where}: has {len(data)} orders, allowed are 1 to {MAX_ORDERS}")
-    return [_order(one, f"{where}[{number}]") for number, one in enumerate(data)]
+    found = [order for n, one in enumerate(data) for order in _orders(one, f"{where}[{n}]")]
+    if len(found) > MAX_ORDERS:
+        raise RequestError(f"{where}: is {len(found)} orders, allowed are 1 to {MAX_ORDERS}")
+    return found
 
 
-def _order(data: Any, where: str) -> Order:
+def _orders(data: Any, where: str) -> list[Order]:
     if not isinstance(data, dict):
         raise RequestError(f"{where}: an order is a JSON object")
     try:
-        return parse_order(data)
+        return parse_orders(data)
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from None

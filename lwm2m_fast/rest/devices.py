@@ -6,7 +6,7 @@ a device is in the files beside this one.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, Field
@@ -25,8 +25,13 @@ class Device(BaseModel):
 
     endpoint: str
     registration_id: str
-    address: str
-    transport: str
+    address: str | None = Field(description="null: a secure device without a session")
+    transport: str = Field(description="coap or coaps")
+    security_mode: str | None = Field(description="NO_SEC, PSK, X509; null: as address")
+    identity: str | None = Field(description="PSK identity, or the name in the certificate")
+    session: dict[str, Any] | None = Field(
+        description='{"suite", "cid" (has a connection id), "since" (unix seconds), "live"}'
+    )
     lwm2m_version: str
     lifetime_s: int
     binding: str
@@ -42,6 +47,12 @@ class Device(BaseModel):
     )
     links: str = Field(description="The object list as the device sent it (RFC 6690)")
     attributes: dict[str, str | None] = Field(description="Register parameters we do not know")
+    availability: Literal["available", "unavailable"] = Field(
+        description="unavailable: it was not heard within its required interval"
+    )
+    required_interval_s: int | None = Field(
+        description="Its lifetime and 120 s, or as its settings say; null: nothing is required"
+    )
 
 
 class DevicePage(BaseModel):

@@ -5,6 +5,7 @@ Beginning and ending an observation are operations like any other: kept, and don
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
@@ -12,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lwm2m_fast.core.orders import Order, parse_order
+from lwm2m_fast.core.strategies import SINGLE, STRATEGIES, parse_orders, paths_apart
 from lwm2m_fast.errors import NotFound, RequestError
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import (
@@ -35,6 +37,7 @@ from lwm2m_fast.rest.waiting import status_of, submitted
 
 MAX_PATHS = 64  # in one composite observation, asked for here
 Mode = Literal["passive", "active"]
+Strategy = Literal["SINGLE", "COMPOSITE_ALL", "COMPOSITE_BY_OBJECT"]
 
 
 class Observation(BaseModel):
@@ -75,15 +78,18 @@ async def observe(
 ) -> Response:
     """Observe one path, or several as one composite observation (LwM2M 1.1).
 
-    `{"path": "/3303/0/5700"}` or `{"paths": ["/3/0/9", "/3303"]}`, and `format` if it matters.
+    `{"path": "/3303/0/5700"}` or `{"paths": ["/3/0/9", "/3303"]}`, and `format` if it matters. With
+    a `strategy` several paths are one observation each (SINGLE), one in all (COMPOSITE_ALL) or one
+    for each object (COMPOSITE_BY_OBJECT), and the answer is `{"operations": [...]}`.
     """
     body = await object_body(request)
     op = "observe_composite" if "paths" in body else "observe"
-    order = parse_order({**body, "op": op})
+    orders = parse_orders({**body, "op": op})
     made = await submitted(
-        request, ctx, endpoint, [order], wait, timeout_s=timeout, valid_until=valid_until
+        request, ctx, endpoint, orders, wait, timeout_s=timeout, valid_until=valid_until
     )
-    return JsonResponse(made[0], status_of(made))
+    answer = made[0] if body.get("strategy") is None else {"operations": made}
+    return JsonResponse(answer, status_of(made))
 
 
 async def cancel(
@@ -98,15 +104,22 @@ async def cancel(
         Mode,
         Query(description="passive: the next notification is rejected; active: the device is told"),
     ] = "passive",
+    strategy: Annotated[
+        Strategy | None,
+        Query(description="The one that `path`, given repeatedly, was observed with, in any order"),
+    ] = None,
     wait: Wait = 0.0,
 ) -> Response:
-    """End one observation, or all of a device."""
-    there = ctx.service.observations(endpoint)
-    if path:
-        if len(path) > MAX_PATHS:
-            raise RequestError(f"path: is given {len(path)} times, at most {MAX_PATHS}")
-        wanted = {lwm2m_path(one.strip("/")) for one in path}
-        ending = [one for one in there if set(one["paths"]) == wanted]
+    """End one observation, those of one strategy, or all of a device."""
+    # One kept by another version of this server has no paths to be named by.
+    there = [one for one in ctx.service.observations(endpoint) if one["paths"]]
+    if path and len(path) > MAX_PATHS:
+        raise RequestError(f"path: is given {len(path)} times, at most {MAX_PATHS}")
+    wanted = [lwm2m_path(one.strip("/")) for one in path or ()]
+    if strategy is not None:
+        ending = _of_strategy(there, list(dict.fromkeys(wanted)), strategy)
+    elif wanted:
+        ending = [one for one in there if set(one["paths"]) == set(wanted)]
     else:
         ending = there[:MAX_ORDERS]
     if not ending:
@@ -115,6 +128,26 @@ async def cancel(
     orders = [_ending(one, mode) for one in ending]
     made = await submitted(request, ctx, endpoint, orders, wait)
     return JsonResponse({"operations": made}, status_of(made))
+
+
+def _of_strategy(
+    there: Sequence[dict[str, Any]], paths: Sequence[str], strategy: str
+) -> list[dict[str, Any]]:
+    """The observations that observing `paths` in this way made; none unless all are there."""
+    if not paths:
+        raise RequestError("path: a strategy needs the paths that were observed with it")
+    found = []
+    for group in paths_apart(paths, strategy):
+        is_composite = strategy != SINGLE
+        same = [
+            one
+            for one in there
+            if one["is_composite"] == is_composite and set(one["paths"]) == set(group)
+        ]
+        if not same:
+            return []
+        found += same
+    return found
 
 
 def _ending(observation: dict[str, Any], mode: str) -> Order:
@@ -149,6 +182,7 @@ _PATHS = {
     "properties": {
         "path": {"type": "string"},
         "paths": {"type": "array", "items": {"type": "string"}},
+        "strategy": {"type": "string", "enum": list(STRATEGIES)},
         "format": {"type": "integer"},
     },
     "example": {"path": "/3303/0/5700"},

@@ -74,13 +74,14 @@ async def submit(
     """Ask a device for one thing, or for a list of things, in order.
 
     They are in the store when this answers. 202 while one of them has still to be done, 200 when
-    all have ended. One order is answered with its operation, a list with `{"operations": [...]}`.
+    all have ended. One order is answered with its operation; a list, or an order with a `strategy`,
+    with `{"operations": [...]}`.
     """
     data = await json_body(request)
     made = await submitted(
         request, ctx, endpoint, orders_of(data), wait, timeout_s=timeout, valid_until=valid_until
     )
-    if isinstance(data, list):
+    if isinstance(data, list) or data.get("strategy") is not None:
         return JsonResponse({"operations": made}, status_of(made))
     # Relative to this request's own path, whatever it was percent-encoded like.
     where = {"Location": f"{request.url.path.rstrip('/')}/{made[0]['id']}"}

@@ -41,6 +41,15 @@ class Settings(BaseModel):
     defaultObjectIDVer: Literal["1.0", "1.1", "1.2"] | None = Field(
         None, description="Version of objects that its registration gives none for"
     )
+    autoManageAvailabilityRequiredInterval: bool | None = Field(
+        None, description="It must be heard within its lifetime and 120 seconds; true unless set"
+    )
+    availabilityRequiredInterval: int | None = Field(
+        None,
+        ge=1,
+        le=5_256_000,
+        description="Minutes within which it must be heard, when that is not managed; null: never",
+    )
 
 
 class Commands(BaseModel):

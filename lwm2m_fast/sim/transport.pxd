@@ -54,7 +54,7 @@ cdef class Transport:
     # False: it cannot.
     cdef bint rebind(self, uint32_t key) noexcept nogil
 
-    cdef void rebind_by_time(self, int64_t now) noexcept nogil
+    cdef void rebind_by_time(self, Fleet fleet, int64_t now) noexcept nogil
     cdef void pass_down(self, int at, Departures out, int64_t now) noexcept nogil
     cdef bint turn(self, Fleet fleet, int64_t now) noexcept nogil
     cdef int64_t patience(self, Fleet fleet) noexcept nogil

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from os import strerror
 
 from lwm2m_fast.sim.departures cimport Departures
-from lwm2m_fast.sim.device cimport mixed
+from lwm2m_fast.sim.device cimport STATE_REGISTERED, mixed
 from lwm2m_fast.sim.fleet cimport Fleet
 from lwm2m_fast.sim.layer cimport Layer, Receiver
 from lwm2m_fast.sim.wheel cimport Wheel
@@ -86,11 +86,13 @@ cdef class Transport:
 
     # Addresses.
 
-    cdef void rebind_by_time(self, int64_t now) noexcept nogil:
+    cdef void rebind_by_time(self, Fleet fleet, int64_t now) noexcept nogil:
+        """Of those that are registered: a handshake under way would have to be begun anew."""
         cdef uint32_t keys[MAX_REBOUND]
         cdef int count = self.rebind_wheel.advance(now, keys, MAX_REBOUND), i
         for i in range(count):
-            self.rebound += self.rebind(keys[i])
+            if fleet.devices[keys[i]].state == STATE_REGISTERED:
+                self.rebound += self.rebind(keys[i])
             self.dice += 1
             # Between half the pause and one and a half: a fleet does not march in step.
             self.rebind_wheel.schedule(keys[i], now + self.rebind_every_ns // 2 + <int64_t>(
@@ -109,7 +111,8 @@ cdef class Transport:
         self.layer_count += 1
 
     def rebind_every(self, uint32_t devices, double seconds, int64_t now_ns, uint64_t seed=0):
-        """Each of so many devices changes its address about this often, as behind a NAT."""
+        """Each of so many devices, while registered, changes its address about this often, as
+        behind a NAT."""
         cdef uint32_t key
         self.rebind_wheel = Wheel(devices, now_ns)
         self.rebind_every_ns = <int64_t>(seconds * 1e9)
@@ -131,7 +134,7 @@ cdef class Transport:
         with nogil:
             while now < end and not fleet.is_reached() and not self.is_faulty():
                 if self.rebind_every_ns:
-                    self.rebind_by_time(now)
+                    self.rebind_by_time(fleet, now)
                 received = self.receive(lowest, now)
                 if not self.turn(fleet, now) and received == 0:
                     pause = self.patience(fleet)

@@ -14,6 +14,7 @@ from lwm2m_fast.core.events import Event
 from lwm2m_fast.errors import RequestError
 from tests.scenario.scripted import (
     ACCEPT,
+    ACK,
     CONTENT_FORMAT,
     DELETE,
     GET,
@@ -23,7 +24,10 @@ from tests.scenario.scripted import (
     Device,
     Heard,
     World,
+    code_byte,
     number_bytes,
+    request,
+    write,
 )
 
 ACCOUNT = Account(
@@ -263,6 +267,22 @@ def test_the_newest_request_counts_from_another_address_too(world: Bench) -> Non
     begin(first)
     begin(second)
     assert serve(second)[-1] == "0.02 /bs"
+    assert world.kinds()[-1] == "bootstrap_finished"
+
+
+def test_a_device_may_begin_anew_in_the_turn_that_ends_it(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    device.answer(asked(device), options=[(CONTENT_FORMAT, number_bytes(40))], payload=b"</0/0>")
+    for _ in range(2):
+        device.answer(asked(device), "2.04")
+    finish = asked(device)
+    again = request(POST, "bs", mid=device.next_mid(), query=["ep=dev-1"])
+    done = write(ACK, code_byte("2.04"), finish.mid, finish.token)
+    world.receive((device.address, done), (device.address, again))
+    assert world.kinds() == ["bootstrap_started", "bootstrap_finished", "bootstrap_started"]
+    assert device.hear().code == "2.04"
+    assert serve(device)[-1] == "0.02 /bs"
     assert world.kinds()[-1] == "bootstrap_finished"
 
 

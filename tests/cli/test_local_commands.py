@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,12 @@ def test_every_command_has_help(run: Run, name: str) -> None:
     assert run(name, "--help").code == 0
 
 
-def test_version_prints_the_version(run: Run) -> None:
-    assert run("version").out.startswith(f"lwm2m-fast {__version__} ")
+def test_version_prints_the_version_and_the_librarys(run: Run) -> None:
+    own, library = run("version").out.splitlines()
+    assert own.startswith(f"lwm2m-fast {__version__} ")
+    assert re.match(
+        r"(Mbed TLS|mbed TLS) 3\.\d+\.\d+ \(.*\): connection id, keys of \d+ bytes", library
+    )
 
 
 def test_config_prints_what_is_in_effect(

@@ -247,3 +247,52 @@ def test_a_text_is_as_long_as_the_limits_and_no_longer() -> None:
     assert parse_shell("\n" * MAX_TEXT_CHARACTERS) == []
     with pytest.raises(RequestError, match=f"the limit is {MAX_TEXT_CHARACTERS}"):
         parse_shell("\n" * (MAX_TEXT_CHARACTERS + 1))
+
+
+@pytest.mark.parametrize(
+    "line, orders",
+    [
+        (
+            "cobserve /3/0/9 /1 /3/0/13 strategy=COMPOSITE_BY_OBJECT",
+            [
+                {"op": "observe_composite", "paths": ["/3/0/9", "/3/0/13"]},
+                {"op": "observe_composite", "paths": ["/1"]},
+            ],
+        ),
+        (
+            "cobserve /3/0/9 /1 strategy=single",
+            [{"op": "observe", "path": "/3/0/9"}, {"op": "observe", "path": "/1"}],
+        ),
+        (
+            "cobserve /3/0/9 /1 strategy=COMPOSITE_ALL",
+            [{"op": "observe_composite", "paths": ["/3/0/9", "/1"]}],
+        ),
+        (
+            "cancelobservation /1 /3 strategy=SINGLE",
+            [{"op": "cancel_observe", "path": "/1"}, {"op": "cancel_observe", "path": "/3"}],
+        ),
+        (
+            "cancelobservation /1 strategy=COMPOSITE_BY_OBJECT",
+            [{"op": "cancel_composite", "paths": ["/1"]}],
+        ),
+        (
+            "cancelCompositeObserve /1 /3 strategy=SINGLE",
+            [
+                {"op": "cancel_observe", "path": "/1", "mode": "active"},
+                {"op": "cancel_observe", "path": "/3", "mode": "active"},
+            ],
+        ),
+    ],
+)
+def test_a_line_with_a_strategy_is_as_many_orders_as_it_takes(line, orders):
+    lines = parse_shell(f"read /3\n{line}\nread /4")
+    assert [order_json(each.order) for each in lines[1:-1]] == orders
+    assert {(each.number, each.text) for each in lines[1:-1]} == {(2, line)}
+
+
+@pytest.mark.parametrize(
+    "line", ["cobserve /3 strategy=ALL", "cobserve strategy=SINGLE", "cobserve /3 strategy="]
+)
+def test_a_strategy_that_there_is_not_is_named(line):
+    with pytest.raises(RequestError, match="line 1: cobserve"):
+        parse_shell(line)

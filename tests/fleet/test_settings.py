@@ -7,6 +7,7 @@ import pytest
 from lwm2m_fast.errors import RequestError, StoreError
 from lwm2m_fast.fleet.settings import (
     MAX_AWAKE_MS,
+    MAX_INTERVAL_MIN,
     UNSET,
     Settings,
     as_bytes,
@@ -24,6 +25,8 @@ def test_what_nobody_set_leaves_the_decision_to_others() -> None:
         "binaryDeliveryEncoding": None,
         "genericUIRetainOldValuesIfError": True,
         "defaultObjectIDVer": None,
+        "autoManageAvailabilityRequiredInterval": True,
+        "availabilityRequiredInterval": None,
     }
 
 
@@ -35,9 +38,11 @@ def test_every_setting_is_taken_and_given_back() -> None:
         "binaryDeliveryEncoding": "TLV",
         "genericUIRetainOldValuesIfError": False,
         "defaultObjectIDVer": "1.1",
+        "autoManageAvailabilityRequiredInterval": False,
+        "availabilityRequiredInterval": 60,
     }
     settings = changed(UNSET, given)
-    assert settings == Settings(0, 10_000, "SENML_CBOR", "TLV", False, "1.1")
+    assert settings == Settings(0, 10_000, "SENML_CBOR", "TLV", False, "1.1", False, 60)
     assert as_json(settings) == given
     assert from_bytes(b"dev-1", as_bytes(settings)) == settings
 
@@ -54,6 +59,7 @@ def test_what_is_not_named_stays_and_null_unsets() -> None:
     [
         ("awakeTimeRegistrationParameter", 0, MAX_AWAKE_MS),
         ("lwm2mRequestTimeout", 10_000, 600_000),
+        ("availabilityRequiredInterval", 1, MAX_INTERVAL_MIN),
     ],
 )
 def test_a_number_is_taken_at_its_bounds_and_refused_past_them(

@@ -14,9 +14,11 @@ RANK_2 = {"core", "fleet"}
 RANK_3 = {"net", "store", "sink", "rest", "sim"}
 RANK_4 = {
     "committer", "turn", "service", "server", "device_settings", "files", "targets", "values",
-    "value_rows", "report_events", "device_data", "device_operations", "queue",
-    "device_credentials", "server_identity", "vault_file", "vault_rotation", "secure",
-    "secure_start", "saved_sessions", "bootstrap", "provisioning",
+    "value_rows", "report_events", "report_intake", "device_data", "device_operations",
+    "queue",
+    "device_credentials", "server_identity", "vault_file", "vault_rotation",
+    "secure", "secure_start",
+    "saved_sessions", "bootstrap", "provisioning",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.
@@ -24,24 +26,17 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(RANK_0, RANK_0),
     **dict.fromkeys(RANK_1, RANK_0),
     **dict.fromkeys(RANK_2, RANK_0 | RANK_1),
-    "net": RANK_0,
+    "net": RANK_0 | {"core.index", "core.slab", "core.timers"},
     "store": RANK_0 | {"core.records", "core.events"},
     "sink": RANK_0 | {"core.records", "core.events"},
     "rest": RANK_0
-    | {
-        "codec",
-        "fleet",
-        "model",
-        "core.orders",
-        "core.operations",
-        "core.shell",
-        "core.connector_shell",
-        "core.ask",
-    },
+    | {"codec", "fleet", "model"}
+    | {"core.orders", "core.operations", "core.shell", "core.strategies", "core.ask"}
+    | {"core.connector_shell"},
     # Simulated devices are DTLS clients: they share the C library's declarations with the server.
     "sim": RANK_0 | {"wire", "codec", "model", "net.lf_dtls"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
-    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell", "vault_rotation"},
+    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell", "net.dtls_session", "vault_rotation"},
     "__main__": {"cli"},
     "__init__": RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4,
 }

@@ -42,6 +42,7 @@ class Device:
 
     def bootstrap(self, connection: Connection, *query: str) -> str:
         """Ask for a bootstrap and do what is asked until Finish; the code of the first answer."""
+        self._answers.clear()
         answer = connection.ask(POST, "bs", query=query)
         while answer.code == "2.04":
             heard = connection.hear()

@@ -16,18 +16,18 @@ from scripted import CON, POST, Heard, read, register_parts, request
 from tests.certificate_kit import Made
 
 T = TypeVar("T")
-PSK_CCM_8 = "TLS-PSK-WITH-AES-128-CCM-8"
-PSK_CBC = "TLS-PSK-WITH-AES-128-CBC-SHA256"
-ECDSA_CCM_8 = "TLS-ECDHE-ECDSA-WITH-AES-128-CCM-8"
+CCM_8 = "TLS-PSK-WITH-AES-128-CCM-8"
+CBC = "TLS-PSK-WITH-AES-128-CBC-SHA256"
+CERTIFIED_CCM_8 = "TLS-ECDHE-ECDSA-WITH-AES-128-CCM-8"
 
 
-def by_psk(identity: str, key: bytes, cipher: str = PSK_CCM_8) -> tls.DTLSConfiguration:
+def by_psk(identity: str, key: bytes, cipher: str = CCM_8) -> tls.DTLSConfiguration:
     return tls.DTLSConfiguration(
         pre_shared_key=(identity, key), ciphers=(cipher,), validate_certificates=False
     )
 
 
-def by_certificate(own: Made, cipher: str = ECDSA_CCM_8) -> tls.DTLSConfiguration:
+def by_certificate(own: Made, cipher: str = CERTIFIED_CCM_8) -> tls.DTLSConfiguration:
     chain = (x509.CRT.from_buffer(own.der),), pk.ECC.from_buffer(own.key_der)
     return tls.DTLSConfiguration(
         certificate_chain=chain, ciphers=(cipher,), validate_certificates=False

@@ -164,6 +164,9 @@ class Socket:
     def hear(self) -> Heard:
         return read(self.socket.recv(2048))
 
+    def send(self, message: bytes) -> None:
+        self.socket.send(message)
+
     def ask(self, code: int, path: str, **parts: Any) -> Heard:
         self.mid += 1
         message = request(code, path, mid=self.mid, **parts)

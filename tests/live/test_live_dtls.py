@@ -19,9 +19,9 @@ pytest.importorskip("mbedtls")
 
 from scripted import ACK, CON, CONTENT_FORMAT, POST, write
 from secure_socket import (
-    ECDSA_CCM_8,
-    PSK_CBC,
-    PSK_CCM_8,
+    CBC,
+    CCM_8,
+    CERTIFIED_CCM_8,
     SecureSocket,
     by_certificate,
     by_psk,
@@ -75,7 +75,7 @@ def with_certificates(there: Path) -> dict[str, str]:
 # Pre-shared keys
 
 
-@pytest.mark.parametrize("cipher", [PSK_CCM_8, PSK_CBC])
+@pytest.mark.parametrize("cipher", [CCM_8, CBC])
 def test_a_device_registers_with_a_pre_shared_key(tmp_path: Path, cipher: str) -> None:
     with served(tmp_path / "data") as server:
         give(server, "dev-1", "an identity")
@@ -214,7 +214,7 @@ def test_a_certificates_registration_outlives_a_restart(
     data, own = tmp_path / "data", made_certificate("dev-1", authority)
     with served(data, env=with_certificates(certificates)) as server:
         where = coaps(server)
-        device = SecureSocket(where, by_certificate(own, ECDSA_CCM_8))
+        device = SecureSocket(where, by_certificate(own, CERTIFIED_CCM_8))
         located = device.register("dev-1").location
         assert server.end() == 0
     flags = ("--dtls-port", str(where[1]))
@@ -226,7 +226,11 @@ def test_an_anchor_taken_away_ends_the_sessions_on_it(
     tmp_path: Path, authority: Made, certificates: Path
 ) -> None:
     own = made_certificate("dev-1", authority)
-    with served(tmp_path / "data", env=with_certificates(certificates)) as server:
+    only = {"LWM2M_FAST_DTLS__CERTIFICATE": str(certificates / "server.pem")}
+    with served(tmp_path / "data", env=only) as server:
+        refused(server, by_certificate(own))  # nobody is trusted yet
+        added = server.http.post("/api/v1/trust", content=authority.pem)
+        assert added.status_code == 201, added.text
         with SecureSocket(coaps(server), by_certificate(own)) as device:
             assert device.register("dev-1").code == "2.01"
             gone = server.http.delete(f"/api/v1/trust/{authority.sha256}")

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
-
 from lwm2m_fast.net import dtls_session as dtls
+from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
 from tests.net import certificates
 
 SOURCE = b"192.0.2.1:40000"
@@ -21,6 +20,9 @@ PSK_SUITES = tuple(name for name in dtls.SUITES if name.startswith("TLS_PSK"))
 ECDSA_SUITES = tuple(name for name in dtls.SUITES if name.startswith("TLS_ECDHE"))
 
 ALERT = 21
+
+IS_OWN_BUILD = "of 1664/1408 bytes" in dtls.library()
+"""A library of the system's has other sizes, and more kinds of keys."""
 
 
 def known(identity: bytes) -> bytes | None:

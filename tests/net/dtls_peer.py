@@ -63,17 +63,24 @@ class Peer:
 
 def watched_pair(cid_size: int = 6) -> tuple[Pair, Peer]:
     """A finished handshake, and who can speak for its client."""
-    randoms = {}
+    hellos = {}
 
     def watch(datagram: bytes, _: bool) -> list[bytes]:
         if datagram[0] == HANDSHAKE and datagram[13] in (CLIENT_HELLO, SERVER_HELLO):
-            randoms[datagram[13]] = datagram[27:59]
+            hellos[datagram[13]] = datagram
         return [datagram]
 
     options = {"suites": PSK_SUITES[:1], "cid_size": cid_size}
     pair = Pair(psk_client(**options), psk_server(**options, resumptions=1), change=watch).shake()
     assert pair.is_ready
     memory = pair.client.remember()
-    at = memory.index(32) + 33  # the session id with its length, then the master secret
-    cid = b"\x5e" * max(cid_size, 0)
-    return pair, Peer(memory[at : at + 48], randoms[CLIENT_HELLO], randoms[SERVER_HELLO], cid)
+    at = master_at(memory, hellos[SERVER_HELLO])
+    randoms = [hellos[kind][27:59] for kind in (CLIENT_HELLO, SERVER_HELLO)]
+    return pair, Peer(memory[at : at + 48], *randoms, b"\x5e" * max(cid_size, 0))
+
+
+def master_at(memory: bytes, server_hello: bytes) -> int:
+    """Where in what a client remembers the master secret is: behind the session id."""
+    session_id = server_hello[60:92]
+    assert server_hello[59] == 32
+    return memory.index(session_id) + 32

@@ -1,7 +1,7 @@
 """A DTLS endpoint on loopback, its devices, and a clock that the test turns.
 
-Every device has a socket of its own and the client role of csrc/lf_dtls in it; nothing here waits, as what was sent
-over loopback is there when the call returns.
+Every device has a socket of its own and the client role of csrc/lf_dtls in it; nothing here waits,
+as what was sent over loopback is there when the call returns.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ PSK, X509 = 1, 2
 
 Change = Callable[[bytes], list[bytes]]
 """What a link makes of a datagram."""
+
+
+def unchanged(datagram: bytes) -> list[bytes]:
+    """A link without faults."""
+    return [datagram]
 
 
 def psk_principal(identity: bytes) -> bytes:
@@ -198,14 +203,15 @@ class World:
 
 
 class Device:
-    """A client with a socket; `change` is what the link makes of what it sends and hears."""
+    """A client with a socket; `change_up` and `change_down` are what the link does."""
 
     def __init__(self, world: World, identity: bytes, psk: bytes = KEY, **options: Any) -> None:
         self.world, self.identity = world, identity
         settings: dict[str, Any] = {"is_client": True, "own_psk": (identity, psk), **options}
         self.context = DtlsContext(**settings)
         self.socket = self._bind()
-        self.change: Change = lambda datagram: [datagram]
+        self.change_up: Change = unchanged
+        self.change_down: Change = unchanged
         self.events: list[int] = []
         self.texts: list[bytes] = []
         world.devices.append(self)
@@ -239,7 +245,7 @@ class Device:
 
     def transmit(self, *datagrams: bytes) -> None:
         for datagram in datagrams:
-            for changed in self.change(datagram):
+            for changed in self.change_up(datagram):
                 self.socket.sendto(changed, ("127.0.0.1", self.world.endpoint.port))
 
     def flush(self) -> None:
@@ -262,7 +268,7 @@ class Device:
         """Work off what has come; the plain texts that were in it."""
         texts: list[bytes] = []
         for datagram in self.hear_raw():
-            for changed in self.change(datagram):
+            for changed in self.change_down(datagram):
                 event, found = self.session.receive(changed, int(self.world.now * 1000))
                 self.events.append(event)
                 texts += found

@@ -14,6 +14,7 @@ from tests.net.certificates import Certified
 from tests.net.dtls_kit import (
     ECDSA_SUITES,
     IDENTITY,
+    IS_OWN_BUILD,
     KEY,
     PSK_SUITES,
     Pair,
@@ -200,6 +201,28 @@ def test_the_hook_may_accept_what_it_has_pinned(anchors: bytes) -> None:
     pair = Pair(from_device(pinned), x509_server(anchors=anchors, verify=verify)).shake()
     assert pair.is_ready and pair.up(b"text") == [b"text"]
     assert pair.server is not None and pair.server.fingerprint == pinned.fingerprint
+
+
+@pytest.mark.skipif(not IS_OWN_BUILD, reason="the system's mbedTLS may know RSA")
+@pytest.mark.parametrize("anchors", [b"", certificates.authority().der])
+def test_a_certificate_that_cannot_be_read_is_no_matter_for_the_hook(anchors: bytes) -> None:
+    """The library skips one that is signed in a way it does not know."""
+    asked: list[bytes] = []
+
+    def verify(leaf: bytes, flags: int) -> int:
+        asked.append(leaf)
+        return 0
+
+    refused(
+        Pair(
+            x509_client(),
+            x509_server(anchors=anchors, verify=verify),
+            change=with_certificate(certificates.signed_by_rsa().der),
+        ),
+        UNSUPPORTED_CERTIFICATE,
+        "certificate's kind of key is not supported",
+    )
+    assert asked == []
 
 
 def test_the_hook_may_overlook_dates() -> None:

@@ -18,6 +18,7 @@ from tests.net.dtls_kit import (
     x509_client,
     x509_server,
 )
+from tests.net.dtls_peer import HANDSHAKE, SERVER_HELLO, master_at
 
 
 def resume(memory: bytes, client: DtlsContext, server: DtlsContext, now: int = 1_000) -> Pair:
@@ -177,10 +178,16 @@ def test_another_server_does_not_know_the_session() -> None:
 def test_a_client_with_the_id_but_not_the_secret_gets_nothing() -> None:
     """The id is in the clear in every ClientHello; the secret is not."""
     server = psk_server(resumptions=3)
-    first = Pair(psk_client(), server).shake()
+    seen: list[bytes] = []
+
+    def watch(datagram: bytes, _: bool) -> list[bytes]:
+        seen.append(datagram)
+        return [datagram]
+
+    first = Pair(psk_client(), server, change=watch).shake()
+    [server_hello] = [one for one in seen if one[0] == HANDSHAKE and one[13] == SERVER_HELLO]
     memory = bytearray(first.client.remember())
-    at = memory.index(32) + 33  # id with its length, then the master secret
-    memory[at] ^= 1
+    memory[master_at(memory, server_hello)] ^= 1
     thief = Pair(psk_client(), server)
     thief.client.recall(bytes(memory))
     thief.shake()

@@ -79,6 +79,10 @@ class SettingsTable:
     def __init__(self) -> None:
         self.rows: dict[str, Settings] = {}
 
+    @property
+    def own(self) -> dict[str, Settings]:
+        return self.rows
+
     def get(self, endpoint: str) -> Settings:
         return self.rows.get(endpoint, UNSET)
 
@@ -94,6 +98,9 @@ class Ear:
 
     def answered(self, target: Target, order: Order, result: Result, at: float) -> None:
         self.heard.append((target.endpoint, order.op, result.ok))
+
+    def read(self, done: list[tuple[str, Order, Result, float]]) -> None:
+        self.heard += [(endpoint, order.op, result.ok) for endpoint, order, result, _ in done]
 
 
 class QueueWorld(World):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from queue_kit import QueueWorld, answer_next
+from scripted import BLOCK1, block
 
 from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.errors import (
@@ -156,6 +157,54 @@ def test_a_caller_that_goes_away_withdraws_its_request():
 
     world.do(leaving())
     assert world.count("requests_current") == 0
+
+
+BYTES = "00" * 4096
+
+
+def taking_blocks(world, device, order):
+    """Ask, take every block at once but the last; what came of it after the caller's time."""
+
+    async def asking():
+        task = asyncio.ensure_future(world.direct.perform("dev-1", parse_order(order), 0.1))
+        await asyncio.sleep(0)
+        world.finish_turn()
+        for _ in range(3):
+            heard = device.hear()
+            number, more, size = heard.block(BLOCK1)
+            assert more
+            device.answer(heard, "2.31", options=[(BLOCK1, block(number, True, size))])
+        await asyncio.wait([task], timeout=0.1 + GRACE_S + 0.3)
+        if task.done():
+            return task.exception()
+        task.cancel()
+        return "waits"
+
+    return world.do(asking())
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"op": "write", "path": "/19/0/0", "value": {"0": {"hex": BYTES}}},
+        {"op": "create", "path": "/19", "values": {"5": {"0": {"0": {"hex": BYTES}}}}},
+        {"op": "write_composite", "values": {"/19/0/0/0": {"hex": BYTES}}},
+    ],
+    ids=lambda order: order["op"],
+)
+def test_a_large_request_has_no_more_than_the_caller_s_time(order):
+    world, device = registered()
+    error = taking_blocks(world, device, order)
+    assert isinstance(error, DeviceTimeout)
+    assert world.count("requests_current") == 0
+
+
+def test_an_upload_has_all_the_time_that_the_device_takes_blocks():
+    world, device = registered()
+    world.files["image.bin"] = bytes(8192)
+    order = {"op": "write", "path": "/5/0/0", "value": {"file": "image.bin"}}
+    assert taking_blocks(world, device, order) == "waits"
+    assert world.count("requests_current") == 0  # its caller has gone now
 
 
 def test_who_has_others_before_him_waits_no_longer_than_he_said():

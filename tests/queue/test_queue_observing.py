@@ -190,10 +190,70 @@ def test_attributes_of_a_device_have_a_bound():
     assert world.operating.counters()["attributes_not_kept"] == 2
 
 
-def test_after_a_restart_lapsed_observations_wait_for_the_next_register():
-    world, device = observed("/3/0/9")
-    device.register(lifetime=86400)
+def killed_before_it_observed_again(*paths: str, at: str = ""):
+    """Another process, after a Register was kept and before anything was asked for anew."""
+    world, device = observed(*paths)
+    device.register(lifetime=86400, query=[at] if at else [])
+    device.hear()
+    world = world.restarted()
+    return world, world.device(), "rd/" + world.shown("dev-1")["registration_id"]
+
+
+def test_after_a_kill_a_device_that_listens_is_observed_again_at_once():
+    world, device, _ = killed_before_it_observed_again("/3/0/9", "/3/0/13")
+    assert [agree(device), agree(device)] == ["/3/0/9", "/3/0/13"]
+    assert states(world) == ["active", "active"]
+    assert world.operating.counters()["devices_reestablishing"] == 0
+
+
+def test_and_one_that_sleeps_with_its_next_update():
+    world, device, location = killed_before_it_observed_again("/3/0/9", at="at=1000")
+    world.after(5)
     world = world.restarted()
     device = world.device()
+    device.hear_nothing()
+    assert states(world) == ["lapsed"]
+    device.update(location)
+    assert agree(device) == "/3/0/9"
+    assert states(world) == ["active"]
+    device.update(location)
+    device.hear_nothing()
+
+
+def test_and_what_waits_in_its_line_comes_after_that():
+    world, device = observed("/3/0/9")
+    device.register(lifetime=86400, query=["at=1000"])
+    device.hear()
+    world.after(5)
+    world.submit("dev-1", "/3/0/1")
+    world = world.restarted()
+    device = world.device()
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    assert agree(device) == "/3/0/9"
+    assert asked(device) == "/3/0/1"
+
+
+def test_one_that_does_not_answer_after_the_kill_is_asked_at_its_next_update():
+    world, device, location = killed_before_it_observed_again("/3/0/9")
+    device.hear()
+    world.after(300)
+    device.hear_all()
+    assert states(world) == ["lapsed"]
+    device.update(location)
+    assert agree(device) == "/3/0/9"
+
+
+def test_after_a_kill_a_full_register_is_a_new_beginning():
+    world, device, _ = killed_before_it_observed_again("/3/0/9")
+    device.hear()
     device.register(lifetime=86400)
     assert agree(device) == "/3/0/9"
+    assert states(world) == ["active"]
+
+
+def test_after_a_restart_what_stands_is_not_asked_for_again():
+    world, _ = observed("/3/0/9")
+    world = world.restarted()
+    world.device().hear_nothing()
+    assert world.engine.lapsed() == []
+    assert states(world) == ["active"]

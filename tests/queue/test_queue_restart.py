@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from queue_kit import QueueWorld, answer_all, answer_next, asked, path_of
+
+from lwm2m_fast.core.operation import read_head
 
 
 def path(number: int) -> str:
@@ -53,6 +56,172 @@ def test_what_was_never_sent_goes_at_once_to_a_device_that_listens():
     world.settings.set("dev-1", awakeTimeRegistrationParameter=0)
     world = world.restarted()
     assert asked(world.device()) == "/3/0/1"
+
+
+def test_a_request_leaves_once_it_is_kept_that_it_does():
+    """So that a kill between the two does not send an operation twice."""
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    [one] = world.submit("dev-1", "/3/0/1")
+    world.keeper.holds = True
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    device.hear_nothing()
+    assert world.shown_operation("dev-1", one)["attempts"] == 1
+
+    before = world.restarted()  # killed before its row was kept: it has not left
+    before.device().hear_nothing()
+    before.device().update("rd/" + before.shown("dev-1")["registration_id"])
+    assert answer_all(before.device()) == ["/3/0/1"]
+
+    world.keeper.release()
+    world.finish_turn()
+    device.hear()
+    after = world.restarted(after_s=1)  # killed when it may have left: the next contact decides
+    after.settings.set("dev-1", awakeTimeRegistrationParameter=0)
+    after.operating.settings_changed("dev-1")
+    after.finish_turn()
+    after.device().hear_nothing()
+    after.device().update("rd/" + after.shown("dev-1")["registration_id"])
+    assert answer_all(after.device()) == ["/3/0/1"]
+    after.settings.set("dev-1", awakeTimeRegistrationParameter=None)
+
+
+def rows(world: QueueWorld) -> list[str]:
+    """The states in the rows of what has not ended."""
+    return [read_head(value).state for _, value in world.fleet.scan("pending")]
+
+
+def test_it_costs_no_transaction_of_its_own_where_it_can_be_foreseen():
+    """With a submission to a device that listens, and with the answer before it."""
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400)
+    world.submit("dev-1", "/3/0/0")
+    answer_all(device)
+    calls = world.keeper.calls
+    world.submit("dev-1", "/3/0/1", "/3/0/2", "/3/0/3")
+    assert world.keeper.calls - calls == 1
+    assert rows(world) == ["EXECUTING", "PENDING", "PENDING"]
+    assert answer_next(device) == "/3/0/1"
+    assert world.keeper.calls - calls == 2
+    assert rows(world) == ["EXECUTING", "PENDING"]
+    assert answer_all(device) == ["/3/0/2", "/3/0/3"]
+    assert world.keeper.calls - calls == 4
+    assert [each["attempts"] for each in world.desk.operations("dev-1")] == [1, 1, 1, 1]
+
+
+def test_what_was_foreseen_and_did_not_leave_waits_as_ever():
+    world = QueueWorld()
+    device = world.device()
+    location = device.register(lifetime=86400, query=["at=1000"])
+    _, two = world.submit("dev-1", "/3/0/1", "/3/0/2")
+    world.keeper.holds = True
+    answer_next(device)
+    world.now += 5  # it sleeps before its answer is kept
+    world.keeper.release()
+    world.finish_turn()
+    device.hear_nothing()
+    shown = world.shown_operation("dev-1", two)
+    assert (shown["state"], shown["attempts"]) == ("PENDING", 0)
+    device.update(location)
+    assert answer_all(device) == ["/3/0/2"]
+    assert world.shown_operation("dev-1", two)["attempts"] == 1
+
+
+def test_what_was_foreseen_and_is_cancelled_does_not_leave():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400)
+    _, two, three = world.submit("dev-1", "/3/0/1", "/3/0/2", "/3/0/3")
+    world.keeper.holds = True
+    answer_next(device)
+
+    async def cancelled():
+        task = asyncio.ensure_future(world.desk.cancel("dev-1", two))
+        await asyncio.sleep(0)
+        world.keeper.release()
+        return await task
+
+    assert world.do(cancelled())["state"] == "FAILED"
+    world.finish_turn()
+    assert answer_all(device) == ["/3/0/3"]
+    assert world.state("dev-1", three) == "SUCCESSFUL"
+    assert rows(world) == []
+
+
+def test_what_cannot_be_kept_first_does_not_leave_and_is_tried_when_it_can():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    [one] = world.submit("dev-1", "/3/0/1")
+    world.keeper.holds = True
+    location = "rd/" + world.shown("dev-1")["registration_id"]
+    device.update(location)
+    world.keeper.problem = "no space left"
+    world.keeper.release()
+    world.finish_turn()
+    device.hear_nothing()
+    shown = world.shown_operation("dev-1", one)
+    assert (shown["state"], shown["attempts"], shown["reason"]) == ("PENDING", 0, None)
+    world.keeper.problem = None
+    world.tick()
+    assert answer_all(device) == ["/3/0/1"]
+    assert world.shown_operation("dev-1", one)["attempts"] == 1
+
+
+def test_what_is_cancelled_while_it_is_being_kept_does_not_leave():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    one, two = world.submit("dev-1", "/3/0/1", "/3/0/2")
+    world.keeper.holds = True
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    device.hear_nothing()
+
+    async def cancelled():
+        task = asyncio.ensure_future(world.desk.cancel("dev-1", one))
+        await asyncio.sleep(0)
+        world.keeper.release()
+        return await task
+
+    assert world.do(cancelled())["reason"] == "cancelled"
+    world.finish_turn()
+    assert answer_all(device) == ["/3/0/2"]
+    assert world.state("dev-1", two) == "SUCCESSFUL"
+
+
+def test_a_device_that_leaves_while_it_is_being_kept_is_not_asked():
+    world = QueueWorld()
+    device = world.device()
+    location = device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    [one] = world.submit("dev-1", "/3/0/1")
+    world.keeper.holds = True
+    device.update(location)
+    device.leave(location)
+    world.keeper.release()
+    world.finish_turn()
+    shown = world.shown_operation("dev-1", one)
+    assert (shown["state"], shown["attempts"]) == ("PENDING", 0)
+    device.register(lifetime=86400)
+    assert answer_all(device) == ["/3/0/1"]
+
+
+def test_a_line_of_refusals_ends_without_a_request_and_without_a_deep_stack():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400, query=["at=1000"])
+    world.after(5)
+    wrong = {"op": "execute", "path": "/3/0/9"}
+    ids = world.submit("dev-1", *[wrong] * 1000)
+    device.update("rd/" + world.shown("dev-1")["registration_id"])
+    device.hear_nothing()
+    assert world.state("dev-1", ids[-1]) == "FAILED"
+    assert list(world.fleet.scan("pending")) == []
 
 
 def test_the_next_operation_leaves_once_the_answer_before_it_is_kept():

@@ -6,6 +6,7 @@ import pytest
 from queue_kit import QueueWorld, answer_next
 from scripted import POST, register
 
+from lwm2m_fast.core.events import Event
 from lwm2m_fast.queue import wakefulness
 
 SEND = {"options": [(12, b"\x70")], "payload": b"\x80"}
@@ -77,6 +78,68 @@ def test_whatever_the_device_sends_moves_the_end(how):
         answer_next(device)
     assert ticked(world, 10) == []
     assert ticked(world, 1) == [ASLEEP]
+
+
+def told_of(world: QueueWorld, kind: str, **data) -> None:
+    """As the sinks are told of what a device reports, while somebody listens."""
+    event = Event(kind, "dev-1", world.now + world.wall, data)
+    world.operating.wakefulness.publish([event])
+
+
+@pytest.mark.parametrize("kind", ["send", "notification", "observe_ended"])
+def test_whatever_the_device_sends_wakes_it(kind):
+    world, device, _ = sleeper()
+    assert ticked(world, 11) == [AWAKE, ASLEEP]
+    assert device.ask(POST, "dp", **SEND).code == "2.04"
+    told_of(world, kind, values=[])
+    assert presence(world) == [AWAKE]
+    told_of(world, kind, values=[])
+    assert ticked(world, 10) == []
+    assert ticked(world, 1) == [ASLEEP]
+
+
+def test_so_does_a_late_answer_and_no_operation_without_one():
+    world, device, _ = sleeper()
+    assert ticked(world, 11) == [AWAKE, ASLEEP]
+    told_of(world, "operation", state="PENDING", result=None)
+    told_of(world, "operation", state="FAILED", result={"error": "refused"})
+    assert presence(world) == []
+    assert device.ask(POST, "dp", **SEND).code == "2.04"
+    told_of(world, "operation", state="SUCCESSFUL", result={"code": "2.05"})
+    assert ticked(world, 11) == [AWAKE, ASLEEP]
+
+
+def test_what_is_told_after_the_window_is_over_wakes_nobody():
+    world, _device, _ = sleeper()
+    assert ticked(world, 11) == [AWAKE, ASLEEP]
+    told_of(world, "send", values=[])
+    assert ticked(world, 20) == []
+
+
+@pytest.mark.parametrize("at", [None, "0"])
+def test_a_report_of_one_that_never_sleeps_tells_nothing(at):
+    world, device, _ = sleeper(at)
+    assert device.ask(POST, "dp", **SEND).code == "2.04"
+    told_of(world, "send", values=[])
+    assert presence(world) == []
+    assert world.operating.counters()["devices_awake_followed_current"] == 0
+
+
+def test_a_report_of_one_that_has_left_tells_nothing():
+    world, device, location = sleeper()
+    device.leave(location)
+    presence(world)
+    told_of(world, "observe_ended")
+    assert presence(world) == []
+
+
+def test_reports_wake_no_more_than_the_bound(monkeypatch):
+    monkeypatch.setattr(wakefulness, "MAX_AWAKE", 0)
+    world, device, _ = sleeper()
+    assert device.ask(POST, "dp", **SEND).code == "2.04"
+    told_of(world, "send", values=[])
+    assert presence(world) == []
+    assert world.operating.counters()["devices_awake_not_followed"] == 2
 
 
 def test_who_never_sleeps_is_never_told():

@@ -56,6 +56,9 @@ def device(endpoint: str) -> dict[str, Any]:
         "registration_id": "0aB1",
         "address": "192.0.2.1:40000",
         "transport": "coap",
+        "security_mode": "NO_SEC",
+        "identity": None,
+        "session": None,
         "lwm2m_version": "1.1",
         "lifetime_s": 300,
         "binding": "U",
@@ -69,6 +72,8 @@ def device(endpoint: str) -> dict[str, Any]:
         "objects": {"3": {"version": None, "instances": [0]}},
         "links": "</3/0>",
         "attributes": {},
+        "availability": "available",
+        "required_interval_s": 420,
     }
 
 

@@ -38,6 +38,7 @@ WORDS = st.sampled_from(
         "lwm2m%2Dconnector",
         "unbound",
         "configurations",
+        "rpc",
     ]
 )
 SEGMENTS = WORDS | st.binary(max_size=12).map(quote_from_bytes)

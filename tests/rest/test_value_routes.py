@@ -126,6 +126,90 @@ def test_an_observation_that_is_not_there_cannot_be_ended(api: Api) -> None:
     assert api.service.submitted == []
 
 
+def test_an_observation_that_cannot_be_read_is_left_out_when_all_are_ended(api: Api) -> None:
+    unreadable = {**relation(1, "/3"), "paths": []}
+    api.service.relations["dev-1"] = [unreadable, relation(2, "/3/0/9")]
+    answer = api.ask("DELETE", f"{ROOT}/observations", "operate")
+    assert answer.status_code == 202
+    assert [one["order"]["path"] for one in answer.json()["operations"]] == ["/3/0/9"]
+
+
+PATHS = ["/3/0/9", "/3303/0/5700", "/3/0/13"]
+SINGLES = [{"op": "observe", "path": path} for path in PATHS]
+ALL = [{"op": "observe_composite", "paths": PATHS}]
+BY_OBJECT = [
+    {"op": "observe_composite", "paths": ["/3/0/9", "/3/0/13"]},
+    {"op": "observe_composite", "paths": ["/3303/0/5700"]},
+]
+
+
+@pytest.mark.parametrize(
+    "strategy, orders",
+    [
+        ("SINGLE", SINGLES),
+        ("COMPOSITE_ALL", ALL),
+        ("COMPOSITE_BY_OBJECT", BY_OBJECT),
+        (0, SINGLES),
+        (1, ALL),
+        (2, BY_OBJECT),
+    ],
+)
+@pytest.mark.parametrize("where", ["observations", "operations"])
+def test_several_paths_are_observed_by_a_strategy(
+    api: Api, where: str, strategy: Any, orders: list[dict[str, Any]]
+) -> None:
+    body = {"paths": PATHS, "strategy": strategy}
+    if where == "operations":
+        body["op"] = "observe_composite"
+    answer = api.ask("POST", f"{ROOT}/{where}", "operate", json=body)
+    assert answer.status_code == 202
+    assert [one["order"] for one in answer.json()["operations"]] == orders
+    assert len(api.service.submitted) == 1  # all of them or none
+
+
+@pytest.mark.parametrize("strategy", ["", "ALL", 3, -1, True, 1.0, ["SINGLE"]])
+def test_a_strategy_that_there_is_not_is_refused(api: Api, strategy: Any) -> None:
+    body = {"paths": PATHS, "strategy": strategy}
+    answer = api.ask("POST", f"{ROOT}/observations", "operate", json=body)
+    assert answer.status_code == 400
+    assert "COMPOSITE_BY_OBJECT" in answer.json()["detail"]
+    assert api.service.submitted == []
+
+
+@pytest.mark.parametrize(
+    "strategy, made",
+    [
+        ("SINGLE", [("/3/0/9",), ("/3303/0/5700",), ("/3/0/13",)]),
+        ("COMPOSITE_ALL", [("/3/0/9", "/3303/0/5700", "/3/0/13")]),
+        ("COMPOSITE_BY_OBJECT", [("/3/0/13", "/3/0/9"), ("/3303/0/5700",)]),
+    ],
+)
+def test_they_are_ended_by_the_same_paths_in_any_order_and_by_no_others(
+    api: Api, strategy: str, made: list[tuple[str, ...]]
+) -> None:
+    others = [relation(90, "/5/0/3"), relation(91, "/3/0/9", "/5/0/3")]
+    api.service.relations["dev-1"] = others + [
+        {**relation(number, *paths), "is_composite": strategy != "SINGLE"}
+        for number, paths in enumerate(made, 1)
+    ]
+    for paths, status in (
+        (["/3303/0/5700", "/3/0/13", "/3/0/9", "/3/0/9"], 202),
+        (["/3/0/9", "/3303/0/5701"], 404),
+        ([*PATHS, "/4/0/1"], 404),
+        ([], 400),
+    ):
+        api.service.submitted.clear()
+        query = "&".join([f"strategy={strategy}", *(f"path={path}" for path in paths)])
+        answer = api.ask("DELETE", f"{ROOT}/observations?{query}", "operate")
+        assert answer.status_code == status, (paths, answer.text)
+        if status != 202:
+            assert api.service.submitted == []
+            continue
+        ended = [one["order"] for one in answer.json()["operations"]]
+        found = {tuple(one.get("paths") or [one["path"]]) for one in ended}
+        assert found == set(made)
+
+
 def test_attributes_are_written_to_a_path(api: Api) -> None:
     attributes = {"pmin": 10, "gt": None}
     answer = api.ask("PUT", f"{ROOT}/attributes/3303/0/5700?wait=1", "operate", json=attributes)

@@ -1,11 +1,15 @@
 """Notifications of which one block comes by itself, and the rest is asked for (RFC 7959, 2.6)."""
 
+import pytest
 from scripted import (
+    ACCEPT,
     ACK,
+    BLOCK1,
     BLOCK2,
     CON,
     CONTENT_FORMAT,
     ETAG,
+    FETCH,
     GET,
     OBSERVE,
     POST,
@@ -68,6 +72,64 @@ def test_the_rest_of_a_large_one_is_fetched_and_told_as_one():
     assert world.answers == [], "nobody has asked"
     assert world.count("notifications_fetched") == 1
     assert world.count("requests_current") == 0
+
+
+def composite(payload=b"\x81paths", **coap):
+    """A device that reports what stands in the payload of a FETCH, and the token of that."""
+    world, device = reachable(World(coap=coap))
+    asked = CoapRequest(FETCH, (), content_format=112, accept=112, payload=payload)
+    return world, device, device.observed(request=asked).token
+
+
+def test_the_rest_of_a_composite_one_is_fetched_with_the_paths_in_every_request():
+    world, device, token = composite()
+    first_block(device, token)
+    for number, more in ((1, True), (2, False)):
+        asked = device.hear()
+        assert (asked.code, asked.path, asked.payload) == ("0.05", [], b"\x81paths")
+        assert (asked.number(CONTENT_FORMAT), asked.number(ACCEPT)) == (112, 112)
+        assert asked.option(OBSERVE) is None
+        assert asked.block(BLOCK1) is None
+        assert asked.block(BLOCK2) == (number, False, 16)
+        answer_block(device, asked, number, more, payload=b"b" * 16 if more else b"c")
+    assert world.told() == [b"a" * 16 + b"b" * 16 + b"c"]
+
+
+def test_a_composite_one_that_has_changed_is_fetched_whole_with_its_paths():
+    world, device, token = composite()
+    first_block(device, token)
+    answer_block(device, device.hear(), 1, False, etag=b"f")
+    asked = device.hear()
+    assert (asked.code, asked.payload) == ("0.05", b"\x81paths")
+    assert asked.block(BLOCK2) in (None, (0, False, 16))
+    answer_block(device, asked, 0, True, etag=b"f", payload=b"x" * 16)
+    asked = device.hear()
+    assert (asked.block(BLOCK2), asked.payload) == ((1, False, 16), b"\x81paths")
+    answer_block(device, asked, 1, False, etag=b"f", payload=b"y")
+    assert world.told() == [b"x" * 16 + b"y"]
+
+
+@pytest.mark.parametrize("size, is_sent", [(64, True), (65, False)])
+def test_paths_that_fill_more_than_a_block_are_not_sent_with_each(size, is_sent):
+    world, device = reachable(World(coap={"block_size": 64}))
+    paths = b"p" * size
+    asked = CoapRequest(FETCH, (), content_format=112, accept=112, payload=paths)
+    token = b""
+    world.observe(request=asked)
+    for _ in range(1 if is_sent else 2):
+        heard = device.hear()
+        token = token or heard.token
+        number, more, _ = heard.block(BLOCK1) or (0, False, 64)
+        options = [(BLOCK1, block(number, more, 64))] if not is_sent else []
+        code = "2.31" if more else "2.05"
+        if not more:
+            options += [(OBSERVE, b"\x01"), *SENML]
+        device.answer(heard, code, options=options, payload=b"" if more else b"v")
+    first_block(device, token)
+    asked = device.hear()
+    assert (asked.code, asked.payload) == ("0.05", paths if is_sent else b"")
+    answer_block(device, asked, 1, False, payload=b"c")
+    assert world.told()[-1:] == [b"a" * 16 + b"c"]
 
 
 def test_a_large_one_of_a_single_block_is_told_at_once():

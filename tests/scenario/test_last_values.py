@@ -31,6 +31,8 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.core.contexts import context_of
 from lwm2m_fast.core.events import Event
+from lwm2m_fast.core.forms import Forms
+from lwm2m_fast.core.judge import Judge
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.store import open_store
 from lwm2m_fast.targets import Targets
@@ -77,7 +79,8 @@ class Scene:
             wall=lambda: UNIX,
         )  # fmt: skip
         self.told: list[Event] = []
-        engine.judge_send = self.values.judge
+        engine.judge_send = judge = Judge(Forms(engine, targets))
+        self.values.attach(judge)
         engine.wants_reports = True
         self.world.engine = Tap(engine, self)
 

@@ -154,6 +154,13 @@ def test_the_judge_is_asked_before_the_answer_and_may_refuse():
     assert device.ask(POST, "dp", **parts(112, b"bad")).code == "2.04"
 
 
+def test_the_number_that_a_judge_gives_is_the_report_s():
+    world, device = reachable()
+    world.engine.judge_send = lambda *_: -(2**62)
+    assert device.ask(POST, "dp", **parts()).code == "2.04"
+    assert [report.observation for report in world.reports] == [-(2**62)]
+
+
 def test_the_judge_is_not_asked_about_what_is_refused_anyway():
     world, device = reachable()
     world.engine.judge_send = lambda *_: pytest.fail("asked")
@@ -161,14 +168,14 @@ def test_the_judge_is_not_asked_about_what_is_refused_anyway():
     assert world.device("192.0.2.2:2").ask(POST, "dp", **parts()).code == "4.04"
 
 
-@pytest.mark.parametrize("says", [68, 200, -1, "no", None])
+@pytest.mark.parametrize("says", [68, 200, -1, 1 - 2**62, 2**64, "no", None])
 def test_a_judge_that_fails_is_our_fault_and_not_the_devices(says):
     world, device = reachable()
     world.engine.judge_send = lambda *_: says
     with pytest.raises(AssertionError):  # of World: there was a fault
         device.send(request(POST, "dp", mid=7, **parts()))
     assert device.hear().code == "5.00"
-    assert isinstance(world.engine.fault, (ValueError, TypeError))
+    assert isinstance(world.engine.fault, (ValueError, TypeError, OverflowError))
     assert world.reports == []
 
 

@@ -106,7 +106,7 @@ def test_a_server_that_is_not_there_ends_the_handshake_and_it_is_tried_again():
     it.link.run(60)
     assert it.counts["secured"] == 0
     assert it.counts["handshakes"] > 4
-    assert it.counts["failed"] == it.counts["handshakes"] - 2 + (it.counts["live"] < 2) * 2
+    assert it.counts["failed"] == it.counts["handshakes"] - it.counts["live"] > 2
     assert "" not in it.dtls.failures
 
 

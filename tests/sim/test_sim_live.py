@@ -14,8 +14,10 @@ from aiocoap import resource
 
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.sim import opening, simulation
+from lwm2m_fast.sim.layer import Layer
 from lwm2m_fast.sim.options import Options
 from lwm2m_fast.sim.simulation import Simulation
+from lwm2m_fast.sim.transport import Transport
 
 WAIT_S = 10.0
 
@@ -237,6 +239,37 @@ def test_more_devices_than_descriptors_are_refused_with_the_limit(monkeypatch):
 def _refuse(what: int, limits: tuple[int, int]) -> None:
     if limits[0] > 500:
         raise ValueError("not allowed")
+
+
+@pytest.mark.parametrize("sockets", ["shared", "device"])
+def test_addresses_change_and_updates_go_on(sockets):
+    with LwServer("127.0.0.1") as server:
+        options = Options(
+            server=server.url, devices=10, mode="update", rate=100.0, duration_s=1.5, rebind_s=0.2,
+            sockets=sockets, ack_timeout_s=0.2, seed=3,
+        )  # fmt: skip
+        report = Simulation(options, lambda snapshot: None).run()
+    assert report.complete
+    assert report.counters["rebound"] > 20
+    assert server.rd.updates > 50
+
+
+def test_only_so_many_devices_can_change_their_loopback_address(monkeypatch):
+    monkeypatch.setattr(opening, "MOST_DEVICES", 9)
+    target = opening.resolve("coap://127.0.0.1")
+    opening.open_transport(target, 4, "shared", rebinds=True).close()
+    opening.open_transport(target, 5, "shared").close()
+    with pytest.raises(ConfigError, match="devices 5: at most 4"):
+        opening.open_transport(target, 5, "shared", rebinds=True)
+
+
+def test_only_so_many_layers_lie_between_fleet_and_sockets():
+    fleet = simulation.build_fleet(Options(devices=1), 0, 0)
+    transport = Transport()
+    for _ in range(4):
+        transport.put_beneath(Layer(fleet))
+    with pytest.raises(ValueError, match="at most 4"):
+        transport.put_beneath(Layer(fleet))
 
 
 @pytest.mark.parametrize(

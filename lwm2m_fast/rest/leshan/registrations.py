@@ -27,7 +27,7 @@ def registration(device: Mapping[str, Any], presences: Presences) -> dict[str, A
         "registrationId": device["registration_id"],
         "registrationDate": milliseconds(device["registered_at"]),
         "lastUpdate": milliseconds(device["updated_at"]),
-        "address": device["address"],
+        "address": device["address"] or "",
         "lwM2mVersion": device["lwm2m_version"],
         "lifetime": device["lifetime_s"],
         "bindingMode": device["binding"],

@@ -1,0 +1,109 @@
+# Targets (core/target) by what devices registered, for what runs once per datagram.
+#
+# Decides nothing and makes no target: that is asked of `targets`, once for all devices that have
+# registered the same objects in the same words. Knows that a device with settings of its own is
+# not like the others; not what they mean.
+
+from libc.stdlib cimport free, malloc, qsort
+
+from lwm2m_fast.codec.senml cimport root_prefix
+from lwm2m_fast.codec.types cimport as_types
+from lwm2m_fast.core.devices cimport Device
+from lwm2m_fast.core.records cimport record_endpoint
+
+
+cdef int compare(const void *a, const void *b) noexcept nogil:
+    return (<const uint32_t *>a)[0] > (<const uint32_t *>b)[0] or -(
+        (<const uint32_t *>a)[0] < (<const uint32_t *>b)[0])
+
+
+cdef class Form:
+    """A Target, ready for use by compiled code."""
+
+    def __init__(self, target not None):
+        self.target = target
+        self.types = as_types(target.types)
+        self.root = root_prefix("a device", target.root)
+        self.ready = {}
+        found = [object_id << 16 | instance for object_id, (_, instances) in target.objects.items()
+                 for instance in instances]
+        self.instances = <uint32_t *>malloc((len(found) or 1) * sizeof(uint32_t))
+        if self.instances == NULL:
+            raise MemoryError
+        for number in found:
+            self.instances[self.instance_count] = number
+            self.instance_count += 1
+        qsort(self.instances, self.instance_count, sizeof(uint32_t), compare)
+
+    def __dealloc__(self):
+        free(self.instances)
+
+    cdef bint has(self, uint32_t instance) noexcept nogil:
+        cdef uint32_t low = 0, high = self.instance_count, middle
+        while low < high:
+            middle = (low + high) // 2
+            if self.instances[middle] < instance:
+                low = middle + 1
+            else:
+                high = middle
+        return low < self.instance_count and self.instances[low] == instance
+
+
+cdef class Forms:
+    """`targets` makes what is not known yet (targets.py: form_at, own, revision)."""
+
+    def __init__(self, Engine engine not None, targets):
+        self.engine = engine
+        self.targets = targets
+        self.own = targets.own
+        self.by_shape = {}
+        self.by_target = {}
+        self.revision = targets.revision
+
+    cdef Form at(self, uint32_t slot):
+        cdef object shape = self.engine.shape_at(slot)
+        cdef object found
+        cdef Device *device
+        if not shape:
+            return None
+        if self.entered != self.engine.state.entered:
+            self.check_revision()
+        device = self.engine.state.devices.at(slot)
+        if len(self.own):
+            endpoint = (<const char *>record_endpoint(
+                device.record))[:device.record.endpoint_size].decode()
+            if endpoint in self.own:
+                return self.of_target(self.targets.form_at(slot, endpoint))
+        found = self.by_shape.get(shape)
+        if found is None:
+            found = self.of_target(self.targets.form_at(slot, self.engine.endpoint_of(slot)))
+            self.by_shape[shape] = found
+        return <Form>found
+
+    cdef int check_revision(self) except -1:
+        """What is kept is of the present definitions; asked once for each time the core is entered."""
+        self.entered = self.engine.state.entered
+        revision = self.targets.revision
+        if self.revision != revision:
+            self.revision = revision
+            self.by_shape.clear()
+            self.by_target.clear()
+        return 0
+
+    cdef Form of_target(self, object target):
+        cdef object found
+        if target is None:
+            return None
+        found = self.by_target.get(target)
+        if found is None:
+            if len(self.by_target) >= MAX_FORMS:
+                self.by_shape.clear()
+                self.by_target.clear()
+            found = Form(target)
+            self.by_target[target] = found
+            self.made += 1
+        return <Form>found
+
+    def form(self, uint32_t slot):
+        """The form of the device in this slot of the table; None when it is free."""
+        return self.at(slot)
