@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from lwm2m_fast.errors import RequestError
@@ -75,12 +76,18 @@ class DeviceCredentials:
     def credential(self, endpoint: str) -> dict[str, Any] | None:
         return self.credentials.show(endpoint)
 
-    async def add_credentials(self, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def credential_of_identity(self, identity: str) -> dict[str, Any] | None:
+        endpoint = self.credentials.endpoint_of(identity)
+        return None if endpoint is None else self.credentials.show(endpoint)
+
+    async def add_credentials(
+        self, given: Sequence[Mapping[str, Any]], tenant: str = DEFAULT_TENANT
+    ) -> list[dict[str, Any]]:
         now = self._clock()
         parsed = []
         for number, one in enumerate(given):
             try:
-                parsed.append(parse_credential(one, self._random, now))
+                parsed.append(replace(parse_credential(one, self._random, now), tenant=tenant))
             except RequestError as error:
                 where = f"credential {number}: " if len(given) > 1 else ""
                 raise RequestError(f"{where}{error}") from None
@@ -88,7 +95,7 @@ class DeviceCredentials:
         return [one.shown_once() for one in parsed]
 
     async def set_credential(
-        self, endpoint: str, given: Mapping[str, Any]
+        self, endpoint: str, given: Mapping[str, Any], tenant: str = DEFAULT_TENANT
     ) -> tuple[dict[str, Any], bool]:
         sides = parse_sides(endpoint, given, self._random)
         now = self._clock()
@@ -96,6 +103,7 @@ class DeviceCredentials:
         def put() -> tuple[Credential, bool, list[Change]]:
             is_new = not self.credentials.has(endpoint)
             after = changed(self.credentials.before(endpoint), sides, now)
+            after = replace(after, tenant=tenant)
             return after, is_new, self.credentials.put([after], replacing=True)
 
         after, is_new, _ = await self.write(put, lambda done: self.tell(done[2]))
@@ -107,8 +115,8 @@ class DeviceCredentials:
         )
         return gone > 0
 
-    def anchors(self) -> list[dict[str, Any]]:
-        return self.trust.shown()
+    def anchors(self, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
+        return [one for one in self.trust.shown() if one["tenant"] == tenant]
 
     async def add_anchors(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
         def told(added: list[dict[str, Any]]) -> None:

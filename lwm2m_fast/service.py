@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lwm2m_fast.core.engine import Engine
+from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_operations import DeviceOperations
 from lwm2m_fast.errors import RequestError, UnknownDevice
+from lwm2m_fast.provisioning.device_rows import LISTED
 from lwm2m_fast.provisioning.face import ProvisioningFace
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES
 from lwm2m_fast.sink.stream import StreamSink, Subscription
 from lwm2m_fast.store.base import Store
 from lwm2m_fast.turn import Answers, Turns
 
-PROVISIONED = "provisioned"
+PROVISIONED = LISTED
 """Namespace of the fleet store: a key is an endpoint name that may register."""
 
 
@@ -47,7 +49,8 @@ class RunningServer(DeviceOperations):
         return self._security
 
     def attach_provisioning(self, provisioning: ProvisioningFace) -> None:
-        """Devices as people configure them."""
+        """Devices as people configure them, whose connector ends registrations here."""
+        provisioning.connector.registrations = self
         self._provisioning = provisioning
 
     @property
@@ -87,6 +90,10 @@ class RunningServer(DeviceOperations):
         if self._operating is not None:
             self._operating.resolve(answers)
 
+    def endpoint_of(self, registration_id: str) -> str | None:
+        """Whose a registration is; None: there is none of this id."""
+        return self._engine.endpoint_by_id(registration_id)
+
     async def deregister(self, endpoint: str) -> bool:
         turns = self._running()
         try:
@@ -99,8 +106,10 @@ class RunningServer(DeviceOperations):
 
     # Events
 
-    def subscribe(self, endpoint: str | None = None) -> Subscription:
-        return self._stream.subscribe(endpoint)
+    def subscribe(
+        self, endpoint: str | None = None, only: Callable[[Event], bool] | None = None
+    ) -> Subscription:
+        return self._stream.subscribe(endpoint, only)
 
     # Who may register
 

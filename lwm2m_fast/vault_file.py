@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -73,20 +74,59 @@ def open_vault(path: Path, fleet: Fleet) -> Vault:
     return vault
 
 
+def keys_of(path: Path) -> list[int]:
+    """The numbers of the keys in the file, in order. ConfigError as open_vault()."""
+    return sorted(_read(path))
+
+
+def add_key(path: Path) -> int:
+    """Put a fresh key beside those in the file, on the disk when it returns; its number.
+
+    ConfigError: no number is left, or the file cannot be written; then it is as before.
+    """
+    keys = _read(path)
+    number = max(keys) + 1
+    if number > MAX_NUMBER:
+        raise ConfigError(f"store.key_file: {path} has a key {MAX_NUMBER}, the last there can be")
+    _put(path, {**keys, number: secrets.token_bytes(KEY_BYTES)}, os.replace)
+    return number
+
+
+def drop_older_keys(path: Path) -> None:
+    """Leave the newest key in the file. Rows that another has sealed are lost with it."""
+    keys = _read(path)
+    newest = max(keys)
+    _put(path, {newest: keys[newest]}, os.replace)
+
+
 def _make(path: Path) -> None:
-    """A file with one fresh key, mode 0600; whole on the disk before its name is there."""
+    """A file with one fresh key."""
+
+    def place(unfinished: str, path: Path) -> None:
+        with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+            os.link(unfinished, path)
+        os.unlink(unfinished)
+
+    _put(path, {1: secrets.token_bytes(KEY_BYTES)}, place)
+    _log.info("made the key file; keep a copy apart from the data", extra={"path": str(path)})
+
+
+def _put(path: Path, keys: dict[int, bytes], place: Callable[[str, Path], None]) -> None:
+    """A file with these keys, mode 0600; whole on the disk before `place` gives it its name."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, unfinished = tempfile.mkstemp(prefix=".vault-", dir=path.parent)  # mode 0600
         try:
             with os.fdopen(descriptor, "w") as file:
-                file.write(f"{HEADER}1 {secrets.token_hex(KEY_BYTES)}\n")
+                file.write(HEADER)
+                file.writelines(f"{number} {keys[number].hex()}\n" for number in sorted(keys))
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # another process was first: its key counts
-                os.link(unfinished, path)
-        finally:
-            os.unlink(unfinished)
+            place(unfinished, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(unfinished)
+            raise
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
@@ -94,7 +134,6 @@ def _make(path: Path) -> None:
             os.close(directory)
     except OSError as error:
         raise ConfigError(f"store.key_file: {path} cannot be made: {error.strerror}") from None
-    _log.info("made the key file; keep a copy apart from the data", extra={"path": str(path)})
 
 
 def _read(path: Path) -> dict[int, bytes]:

@@ -33,6 +33,7 @@ COMMANDS = {
     "trust": "trust:trust",
     "certs": "certs:certs",
     "tokens": "tokens:tokens",
+    "vault": "vault:vault",
     "config": "config:config",
     "version": "version:version",
 }

@@ -19,7 +19,9 @@ EXIT_WAITING = 3
 """Nothing failed, but something is not done yet: it goes on by itself."""
 
 # Fields of an order that say what it is about, in the order they are shown.
-TOLD = ("path", "paths", "value", "values", "arguments", "attributes", "mode", "depth", "coap")
+TOLD = (
+    "path", "paths", "text", "value", "values", "arguments", "attributes", "mode", "depth", "coap",
+)  # fmt: skip
 
 
 def exit_code(operations: Iterable[Mapping[str, Any]]) -> int:
@@ -53,6 +55,9 @@ def tell_operation(operation: Mapping[str, Any]) -> None:
     number = operation["id"]
     if state == "FAILED":
         tell_error(f"{order_text(operation['order'])}: {why(operation)}")
+        for one in result.get("errors") or ():
+            line = f"line {one['line']}: " if one["line"] else ""
+            tell_error(printable(f"{line}{one['reason']}"))
     elif state != "SUCCESSFUL":
         because = f" ({operation['reason']})" if operation["reason"] else ""
         tell(f"operation {number} is {state.lower()}{printable(because)}; it goes on by itself")
@@ -60,6 +65,8 @@ def tell_operation(operation: Mapping[str, Any]) -> None:
         tell_values(result["values"])
     elif result.get("links"):
         tell_links(result["links"])
+    elif "rows" in result:
+        tell(f"{result['succeeded']} of {result['rows']} done")
     else:
         where = f", at /{result['location'].lstrip('/')}" if result.get("location") else ""
         tell(printable(f"{result.get('code', 'done')}{where}"))

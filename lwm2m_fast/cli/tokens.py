@@ -25,8 +25,8 @@ def list_(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = None) 
     if as_json:
         tell_json(found)
         return
-    rows = ((one["name"], one["role"], moment(one["created_at"])) for one in found)
-    tell_table(("name", "role", "created"), rows)
+    rows = ((one["name"], one["role"], one["tenant"], moment(one["created_at"])) for one in found)
+    tell_table(("name", "role", "tenant", "created"), rows)
 
 
 @tokens.command()
@@ -35,12 +35,16 @@ def add(
     role: Annotated[
         Literal["read", "operate", "admin"], typer.Option(help="What it may do.")
     ] = "read",
+    tenant: Annotated[
+        str | None, typer.Option(help="Whose devices it shows; else those of the asking token.")
+    ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
     """Make a token and print its secret: this once, and nothing else."""
+    wanted = {"name": name, "role": role} | ({"tenant": tenant} if tenant else {})
     with Client(url, token) as server:
-        made = server.ask("POST", PATH, json={"name": name, "role": role}).json()
+        made = server.ask("POST", PATH, json=wanted).json()
     tell(made["token"])
 
 

@@ -6,7 +6,7 @@
 #   send `outbox`; take_output(); if it has a turn: bring its changes to the store, and then either
 #   committed(turn), send its held datagrams, tell its events; or failed(turn), send what that gives.
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from lwm2m_fast.core.bootstrapping cimport BootstrapPack, Bootstrapping
@@ -16,7 +16,7 @@ from lwm2m_fast.core.exchange cimport Reply, reply_init
 from lwm2m_fast.core.names cimport NAME_LISTED, NAME_PLAIN, NAME_SECURE
 from lwm2m_fast.core.observe cimport Relation
 from lwm2m_fast.core.principals cimport PRINCIPAL_SIZE, Principal, principal_addr
-from lwm2m_fast.core.records cimport NONE, Record, record_endpoint
+from lwm2m_fast.core.records cimport ID_RANDOM, NONE, Record, id_read, record_endpoint
 from lwm2m_fast.core.resource cimport Resource
 from lwm2m_fast.core.state cimport (COUNT_BAD_OPTIONS, COUNT_NOT_ALLOWED, COUNT_NOT_FOUND,
                                     COUNT_PINGS, COUNT_RECEIVED, COUNT_REQUESTS, COUNT_TOTAL)
@@ -521,6 +521,17 @@ cdef class Engine:
         cdef Device *device = self.state.devices.at(slot)
         return describe(device.record, device, self.state.wall_offset, self.state.shard,
                         self.state.where)
+
+    def endpoint_by_id(self, str registration_id):
+        """The endpoint name of the registration with this id (/rd/{id}); None: there is none."""
+        cdef bytes text = registration_id.encode("utf-8", "replace")
+        cdef uint8_t random[ID_RANDOM]
+        cdef uint32_t shard, slot
+        if (id_read(<const uint8_t *><const char *>text, len(text), &shard, &slot, random) < 0
+                or shard != self.state.shard):
+            return None
+        slot = self.state.devices.find_id(slot, random)
+        return None if slot == NONE else self.endpoint_of(slot)
 
     def device(self, str endpoint):
         """The registration as a dict, or None."""

@@ -346,19 +346,24 @@ def _parse_line(number: int, text: str) -> list[Line]:
         raise RequestError(f"{row.name}: {error} (usage: {row.name} {row.usage})") from None
 
 
+def split_lines(text: str) -> list[tuple[int, str]]:
+    """The lines of `text` that are not empty, with their numbers from 1; RequestError: too much."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise RequestError(f"{len(text)} characters, the limit is {MAX_TEXT_CHARACTERS}")
+    given = [(at, line) for at, line in enumerate(_LINE_END.split(text), 1) if line]
+    if len(given) > MAX_LINES:
+        raise RequestError(f"{len(given)} commands, the limit is {MAX_LINES}")
+    return given
+
+
 def parse_shell(text: str) -> list[Line]:
     """Every command of `text`, in order; empty lines are passed over, and one that is several
     orders comes as often.
 
     RequestError names the first line that cannot be read, and then nothing of the text is to run.
     """
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise RequestError(f"{len(text)} characters, the limit is {MAX_TEXT_CHARACTERS}")
-    given = [(at, line) for at, line in enumerate(_LINE_END.split(text), 1) if line]
-    if len(given) > MAX_LINES:
-        raise RequestError(f"{len(given)} commands, the limit is {MAX_LINES}")
     lines: list[Line] = []
-    for number, line in given:
+    for number, line in split_lines(text):
         try:
             lines += _parse_line(number, line)
         except RequestError as error:

@@ -134,6 +134,11 @@ class Credentials:
         keys, endpoint = parse_psk(self._vault.unseal(row, about(PSK, identity)))
         return (keys[side], endpoint) if keys[side] else None
 
+    def endpoint_of(self, identity: str) -> str | None:
+        """Whose a PSK identity is, on whatever side; StoreError as psk()."""
+        found = (self.psk(identity.encode("utf-8", "replace"), side) for side in range(len(SIDES)))
+        return next((one[1] for one in found if one is not None), None)
+
     def pinned(self, digest: bytes, side: int = 0) -> tuple[str, str] | None:
         """Tenant and endpoint that a certificate with this SHA-256 is pinned for; else as psk()."""
         row = self._fleet.get(PIN, digest)
@@ -224,7 +229,7 @@ class Credentials:
             raise Conflict(f"endpoint {one.endpoint!r} is given twice")
         before, names = self._before(key, row)
         rows = self._rows(one)
-        self._check_owners(one.endpoint, rows, names, claimed)
+        self._check_owners(one, rows, names, claimed)
         claimed.update(dict.fromkeys(rows, one.endpoint))
         changes: Changes = [(*at, None) for at in names if at not in rows]
         changes += [(*at, sealed) for at, sealed in rows.items()]
@@ -346,18 +351,22 @@ class Credentials:
 
     def _check_owners(
         self,
-        endpoint: str,
+        one: Credential,
         rows: Iterable[Place],
         own: set[Place],
         claimed: dict[Place, str],
     ) -> None:
+        endpoint = one.endpoint
         for at in rows:
             owner = claimed.get(at, endpoint)
             if owner == endpoint and at[0] != CREDENTIAL and at not in own:
                 owner = self._owner(*at) or endpoint
             if owner != endpoint:
                 what = claim_words(*at)
-                raise Conflict(f"{what} of endpoint {endpoint!r} belongs to endpoint {owner!r}")
+                whose = f"endpoint {owner!r}"
+                if at not in claimed and self.tenant(owner) != one.tenant:
+                    whose = "a device of another tenant"
+                raise Conflict(f"{what} of endpoint {endpoint!r} belongs to {whose}")
 
     def _owner(self, space: str, key: bytes) -> str | None:
         row = self._fleet.get(space, key)

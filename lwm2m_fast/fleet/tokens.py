@@ -17,8 +17,12 @@ from typing import Protocol
 import orjson
 
 from lwm2m_fast.errors import RequestError, StoreError
+from lwm2m_fast.fleet.tenants import MANAGEMENT, checked_tenant
 
 MAX_TOKENS = 256  # each request with a token is compared with all of them
+MAX_OF_TENANT = 32
+"""Of a tenant that does not run the server, so that none of them takes all there are."""
+
 MAX_NAME = 64
 MAX_SECRET = 256
 ADMIN_NAME = "admin"
@@ -57,6 +61,8 @@ class Token:
     role: Role
     created_at: float
     digest: bytes
+    tenant: str = MANAGEMENT
+    """Whose devices it shows."""
 
     def as_bytes(self) -> bytes:
         return orjson.dumps(
@@ -64,6 +70,7 @@ class Token:
                 "role": self.role.name.lower(),
                 "created_at": self.created_at,
                 "digest": self.digest.hex(),
+                "tenant": self.tenant,
             }
         )
 
@@ -73,8 +80,9 @@ class Token:
             fields = orjson.loads(value)
             digest = bytes.fromhex(fields["digest"])
             role = Role[fields["role"].upper()]
-            return cls(name.decode(), role, float(fields["created_at"]), digest)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            tenant = checked_tenant(fields.get("tenant", MANAGEMENT))
+            return cls(name.decode(), role, float(fields["created_at"]), digest, tenant)
+        except (ValueError, KeyError, TypeError, AttributeError, RequestError) as error:
             raise StoreError(f"the stored token {name!r} cannot be read: {error}") from None
 
 
@@ -110,20 +118,33 @@ class Tokens:
                 best = token
         return best
 
-    def add(self, name: str, role: Role, secret: str, now: float) -> Token:
-        """Keep a new token. RequestError: the name is taken or wrong, or there are too many."""
+    def get(self, name: str) -> Token | None:
+        """One by its name."""
+        return self._by_name.get(name)
+
+    def add(
+        self, name: str, role: Role, secret: str, now: float, tenant: str = MANAGEMENT
+    ) -> Token:
+        """Keep a new token. RequestError: a name is taken or wrong, or there are too many."""
+        checked_tenant(tenant)
         if name in self._by_name:
             raise RequestError(f"a token called {name!r} exists already")
         if len(self._by_name) >= MAX_TOKENS:
             raise RequestError(f"there are {MAX_TOKENS} tokens already, which is the limit")
-        return self._put(name, role, secret, now)
+        own = sum(token.tenant == tenant for token in self._by_name.values())
+        if tenant != MANAGEMENT and own >= MAX_OF_TENANT:
+            raise RequestError(f"tenant {tenant} has {own} tokens already, which is the limit")
+        return self._put(name, role, secret, now, tenant)
 
     def remove(self, name: str) -> bool:
-        """Forget a token at once. False: there is none. RequestError: it is the last admin."""
+        """Forget a token at once. False: there is none.
+
+        RequestError: it is the last admin of the tenant that runs the server.
+        """
         token = self._by_name.get(name)
         if token is None:
             return False
-        if token.role is Role.ADMIN and self._admins() == 1:
+        if _rules(token) and self._admins() == 1:
             raise RequestError(f"{name!r} is the last admin token and cannot be removed")
         self._fleet.delete(NAMESPACE, [name.encode()])
         del self._by_name[name]
@@ -133,13 +154,13 @@ class Tokens:
         """Make sure that somebody can get in; called once at start-up.
 
         A `given` secret (from the configuration) becomes the token "admin", replacing an older
-        one. Without it and without any admin token, `fresh` does, and is returned: the one
-        moment at which it can be shown.
+        one. Without it and without any admin token of the tenant that runs the server, `fresh`
+        does, and is returned: the one moment at which it can be shown.
         """
         if given is not None:
             found = self._by_name.get(ADMIN_NAME)
             same = found is not None and hmac.compare_digest(found.digest, self._digest(given))
-            if found is None or not same or found.role is not Role.ADMIN:
+            if found is None or not same or not _rules(found):
                 self._put(ADMIN_NAME, Role.ADMIN, given, now)
             return None
         if self._admins():
@@ -148,14 +169,16 @@ class Tokens:
         return fresh
 
     def _admins(self) -> int:
-        return sum(token.role is Role.ADMIN for token in self._by_name.values())
+        return sum(map(_rules, self._by_name.values()))
 
-    def _put(self, name: str, role: Role, secret: str, now: float) -> Token:
+    def _put(
+        self, name: str, role: Role, secret: str, now: float, tenant: str = MANAGEMENT
+    ) -> Token:
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
             raise RequestError(f"a token's name has 1 to {MAX_NAME} printable characters")
         if not 0 < len(secret) <= MAX_SECRET:
             raise RequestError(f"a token's secret has 1 to {MAX_SECRET} characters")
-        token = Token(name, role, now, self._digest(secret))
+        token = Token(name, role, now, self._digest(secret), tenant)
         self._fleet.put(NAMESPACE, [(name.encode(), token.as_bytes())])
         self._by_name[name] = token
         return token
@@ -164,6 +187,11 @@ class Tokens:
         # surrogatepass: a header or an environment may hold what is not UTF-8
         data = secret.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(data, key=self._key, digest_size=32).digest()
+
+
+def _rules(token: Token) -> bool:
+    """Whether it may do everything."""
+    return token.role is Role.ADMIN and token.tenant == MANAGEMENT
 
 
 def _stored_key(fleet: Fleet, fresh_key: bytes) -> bytes:

@@ -3,6 +3,7 @@
     device      endpoint name -> sealed JSON: id, tenant, configuration, shell, when
     device_id   u64 id        -> tenant, 0, endpoint name; the id stays when the name is free again
     route       endpoint name -> tenant, 0, u64 id: who may have this name; outlives a bare deletion
+    unbound     tenant, 0, endpoint name -> as device: kept, though the name is another tenant's
 
 All numbers big-endian. Knows no transaction.
 """
@@ -22,6 +23,9 @@ from lwm2m_fast.fleet.vault import Vault
 DEVICE: Final = "device"
 DEVICE_ID: Final = "device_id"
 ROUTE: Final = "route"
+UNBOUND: Final = "unbound"
+LISTED: Final = "provisioned"
+"""A key is an endpoint name that may register, of whoever keeps no configurations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,27 @@ def id_bytes(number: int) -> bytes:
     return number.to_bytes(8, "big")
 
 
-def _about(endpoint: bytes) -> bytes:
+def device_about(endpoint: bytes) -> bytes:
+    """What a device's row is sealed for: its place."""
     return b"device\0" + endpoint
 
 
+def unbound_about(key: bytes) -> bytes:
+    return b"unbound\0" + key
+
+
 def build_device(device: Device, vault: Vault) -> bytes:
-    plain = orjson.dumps(
+    return vault.seal(_plain(device), device_about(device.endpoint.encode()))
+
+
+def build_unbound(device: Device, vault: Vault) -> tuple[bytes, bytes]:
+    """Key and row of a device whose name is another tenant's."""
+    key = build_owner(device.tenant, device.endpoint)
+    return key, vault.seal(_plain(device), unbound_about(key))
+
+
+def _plain(device: Device) -> bytes:
+    return orjson.dumps(
         {
             "id": device.id,
             "tenant": device.tenant,
@@ -68,12 +87,19 @@ def build_device(device: Device, vault: Vault) -> bytes:
             "configuration": orjson.Fragment(configuration.as_bytes(device.configuration)),
         }
     )
-    return vault.seal(plain, _about(device.endpoint.encode()))
 
 
 def parse_device(key: bytes, row: bytes, vault: Vault) -> Device:
     """StoreError: the row was changed on the disk, or is another's."""
-    plain = vault.unseal(row, _about(key))
+    return _parse(key, vault.unseal(row, device_about(key)))
+
+
+def parse_unbound(key: bytes, row: bytes, vault: Vault) -> Device:
+    """The same of one that is unbound."""
+    return _parse(parse_owner(key)[1].encode(), vault.unseal(row, unbound_about(key)))
+
+
+def _parse(key: bytes, plain: bytes) -> Device:
     try:
         fields = orjson.loads(plain)
         return Device(

@@ -45,6 +45,16 @@ class ProvisionedDevices:
         outcome = await self._security.write(lambda: self.registry.add(wanted), self._added)
         return outcome.results
 
+    async def adopt(self, wanted: Sequence[Wanted]) -> list[Device | RequestError]:
+        """Configurations for what is known in older ways, which all stays (Registry.adopt)."""
+        return await self._security.write(lambda: self.registry.adopt(wanted), lambda done: None)
+
+    async def forget_unbound(self, tenant: str, endpoint: str) -> bool:
+        """Keep an unbound device no longer. False: there is none."""
+        return await self._security.write(
+            lambda: self.registry.unbound.forget(tenant, endpoint), lambda done: None
+        )
+
     async def change(
         self, endpoint: str, given: Mapping[str, Any], tenant: str | None = None
     ) -> Added:
@@ -104,5 +114,6 @@ class ProvisionedDevices:
     def counters(self) -> dict[str, int]:
         return {
             "devices_configured": len(self.registry),
-            "devices_unreadable": self.registry.unreadable,
+            "devices_unreadable": self.registry.unreadable + self.registry.unbound.unreadable,
+            "devices_unbound_current": len(self.registry.unbound),
         }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lwm2m_fast.core.connector_shell import Ask
 from lwm2m_fast.errors import NotFound, RequestError
 from lwm2m_fast.fleet.configuration import ConfigurationError, Problem, as_json, read
 from lwm2m_fast.fleet.settings_groups import changes_of_group, show_group
+from lwm2m_fast.provisioning.connector import Connector, as_operation
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.jobs import Jobs
@@ -19,10 +21,18 @@ class ProvisioningFace:
     bootstrap went."""
 
     def __init__(
-        self, devices: ProvisionedDevices, jobs: Jobs, about: Callable[[str], dict[str, Any]]
+        self,
+        devices: ProvisionedDevices,
+        jobs: Jobs,
+        connector: Connector,
+        about: Callable[[str], dict[str, Any]],
     ) -> None:
         self._devices, self._jobs, self._about = devices, jobs, about
+        self.connector = connector
         self._registry = devices.registry
+
+    def owner(self, endpoint: str) -> str:
+        return self._registry.owner(endpoint)
 
     def _shown(self, device: Device, generated: Mapping[str, str] | None = None) -> dict[str, Any]:
         more = {"tenant": device.tenant, "created_at": device.created_at, "shell": device.shell}
@@ -103,10 +113,35 @@ class ProvisioningFace:
         return (await self._jobs.submit(action, tenant, data, name)).as_json()
 
     def file(self, number: int, tenant: str) -> dict[str, Any]:
-        return self._jobs.get(number, tenant).as_json()
+        job = self._jobs.get(number, tenant)
+        if not job.is_file:
+            raise NotFound(f"there is no bulk operation {number}")
+        return job.as_json()
 
     def files(self, tenant: str, limit: int) -> list[dict[str, Any]]:
-        return [job.as_json() for job in self._jobs.page(tenant, limit)]
+        found = self._jobs.page(tenant, limit, wanted=lambda job: job.is_file)
+        return [job.as_json() for job in found]
+
+    async def command(self, ask: Ask, tenant: str) -> dict[str, Any]:
+        return as_operation(await self.connector.submit(ask, tenant))
+
+    def commands(
+        self, tenant: str, *, before: int | None, limit: int, states: frozenset[str] | None
+    ) -> list[dict[str, Any]]:
+        return [as_operation(job) for job in self.connector.page(tenant, before, limit, states)]
+
+    async def command_ended(self, number: int, tenant: str, seconds: float) -> dict[str, Any]:
+        return as_operation(await self.connector.wait(number, tenant, seconds))
+
+    def unbound_after(
+        self, after: str | None, limit: int, tenant: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        found, following = self._registry.unbound.page(tenant, after, limit)
+        return [self._shown(device, {}) for device in found], following
+
+    async def forget_unbound(self, endpoint: str, tenant: str) -> None:
+        if not await self._devices.forget_unbound(tenant, endpoint):
+            raise NotFound(f"no device {endpoint!r:.80} is kept unbound")
 
     def counters(self) -> dict[str, int]:
         return {**self._devices.counters(), **self._jobs.counters()}

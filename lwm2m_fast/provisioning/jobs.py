@@ -1,4 +1,5 @@
-"""Files of devices as work of its own: one after the other, with progress and a result per row.
+"""Files of devices, and commands of the connector, as work of its own: one after the other, with
+progress and a result per row.
 
 A job is kept from the moment it is accepted; what was under way when the process ended is failed at
 the next start, and says how far it came. Knows no HTTP.
@@ -7,10 +8,13 @@ the next start, and says how far it came. Knows no HTTP.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -21,10 +25,13 @@ from lwm2m_fast.fleet.csv_rows import BadRow, Row, endpoint_of, read_rows
 from lwm2m_fast.provisioning.device_rows import id_bytes
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.registry import Wanted
+from lwm2m_fast.provisioning.unbound import KeptUnbound
 from lwm2m_fast.store.base import FleetStore
 
 BULK: Final = "bulk"
 """Namespace of the fleet store: u64 id of a job to JSON."""
+FILES: Final = ("register", "delete")
+"""Actions of files."""
 MAX_PENDING: Final = 20
 MAX_KEPT: Final = 1_000
 """Jobs; the oldest that have ended are forgotten first."""
@@ -50,10 +57,10 @@ class Job:
     id: int
     tenant: str
     action: str
-    """register · delete"""
+    """register · delete, of a file; else the name of a connector's command"""
     created_at: float
     name: str = ""
-    """The file's own name, as it was sent."""
+    """The file's own name, as it was sent; of a command its line."""
     state: str = "PENDING"
     size: int = 0
     """Bytes, and of them so many that have been worked off: progress before rows are counted."""
@@ -64,6 +71,18 @@ class Job:
     reason: str | None = None
     """Why the file as a whole could not be used."""
     errors: list[RowError] = field(default_factory=list)
+
+    @property
+    def is_file(self) -> bool:
+        return self.action in FILES
+
+    def count(self, line: int, endpoint: str, result: object) -> None:
+        """One more row, refused when the result is an error."""
+        if isinstance(result, RequestError):
+            self.refuse(line, endpoint, str(result))
+        else:
+            self.rows += 1
+            self.succeeded += 1
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -116,8 +135,13 @@ def _parse(key: bytes, row: bytes) -> Job:
         raise StoreError(f"a stored bulk job cannot be read: {error}") from None
 
 
+Work = Callable[[Job], Awaitable[bool]]
+"""Whether all of it has been done; False: we stop."""
+
+
 class Jobs:
-    """Files of devices, worked off in order. `changed` hears of each state of each job."""
+    """Jobs, worked off in order. `changed` hears of each state of each job; `alarm` of each device
+    that is kept unbound, with tenant, endpoint and text."""
 
     def __init__(
         self,
@@ -125,11 +149,14 @@ class Jobs:
         fleet: FleetStore,
         clock: Callable[[], float],
         changed: Callable[[Job], None],
+        alarm: Callable[[str, str, str], None] = lambda tenant, endpoint, text: None,
     ) -> None:
         self._devices, self._fleet = devices, fleet
-        self._clock, self._changed = clock, changed
+        self._clock, self._changed, self._alarm = clock, changed, alarm
         self._jobs: dict[int, Job] = {}
-        self._waiting: deque[tuple[Job, bytes]] = deque()
+        self._waiting: deque[tuple[Job, Work]] = deque()
+        self._ends: dict[int, asyncio.Event] = {}
+        """Of jobs that have not ended."""
         self._worker: asyncio.Task[None] | None = None
         self._last_id = 0
         self._is_stopping = False
@@ -158,25 +185,53 @@ class Jobs:
             raise NotFound(f"there is no bulk operation {number}")
         return job
 
-    def page(self, tenant: str, limit: int) -> list[Job]:
-        """The newest first."""
-        own = (job for job in reversed(self._jobs.values()) if job.tenant == tenant)
-        return [job for _, job in zip(range(limit), own, strict=False)]
+    def page(
+        self,
+        tenant: str,
+        limit: int,
+        *,
+        before: int | None = None,
+        wanted: Callable[[Job], bool] = lambda job: True,
+    ) -> list[Job]:
+        """The newest first, those with an id below `before`."""
+        own = (
+            job
+            for job in reversed(self._jobs.values())
+            if job.tenant == tenant and (before is None or job.id < before) and wanted(job)
+        )
+        return list(islice(own, limit))
+
+    async def ended(self, job: Job, seconds: float) -> None:
+        """Wait until it has ended, or so long."""
+        end = self._ends.get(job.id)
+        if end is not None and seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await end.wait()
 
     async def submit(self, action: str, tenant: str, data: bytes, name: str = "") -> Job:
         """Accept a file; what it does goes on by itself.
 
         RequestError: the file as a whole cannot be used. QueueFull: MAX_PENDING wait already.
         """
+        self._check_room()
+        await asyncio.to_thread(read_rows, data)  # the header, before it is accepted
+        return await self.accept(action, tenant, name, partial(self._run, data), len(data))
+
+    def _check_room(self) -> None:
         if len(self._waiting) >= MAX_PENDING:
             raise QueueFull("the server", MAX_PENDING, "files of devices waiting")
-        await asyncio.to_thread(read_rows, data)  # the header, before it is accepted
+
+    async def accept(self, action: str, tenant: str, name: str, work: Work, size: int = 0) -> Job:
+        """A job that is `work`, done in its turn. QueueFull as submit()."""
+        self._check_room()
         self._last_id += 1
-        job = Job(self._last_id, tenant, action, self._clock(), name[:255], size=len(data))
+        job = Job(self._last_id, tenant, action, self._clock(), name[:255], size=size)
         await asyncio.to_thread(self._keep, job)
         self._jobs[job.id] = job
+        self._ends[job.id] = asyncio.Event()
         self._forget_old()
-        self._waiting.append((job, data))
+        self._waiting.append((job, work))
         self._changed(job)
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
@@ -205,29 +260,34 @@ class Jobs:
 
     async def _work(self) -> None:
         while self._waiting and not self._is_stopping:
-            job, data = self._waiting.popleft()
+            job, work = self._waiting.popleft()
             job.state = "EXECUTING"
             self._changed(job)
             try:
-                if not await self._run(job, data):
+                if not await work(job):
                     break  # the next start says so
             except Error as error:  # the store, say: what is in is in
                 _log.error("a bulk operation failed", exc_info=error, extra={"job": job.id})
                 job.reason = str(error)
             job.state = "FAILED" if job.failed or job.reason else "SUCCESSFUL"
             job.ended_at = self._clock()
-            await self._note(job)
+            await self.note(job)
+            self._ends.pop(job.id).set()
         self._worker = None
 
-    async def _note(self, job: Job) -> None:
+    async def note(self, job: Job) -> None:
+        """Keep how far a job is, and tell."""
         try:
             await asyncio.to_thread(self._keep, job)
         except StoreError as error:
             _log.error("a bulk operation's state could not be kept", exc_info=error)
         self._changed(job)
 
-    async def _run(self, job: Job, data: bytes) -> bool:
-        """Whether every row has been worked off; False: we stop."""
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping
+
+    async def _run(self, data: bytes, job: Job) -> bool:
         rows = read_rows(data)
         step = self._register if job.action == "register" else self._delete
         while not self._is_stopping:
@@ -235,7 +295,7 @@ class Jobs:
             if not batch:
                 return True
             await step(job, batch)
-            await self._note(job)
+            await self.note(job)
         return False
 
     async def _register(self, job: Job, batch: list[Row | BadRow]) -> None:
@@ -245,7 +305,10 @@ class Jobs:
         if good:
             results = await self._devices.add_all([wanted for _, wanted in good])
             for (line, wanted), result in zip(good, results, strict=True):
-                self._count(job, line, wanted.configuration.endpoint_id, result)
+                endpoint = wanted.configuration.endpoint_id
+                job.count(line, endpoint, result)
+                if isinstance(result, KeptUnbound) and result.is_new:
+                    self._alarm(job.tenant, endpoint, str(result))
 
     async def _delete(self, job: Job, batch: list[Row | BadRow]) -> None:
         names: dict[str, int] = {}
@@ -260,15 +323,7 @@ class Jobs:
                 names[name] = row.line
         results = await self._devices.remove(names, job.tenant)
         for (name, line), result in zip(names.items(), results, strict=True):
-            self._count(job, line, name, result)
-
-    @staticmethod
-    def _count(job: Job, line: int, endpoint: str, result: object) -> None:
-        if isinstance(result, RequestError):
-            job.refuse(line, endpoint, str(result))
-        else:
-            job.rows += 1
-            job.succeeded += 1
+            job.count(line, name, result)
 
     def counters(self) -> dict[str, int]:
         return {
@@ -296,5 +351,5 @@ def _wanted(
         except RequestError as error:
             refused.append((row.line, endpoint_of(row.fields), str(error)))
         else:
-            good.append((row.line, Wanted(made, tenant, row.shell)))
+            good.append((row.line, Wanted(made, tenant, row.shell, row.is_legacy)))
     return good, refused

@@ -17,12 +17,14 @@ from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
 from lwm2m_fast.fleet.credentials import Change, Credentials
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
-from lwm2m_fast.fleet.secured import Credential, Mode, Security
+from lwm2m_fast.fleet.secured import SIDES, Credential, Mode, Security
+from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.provisioning.device_rows import (
     DEVICE,
     DEVICE_ID,
     ROUTE,
+    UNBOUND,
     Device,
     Route,
     build_device,
@@ -33,10 +35,13 @@ from lwm2m_fast.provisioning.device_rows import (
     parse_owner,
     parse_route,
 )
+from lwm2m_fast.provisioning.owners import Owners
+from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
 SETTINGS: Final = "settings"
 LOOKED_AT_ONCE: Final = 4_096
+_OWN: Final = MANAGEMENT.encode() + b"\0"
 MAX_AT_ONCE: Final = 2_048
 """Devices in one transaction."""
 
@@ -48,6 +53,8 @@ class Wanted:
     configuration: DeviceConfiguration
     tenant: str
     shell: bool = True
+    is_legacy: bool = False
+    """Of a file of the older generation: kept unbound when its name is another tenant's."""
 
 
 class Added(NamedTuple):
@@ -68,6 +75,10 @@ def _security(mode: str, identity: str | None, key: str | None) -> Security:
     if mode == "PSK":
         return Security(Mode.PSK, identity or "", bytes.fromhex(key or ""))
     return Security(Mode.X509 if mode == "X509" else Mode.NO_SEC)
+
+
+def _is_same(one: Security | None, other: Security | None) -> bool:
+    return other is None if one is None else one.is_as(other)
 
 
 def credential_of(given: DeviceConfiguration, tenant: str, now: float) -> Credential:
@@ -112,12 +123,20 @@ class Registry:
         self._fleet, self._vault, self._credentials = fleet, vault, credentials
         self._random, self._clock = random, clock
         self._count = 0
+        self._foreign = 0
+        """Names of other tenants than that which runs the server: mostly there are none."""
+        self._owners = Owners(self._owner)
+        self.unbound = Unbound(fleet, vault)
         self._last_id = 0
         self.unreadable = 0
 
     def load(self) -> int:
         """Once at start: how many there are."""
-        self._count = sum(1 for _ in self._fleet.scan(ROUTE))
+        self._count = self._foreign = 0
+        self.unbound.load()
+        for _, row in self._fleet.scan(ROUTE):
+            self._count += 1
+            self._foreign += not row.startswith(_OWN)
         for key, _ in self._fleet.scan(DEVICE_ID):
             self._last_id = int.from_bytes(key, "big")
         return self._count
@@ -145,6 +164,14 @@ class Registry:
         key = endpoint.encode("utf-8", "surrogatepass")
         row = self._fleet.get(ROUTE, key) if 0 < len(key) < 256 else None
         return None if row is None else parse_route(row)
+
+    def owner(self, endpoint: str) -> str:
+        """The tenant that a name belongs to: that which runs the server where it is nobody's."""
+        return self._owners.find(endpoint) if self._foreign else MANAGEMENT
+
+    def _owner(self, endpoint: str) -> str:
+        route = self.route(endpoint)
+        return MANAGEMENT if route is None else route.tenant
 
     def page(
         self, after: str | None, limit: int, tenant: str | None = None
@@ -183,31 +210,50 @@ class Registry:
         told: list[Change] = []
         claimed: dict[Place, str] = {}
         names: set[str] = set()
+        kept: dict[bytes, bytes] = {}
         number = self._last_id
         for one in wanted[:MAX_AT_ONCE]:
             try:
                 added, changes, prepared = self._added(one, number + 1, claimed, names)
             except RequestError as error:
-                results.append(error)
+                results.append(self._kept_instead(one, kept) or error)
                 continue
             number += 1
             names.add(added.device.endpoint)
             results.append(added)
             rows += changes
             told += prepared
-        if names:
+        rows += [(UNBOUND, key, row) for key, row in kept.items()]
+        if rows:
             self._credentials.check_room(len(names))
+            fresh = sum(isinstance(one, KeptUnbound) and one.is_new for one in results)
+            bound = sum(change[0] == UNBOUND and change[2] is None for change in rows)
             self._fleet.apply(rows)
+            self._owners.changed()
+            self.unbound.note(fresh - bound)
             self._credentials.note(len(names))
+            self._foreign += sum(
+                isinstance(one, Added) and one.device.tenant != MANAGEMENT for one in results
+            )
             self._count += len(names)
             self._last_id = number
         return Outcome(results, told)
+
+    def _kept_instead(self, one: Wanted, kept: dict[bytes, bytes]) -> KeptUnbound | None:
+        """What is left for a device of a legacy file whose name is another tenant's."""
+        route = self.route(one.configuration.endpoint_id)
+        if not one.is_legacy or route is None or route.tenant == one.tenant:
+            return None
+        given, _ = with_generated(one.configuration, self._random)
+        return self.unbound.keep(Device(0, one.tenant, given, one.shell, self._clock()), kept)
 
     def _added(
         self, one: Wanted, number: int, claimed: dict[Place, str], names: set[str]
     ) -> tuple[Added, list[FleetChange], tuple[Change, ...]]:
         given, generated = with_generated(one.configuration, self._random)
         endpoint = given.endpoint_id
+        if endpoint == CONNECTOR:
+            raise Conflict(f"endpointId {endpoint!r} is the connector's")
         if endpoint in names:
             raise Conflict(f"endpointId {endpoint!r} is given twice")
         if self.route(endpoint) is not None:
@@ -223,6 +269,7 @@ class Registry:
             *self._rows(device),
             (DEVICE_ID, id_bytes(number), build_owner(one.tenant, endpoint)),
             (ROUTE, key, build_route(Route(one.tenant, number))),
+            *self.unbound.bound(one.tenant, endpoint),
         ]
         return Added(device, generated), rows, prepared.told
 
@@ -232,17 +279,67 @@ class Registry:
         kept = None if own == settings.UNSET else settings.as_bytes(own)
         return [(DEVICE, key, build_device(device, self._vault)), (SETTINGS, key, kept)]
 
+    def adopt(self, wanted: Sequence[Wanted]) -> list[Device | RequestError]:
+        """Configurations for endpoints that are known in older ways and have none.
+
+        Credentials, settings and whatever else there is of them stay as they are. A result is a
+        RequestError where the name belongs to a device already.
+        """
+        results: list[Device | RequestError] = []
+        rows: list[FleetChange] = []
+        number, now = self._last_id, self._clock()
+        for one in wanted[:MAX_AT_ONCE]:
+            endpoint = one.configuration.endpoint_id
+            if endpoint == CONNECTOR or self.route(endpoint) is not None:
+                results.append(Conflict(f"endpointId {endpoint!r} belongs to a device already"))
+                continue
+            number += 1
+            device = Device(number, one.tenant, one.configuration, one.shell, now)
+            key = endpoint.encode()
+            rows += [
+                (DEVICE, key, build_device(device, self._vault)),
+                (DEVICE_ID, id_bytes(number), build_owner(one.tenant, endpoint)),
+                (ROUTE, key, build_route(Route(one.tenant, number))),
+            ]
+            results.append(device)
+        if rows:
+            self._fleet.apply(rows)
+            self._owners.changed()
+            made = number - self._last_id
+            self._count += made
+            self._foreign += sum(
+                isinstance(one, Device) and one.tenant != MANAGEMENT for one in results
+            )
+            self._last_id = number
+        return results
+
     def change(self, endpoint: str, configuration: DeviceConfiguration) -> Outcome:
-        """Another configuration for a device that is; NotFound, Conflict as add()."""
+        """Another configuration for a device that is; NotFound, Conflict as add().
+
+        What it may connect with changes only where the configuration of that connection does.
+        """
         before = self._one(endpoint)
         given, generated = with_generated(configuration, self._random)
         device = replace(before, configuration=given)
-        prepared = self._credentials.prepare(
-            credential_of(given, before.tenant, self._clock()), {}, replacing=True
-        )
+        wanted = self._changed(before, given)
+        if wanted is None:
+            self._fleet.apply(self._rows(device))
+            return Outcome([Added(device, generated)], [])
+        prepared = self._credentials.prepare(wanted, {}, replacing=True)
         self._fleet.apply([*prepared.changes, *self._rows(device)])
         self._credentials.note(prepared.is_fresh)
         return Outcome([Added(device, generated)], list(prepared.told))
+
+    def _changed(self, before: Device, given: DeviceConfiguration) -> Credential | None:
+        """The credential that another configuration means; None: the same as so far."""
+        now = self._clock()
+        old, new = (credential_of(one, before.tenant, now) for one in (before.configuration, given))
+        kept = {
+            side: getattr(self._credentials.before(before.endpoint), side)
+            for side in SIDES
+            if _is_same(old.side(side), new.side(side))
+        }
+        return None if len(kept) == len(SIDES) else replace(new, **kept)
 
     def _one(self, endpoint: str) -> Device:
         found = self.get(endpoint)
@@ -261,7 +358,7 @@ class Registry:
         results: list[Device | RequestError] = []
         rows: list[FleetChange] = []
         told: list[Change] = []
-        gone = freed = 0
+        gone = freed = foreign = 0
         for endpoint in dict.fromkeys(endpoints):
             found = self.get(endpoint)
             if found is None or tenant not in (None, found.tenant):
@@ -271,6 +368,7 @@ class Registry:
             prepared = self._credentials.prepare_removal(endpoint)
             gone += prepared.is_fresh
             freed += not keeps_route
+            foreign += not keeps_route and found.tenant != MANAGEMENT
             rows += [
                 *prepared.changes,
                 (DEVICE, key, None),
@@ -281,20 +379,22 @@ class Registry:
             told += prepared.told
             results.append(found)
         self._fleet.apply(rows)
+        self._owners.changed()
         self._credentials.note(-gone)
         self._count -= freed
+        self._foreign -= foreign
         return results, told
 
     def cleanup(self, endpoint: str, tenant: str) -> list[Change]:
         """Free the name of an endpoint, with or without the device (row A4).
 
-        RequestError: it is another tenant's. NotFound: nobody has it.
+        NotFound: nobody of this tenant has it.
         """
         route = self.route(endpoint)
         if route is None:
-            raise NotFound(f"no tenant has the endpoint {endpoint!r:.80}")
+            raise NotFound(f"no device of this tenant has the endpoint {endpoint!r:.80}")
         if route.tenant != tenant:
-            raise RequestError(f"endpoint {endpoint!r:.80} does not belong to this tenant")
+            raise NotFound(f"no device of this tenant has the endpoint {endpoint!r:.80}")
         key = endpoint.encode()
         prepared = self._credentials.prepare_removal(endpoint)
         self._fleet.apply(
@@ -306,6 +406,8 @@ class Registry:
                 (DEVICE_ID, id_bytes(route.id), None),
             ]
         )
+        self._owners.changed()
         self._credentials.note(-prepared.is_fresh)
         self._count -= 1
+        self._foreign -= tenant != MANAGEMENT
         return list(prepared.told)

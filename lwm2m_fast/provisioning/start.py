@@ -12,10 +12,13 @@ from typing import Any
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_settings import DeviceSettings
+from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.fleet.vault import Vault
+from lwm2m_fast.provisioning.connector import Connector
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.face import ProvisioningFace
 from lwm2m_fast.provisioning.jobs import Job, Jobs
+from lwm2m_fast.provisioning.migration import OlderWays
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.store.base import FleetStore
 
@@ -50,11 +53,16 @@ def open_provisioning(
 
     def changed(job: Job) -> None:
         data = {name: value for name, value in job.as_json().items() if name != "errors"}
-        tell([Event("bulk_operation", "", time.time(), {**data, "tenant": job.tenant})])
+        tell([Event("bulk_operation", CONNECTOR, time.time(), {**data, "tenant": job.tenant})])
+
+    def alarm(tenant: str, endpoint: str, text: str) -> None:
+        data = {"severity": "MAJOR", "status": "ACTIVE", "text": text, "tenant": tenant}
+        tell([Event("alarm", endpoint, time.time(), {"type": "endpoint_exists", **data})])
 
     devices = ProvisionedDevices(registry, security, settings, forget)
-    jobs = Jobs(devices, fleet, time.time, changed)
+    jobs = Jobs(devices, fleet, time.time, changed, alarm)
+    connector = Connector(jobs, devices, OlderWays(fleet, security.credentials, registry))
     cut_off = jobs.load()
     if cut_off:
         _log.warning("files of devices were cut off by the last stop", extra={"files": cut_off})
-    return Provisioning(registry, ProvisioningFace(devices, jobs, about), jobs)
+    return Provisioning(registry, ProvisioningFace(devices, jobs, connector, about), jobs)

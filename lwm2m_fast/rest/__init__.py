@@ -11,6 +11,7 @@ from lwm2m_fast.rest import (
     agent,
     batches,
     configurations,
+    connector,
     credentials,
     devices,
     direct,
@@ -24,6 +25,7 @@ from lwm2m_fast.rest import (
     shell,
     tokens,
     trust,
+    unbound,
     values,
 )
 from lwm2m_fast.rest.routes import Route
@@ -31,6 +33,7 @@ from lwm2m_fast.rest.thingsboard import ROUTES as THINGSBOARD
 
 # A path that is a prefix of another's pattern comes first.
 ROUTES: tuple[Route, ...] = (
+    *connector.ROUTES,
     *devices.ROUTES,
     *operations.ROUTES,
     *shell.ROUTES,
@@ -47,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
     *configurations.ROUTES,
     *agent.ROUTES,
     *credentials.ROUTES,
+    *unbound.ROUTES,
     *trust.ROUTES,
     *tokens.ROUTES,
 )

@@ -22,7 +22,7 @@ from lwm2m_fast import __version__
 from lwm2m_fast.config import Config
 from lwm2m_fast.errors import ConfigError, Error
 from lwm2m_fast.fleet.tokens import Role, Tokens
-from lwm2m_fast.rest import all_routes, docs_page, files, health, leshan, problem
+from lwm2m_fast.rest import all_routes, docs_page, files, health, leshan, problem, tenancy
 from lwm2m_fast.rest.agent import bulk
 from lwm2m_fast.rest.auth import Guard
 from lwm2m_fast.rest.base import Service
@@ -70,7 +70,7 @@ def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
     if config.http.leshan_api:
         rows += leshan.routes(config.http.leshan_open)
     for row in rows:
-        _add(app, row, guard)
+        _add(app, row, guard, service)
     always = frozenset(row.path for row in rows if row.role is None)
     docs_page.install(app)
     if config.http.leshan_api:
@@ -87,9 +87,9 @@ def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
     return app
 
 
-def _add(app: FastAPI, row: Route, guard: Guard) -> None:
+def _add(app: FastAPI, row: Route, guard: Guard, service: Service) -> None:
     class Guarded(APIRoute):
-        """Asks the guard before anything of the request's body is read."""
+        """Asks who may, and whose it is, before anything of the request's body is read."""
 
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
@@ -97,6 +97,7 @@ def _add(app: FastAPI, row: Route, guard: Guard) -> None:
             async def guarded(request: Request) -> Response:
                 guard.check(request, row.role)
                 try:
+                    tenancy.check(request, row.path, service)
                     return await handle(request)
                 except Error as error:
                     if row.refusal is None:

@@ -45,7 +45,7 @@ class Guard:
     def check(self, request: Request, role: Role | None) -> None:
         """Return when the request may go on; None lets everybody. HTTPException 401 or 403."""
         if role is None:
-            return
+            return  # routes.py: such a request is of the tenant that runs the server
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secret:
             raise self._refused(request, 401, "a bearer token is needed", "")
@@ -57,6 +57,7 @@ class Guard:
                 f"the token has the role {token.role.name.lower()}, {role.name.lower()} is needed"
             )
             raise self._refused(request, 403, detail, "insufficient_scope")
+        request.state.tenant, request.state.role = token.tenant, token.role
 
     def _refused(self, request: Request, status: int, detail: str, error: str) -> HTTPException:
         self._counters[f"http_refused_{'token' if status == 401 else 'role'}"] += 1

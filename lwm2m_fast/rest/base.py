@@ -6,9 +6,10 @@ loop's thread and does bounded work.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from lwm2m_fast.core.connector_shell import Ask
 from lwm2m_fast.core.orders import Order
 
 MAX_PAGE = 1000
@@ -189,15 +190,20 @@ class Security(Protocol):
     def credential(self, endpoint: str) -> dict[str, Any] | None:
         """One of them; None when there is none."""
 
-    async def add_credentials(self, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Keep new ones, as fleet/secured.py reads them: all or, with an error, none.
+    def credential_of_identity(self, identity: str) -> dict[str, Any] | None:
+        """The one with this PSK identity, on either side; None when there is none."""
+
+    async def add_credentials(
+        self, given: Sequence[Mapping[str, Any]], tenant: str
+    ) -> list[dict[str, Any]]:
+        """Keep new ones of a tenant, as fleet/secured.py reads them: all or, with an error, none.
 
         RequestError names the field, and the value where it is no secret; Conflict: an endpoint
         that has one already, or an identity or certificate of another; StoreError.
         """
 
     async def set_credential(
-        self, endpoint: str, given: Mapping[str, Any]
+        self, endpoint: str, given: Mapping[str, Any], tenant: str
     ) -> tuple[dict[str, Any], bool]:
         """Set the sides that are `given`; null unsets, what is not named stays.
 
@@ -207,14 +213,14 @@ class Security(Protocol):
     async def remove_credential(self, endpoint: str) -> bool:
         """Forget one, which ends its session. False: there was none."""
 
-    def anchors(self) -> list[dict[str, Any]]:
-        """The trust anchors: `tenant`, `is_configured` (in a file that the configuration names),
-        `subject`, `sha256`, `not_before`, `not_after`."""
+    def anchors(self, tenant: str) -> list[dict[str, Any]]:
+        """The trust anchors of a tenant: `tenant`, `is_configured` (in a file that the
+        configuration names), `subject`, `sha256`, `not_before`, `not_after`."""
 
-    async def add_anchors(self, pem: bytes) -> list[dict[str, Any]]:
+    async def add_anchors(self, pem: bytes, tenant: str) -> list[dict[str, Any]]:
         """Trust all certificates in `pem`, or none. RequestError, StoreError."""
 
-    async def remove_anchor(self, sha256: str) -> None:
+    async def remove_anchor(self, sha256: str, tenant: str) -> None:
         """Trust one no more. NotFound, Conflict (it is configured), StoreError."""
 
     def server_certificate(self) -> bytes | None:
@@ -228,6 +234,9 @@ class Provisioning(Protocol):
     `registered`, `bootstrap` (what came of its latest one, or null), and in the answer that made
     keys `generated`. Who asks is of a tenant, and finds the devices of that tenant only.
     """
+
+    def owner(self, endpoint: str) -> str:
+        """The tenant that an endpoint name belongs to; `default` where it is nobody's. Quick."""
 
     def device(self, endpoint: str, tenant: str) -> dict[str, Any] | None:
         """One of them; None when there is none."""
@@ -272,6 +281,25 @@ class Provisioning(Protocol):
     def files(self, tenant: str, limit: int) -> list[dict[str, Any]]:
         """The newest first."""
 
+    async def command(self, ask: Ask, tenant: str) -> dict[str, Any]:
+        """Have the tenant's connector do this: the operation. QueueFull, StoreError."""
+
+    def commands(
+        self, tenant: str, *, before: int | None, limit: int, states: frozenset[str] | None
+    ) -> list[dict[str, Any]]:
+        """The connector's operations, files among them, as Operations.operations()."""
+
+    async def command_ended(self, number: int, tenant: str, seconds: float) -> dict[str, Any]:
+        """One of them as it is when it has ended, or `seconds` later. NotFound."""
+
+    def unbound_after(
+        self, after: str | None, limit: int, tenant: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Devices that are kept though their names are another tenant's, and where to go on."""
+
+    async def forget_unbound(self, endpoint: str, tenant: str) -> None:
+        """Keep one of them no longer. NotFound."""
+
 
 class Service(Operations, Values, Protocol):
     """The running server."""
@@ -304,8 +332,10 @@ class Service(Operations, Values, Protocol):
         StoreError when the store could not keep that: then the device is still registered.
         """
 
-    def subscribe(self, endpoint: str | None = None) -> Subscription:
-        """Events of one device, or of all."""
+    def subscribe(
+        self, endpoint: str | None = None, only: Callable[[Any], bool] | None = None
+    ) -> Subscription:
+        """Events of one device, or of all; of them those for which `only` is true."""
 
     async def allow(self, endpoints: Iterable[str]) -> int:
         """Let these register; all of them or, with StoreError, none. Returns how many are new."""

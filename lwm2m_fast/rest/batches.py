@@ -12,12 +12,14 @@ from starlette.responses import Response
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.shell import Line, parse_shell
 from lwm2m_fast.errors import NotFound, RequestError
+from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.fleet.tokens import Role
-from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE, Service
+from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE
 from lwm2m_fast.rest.bodies import Timeout, ValidUntil, orders_of
 from lwm2m_fast.rest.operations import State
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Route, checked_endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Route, Tenant, checked_endpoint
+from lwm2m_fast.rest.tenancy import check_own, own_devices
 
 MAX_BATCH_ORDERS = 10  # for each device
 
@@ -78,6 +80,7 @@ class BatchList(BaseModel):
 async def submit(
     ctx: Ctx,
     batch: BatchRequest,
+    tenant: Tenant,
     timeout: Timeout = None,  # noqa: ASYNC109 - a query parameter
     valid_until: ValidUntil = None,
 ) -> Response:
@@ -86,27 +89,38 @@ async def submit(
     A device whose queue is full, or that cannot do it, is told in the batch; the others go on.
     """
     orders = _orders(batch)
-    endpoints = await _endpoints(ctx.service, batch)
+    endpoints = await _endpoints(ctx, batch, tenant)
     made = await ctx.service.submit_many(
-        endpoints, orders, timeout_s=timeout, valid_until=valid_until
+        endpoints, orders, timeout_s=timeout, valid_until=valid_until, origin=_origin(tenant)
     )
     return JsonResponse(made, 202, {"Location": f"{_ALL}/{made['id']}"})
 
 
-async def list_batches(ctx: Ctx) -> Response:
+def _origin(tenant: str) -> str:
+    """What is kept with a batch, and tells whose it is."""
+    return "api" if tenant == MANAGEMENT else f"api:{tenant}"
+
+
+def _is_of(tenant: str, batch: dict[str, Any]) -> bool:
+    _, _, owner = str(batch.get("origin", "")).partition(":")
+    return (owner or MANAGEMENT) == tenant
+
+
+async def list_batches(ctx: Ctx, tenant: Tenant) -> Response:
     """The batches that are kept, newest first."""
-    return JsonResponse({"batches": ctx.service.batches()})
+    return JsonResponse({"batches": [one for one in ctx.service.batches() if _is_of(tenant, one)]})
 
 
 async def show(
     ctx: Ctx,
     id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    tenant: Tenant,
     after: Annotated[int, Query(ge=0, le=MAX_BULK, description="Devices to leave out")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> Response:
     """How far a batch is, and a page of its results."""
     found = await ctx.service.batch(id, after=after, limit=limit)
-    if found is None:
+    if found is None or not _is_of(tenant, found):
         raise NotFound(f"there is no batch {id}; old ones are forgotten")
     return JsonResponse(found)
 
@@ -131,15 +145,17 @@ def _order(line: Line) -> Order:
     return line.order
 
 
-async def _endpoints(service: Service, batch: BatchRequest) -> list[str]:
+async def _endpoints(ctx: Context, batch: BatchRequest, tenant: str) -> list[str]:
     if (batch.endpoints is None) == (batch.filter is None):
         raise RequestError("body: give either endpoints or filter")
     if batch.endpoints is not None:
-        return list(dict.fromkeys(checked_endpoint(name) for name in batch.endpoints))
-    return await _registered(service, batch.filter.contains if batch.filter else "")
+        names = list(dict.fromkeys(checked_endpoint(name) for name in batch.endpoints))
+        check_own(ctx.service, tenant, names)
+        return names
+    return await _registered(ctx, tenant, batch.filter.contains if batch.filter else "")
 
 
-async def _registered(service: Service, contains: str) -> list[str]:
+async def _registered(ctx: Context, tenant: str, contains: str) -> list[str]:
     """The names of registered devices with `contains` in them, collected in slices.
 
     RequestError when there are none, or more than one batch takes.
@@ -147,7 +163,7 @@ async def _registered(service: Service, contains: str) -> list[str]:
     found: list[str] = []
     cursor: int | None = 0
     while cursor is not None:
-        devices, cursor = service.devices(cursor, MAX_PAGE, contains)
+        devices, cursor = own_devices(ctx, tenant, cursor, MAX_PAGE, contains)
         found += (device["endpoint"] for device in devices)
         if len(found) > MAX_BULK:
             raise RequestError(

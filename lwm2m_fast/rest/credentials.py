@@ -15,11 +15,19 @@ from starlette.responses import Response
 
 from lwm2m_fast.errors import NotFound, RequestError
 from lwm2m_fast.fleet.secured import GENERATED, MAX_IDENTITY_BYTES, MAX_KEY_BYTES, MODES
+from lwm2m_fast.fleet.thingsboard_credentials import (
+    CLIENT_MODES,
+    DISCRIMINATOR,
+    HALVES,
+    is_thingsboard,
+    translated,
+)
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.base import MAX_BULK, MAX_ENDPOINT_BYTES, MAX_PAGE
 from lwm2m_fast.rest.bodies import described, json_body, object_body
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Endpoint, Route
+from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, Tenant
+from lwm2m_fast.rest.tenancy import check_own, own_page
 
 
 class CertificateFacts(BaseModel):
@@ -87,9 +95,39 @@ _ONE_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
     "properties": {"endpoint": {"type": "string"}, "server": _SIDE, "bootstrap": _SIDE},
 }
-_BODY = described(_ONE_SCHEMA)
+_HALF: dict[str, Any] = {
+    "type": "object",
+    "required": ["securityMode"],
+    "properties": {
+        "securityMode": {"type": "string", "enum": list(CLIENT_MODES)},
+        "clientPublicKeyOrId": {"type": "string"},
+        "clientSecretKey": {"type": "string", "writeOnly": True},
+    },
+}
+_THINGSBOARD: dict[str, Any] = {
+    "type": "object",
+    "description": "ThingsBoard's form; `bootstrap` may be missing in the flat one",
+    "required": ["client"],
+    "properties": {
+        "client": {
+            "type": "object",
+            "required": [DISCRIMINATOR, "endpoint"],
+            "properties": {
+                DISCRIMINATOR: {"type": "string", "enum": list(CLIENT_MODES)},
+                "endpoint": {"type": "string"},
+                "identity": {"type": "string"},
+                "key": {"type": "string", "writeOnly": True},
+                "cert": {"type": "string"},
+                "x509": {"description": "Of the flat form: a certificate, or whether it has one"},
+            },
+        },
+        "bootstrap": {"type": "object", "properties": dict.fromkeys(HALVES, _HALF)},
+    },
+}
+_EITHER = {"oneOf": [_ONE_SCHEMA, _THINGSBOARD]}
+_BODY = described(_EITHER)
 _BODIES = described(
-    {"oneOf": [_ONE_SCHEMA, {"type": "array", "items": _ONE_SCHEMA, "maxItems": MAX_BULK}]}
+    {"oneOf": [*_EITHER["oneOf"], {"type": "array", "items": _EITHER, "maxItems": MAX_BULK}]}
 )
 
 
@@ -99,13 +137,34 @@ def unknown(endpoint: str) -> NotFound:
 
 async def list_credentials(
     ctx: Ctx,
+    tenant: Tenant,
     after: Annotated[str | None, Query(max_length=MAX_ENDPOINT_BYTES)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    identity: Annotated[
+        str | None, Query(max_length=MAX_IDENTITY_BYTES, description="Only the one with this")
+    ] = None,
 ) -> Response:
-    """Credentials by endpoint name, without their keys."""
-    found = ctx.service.security.credentials_after(after, limit)
-    following = found[-1]["endpoint"] if len(found) == limit else None
+    """Credentials by endpoint name, without their keys; with `identity` the one that has it."""
+    if identity is not None:
+        one = ctx.service.security.credential_of_identity(identity)
+        is_own = one is not None and ctx.service.provisioning.owner(_name(one)) == tenant
+        return JsonResponse({"credentials": [one] if is_own else [], "next_after": None})
+    page = ctx.service.security.credentials_after
+    found, following = own_page(ctx, tenant, page, _name, after, limit)
     return JsonResponse({"credentials": found, "next_after": following})
+
+
+def _name(one: dict[str, Any]) -> str:
+    return str(one.get("endpoint"))
+
+
+def _in_own_words(body: dict[str, Any], where: str = "") -> dict[str, Any]:
+    if not is_thingsboard(body):
+        return body
+    try:
+        return translated(body)
+    except RequestError as error:
+        raise RequestError(f"{where}{error}") from None
 
 
 async def show_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
@@ -116,31 +175,39 @@ async def show_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
     return JsonResponse(found)
 
 
-async def add_credentials(request: Request, ctx: Ctx) -> Response:
+async def add_credentials(request: Request, ctx: Ctx, tenant: Tenant) -> Response:
     """Add a credential, or a list of them: all or none. They count for the next handshake.
 
-    With the mode `PSK_GENERATED` the server makes the key; it is in this answer and nowhere else.
+    A body in ThingsBoard's form, flat or nested, means the same in its words: keys have 32, 64, 96
+    or 128 digits there. With the mode `PSK_GENERATED` the server makes the key; it is in this
+    answer and nowhere else.
     """
     body = await json_body(request)
     if isinstance(body, dict):
-        return JsonResponse((await ctx.service.security.add_credentials([body]))[0], 201)
+        body = _in_own_words(body)
+        check_own(ctx.service, tenant, [_name(body)])
+        return JsonResponse((await ctx.service.security.add_credentials([body], tenant))[0], 201)
     if not isinstance(body, list) or not all(isinstance(one, dict) for one in body):
         raise RequestError("the body is neither a JSON object nor a list of them")
     if not 0 < len(body) <= MAX_BULK:
         raise RequestError(f"the body has {len(body)} credentials, allowed are 1 to {MAX_BULK}")
-    made = await ctx.service.security.add_credentials(body)
+    body = [_in_own_words(one, f"credential {number}: ") for number, one in enumerate(body)]
+    check_own(ctx.service, tenant, map(_name, body))
+    made = await ctx.service.security.add_credentials(body, tenant)
     return JsonResponse({"added": len(made), "credentials": made}, 201)
 
 
-async def set_credential(request: Request, ctx: Ctx, endpoint: Endpoint) -> Response:
+async def set_credential(
+    request: Request, ctx: Ctx, endpoint: Endpoint, tenant: Tenant
+) -> Response:
     """Set the sides that are named, null unsets; 201 when there was no credential.
 
     What is not named stays. Sessions under what is gone are ended.
     """
-    body = await object_body(request)
+    body = _in_own_words(await object_body(request))
     if body.pop("endpoint", endpoint) != endpoint:
         raise RequestError(f"endpoint is another one in the body than in the path, {endpoint!r}")
-    found, is_new = await ctx.service.security.set_credential(endpoint, body)
+    found, is_new = await ctx.service.security.set_credential(endpoint, body, tenant)
     return JsonResponse(found, 201 if is_new else 200)
 
 

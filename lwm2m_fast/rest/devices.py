@@ -16,7 +16,8 @@ from lwm2m_fast.errors import UnknownDevice
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.base import MAX_PAGE
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Endpoint, Route
+from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, Tenant
+from lwm2m_fast.rest.tenancy import own_devices
 
 
 class Device(BaseModel):
@@ -61,12 +62,13 @@ class DevicePage(BaseModel):
 
 async def list_devices(
     ctx: Ctx,
+    tenant: Tenant,
     cursor: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     contains: Annotated[str, Query(max_length=255, description="Part of the name")] = "",
 ) -> Response:
     """Registered devices, a page at a time. A page may be short and still not be the last."""
-    devices, following = ctx.service.devices(cursor, limit, contains)
+    devices, following = own_devices(ctx, tenant, cursor, limit, contains)
     return JsonResponse({"devices": devices, "next_cursor": following})
 
 

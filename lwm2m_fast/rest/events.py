@@ -17,10 +17,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lwm2m_fast.errors import QueueFull
+from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES, Event, Service, Subscription
 from lwm2m_fast.rest.problem import documented
-from lwm2m_fast.rest.routes import Context, Ctx, Route, checked_endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Route, Tenant, checked_endpoint
+from lwm2m_fast.rest.tenancy import check_own, own_events
 
 HEARTBEAT_S = 15.0
 STUCK_S = 60.0  # a client that takes nothing for so long is given up
@@ -53,6 +55,7 @@ class EventStream(Response):
         heartbeat_s: float = HEARTBEAT_S,
         stuck_s: float = STUCK_S,
         frames: Callable[[Event, int], Iterable[bytes]] | None = None,
+        only: Callable[[Event], bool] | None = None,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -63,11 +66,12 @@ class EventStream(Response):
         self._heartbeat_s = heartbeat_s
         self._stuck_s = stuck_s
         self._frames = frames or own_frames
+        self._only = only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._counters["http_subscribers_current"] += 1
         # Before the client hears of its stream: what happens from then on is in it.
-        subscription = self._service.subscribe(self._endpoint)
+        subscription = self._service.subscribe(self._endpoint, self._only)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await _first_of(
@@ -156,6 +160,7 @@ def check_room(ctx: Context) -> None:
 
 async def events(
     ctx: Ctx,
+    tenant: Tenant,
     endpoint: Annotated[
         str | None, Query(max_length=MAX_ENDPOINT_BYTES, description="Only this device")
     ] = None,
@@ -172,7 +177,10 @@ async def events(
     """
     check_room(ctx)
     wanted = checked_endpoint(endpoint) if endpoint is not None else None
-    return EventStream(ctx.service, wanted, ctx.counters, ctx.closing)
+    if wanted is not None and wanted != CONNECTOR:
+        check_own(ctx.service, tenant, [wanted])
+    only = own_events(ctx, tenant)
+    return EventStream(ctx.service, wanted, ctx.counters, ctx.closing, only=only)
 
 
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}

@@ -12,7 +12,8 @@ from lwm2m_fast.errors import UnknownDevice
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.base import MAX_BULK, MAX_ENDPOINT_BYTES, MAX_PAGE
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, checked_endpoint
+from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, Tenant, checked_endpoint
+from lwm2m_fast.rest.tenancy import check_own, own_page
 
 
 class NotProvisioned(UnknownDevice):
@@ -41,13 +42,13 @@ class ProvisionedPage(BaseModel):
 
 async def list_provisioned(
     ctx: Ctx,
+    tenant: Tenant,
     after: Annotated[str | None, Query(max_length=MAX_ENDPOINT_BYTES)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> Response:
     """Endpoint names that may register, in order."""
-    endpoints = ctx.service.allowed(after, limit)
-    following = endpoints[-1] if len(endpoints) == limit else None
-    return JsonResponse({"endpoints": endpoints, "next_after": following})
+    found, following = own_page(ctx, tenant, ctx.service.allowed, str, after, limit)
+    return JsonResponse({"endpoints": found, "next_after": following})
 
 
 async def allow_one(ctx: Ctx, endpoint: Endpoint) -> Response:
@@ -56,9 +57,10 @@ async def allow_one(ctx: Ctx, endpoint: Endpoint) -> Response:
     return JsonResponse({"received": 1, "added": added}, 201 if added else 200)
 
 
-async def allow_many(ctx: Ctx, bulk: Bulk) -> Response:
+async def allow_many(ctx: Ctx, bulk: Bulk, tenant: Tenant) -> Response:
     """Let many endpoints register. The whole body has at most 1 MiB."""
     names = [checked_endpoint(name) for name in bulk.endpoints]
+    check_own(ctx.service, tenant, names)
     added = await ctx.service.allow(names)
     return JsonResponse({"received": len(names), "added": added})
 

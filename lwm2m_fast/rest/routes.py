@@ -89,12 +89,12 @@ def _endpoint(
     return checked_endpoint(decoded(endpoint))
 
 
-def _tenant(request: Request) -> str:
+def tenant_of(request: Request) -> str:
     """Whose token this is (auth.py)."""
     found: str = getattr(request.state, "tenant", DEFAULT_TENANT)
     return found
 
 
 Ctx = Annotated[Context, Depends(_context)]
-Tenant = Annotated[str, Depends(_tenant)]
+Tenant = Annotated[str, Depends(tenant_of)]
 Endpoint = Annotated[str, Depends(_endpoint)]

@@ -8,23 +8,31 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Path
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from lwm2m_fast.errors import RequestError
+from lwm2m_fast.fleet.tenants import MANAGEMENT, MAX_TENANT, checked_tenant
 from lwm2m_fast.fleet.tokens import MAX_NAME, Role, Token
 from lwm2m_fast.rest.auth import new_secret
 from lwm2m_fast.rest.problem import JsonResponse, documented, problem
-from lwm2m_fast.rest.routes import Ctx, Route, decoded
+from lwm2m_fast.rest.routes import Ctx, Route, Tenant, decoded
 
 
 class NewToken(BaseModel):
     name: str = Field(min_length=1, max_length=MAX_NAME)
     role: Literal["read", "operate", "admin"] = "read"
+    tenant: str | None = Field(
+        None,
+        max_length=MAX_TENANT,
+        description="Whose devices it shows; without it those of the token that asks",
+    )
 
 
 class TokenInfo(BaseModel):
     name: str
     role: str
+    tenant: str
     created_at: float = Field(description="Unix seconds")
 
 
@@ -40,30 +48,43 @@ def _info(token: Token) -> dict[str, Any]:
     return {
         "name": token.name,
         "role": token.role.name.lower(),
+        "tenant": token.tenant,
         "created_at": token.created_at,
     }
 
 
-async def list_tokens(ctx: Ctx) -> Response:
-    """All tokens, without their secrets."""
-    return JsonResponse({"tokens": [_info(token) for token in ctx.tokens]})
+async def list_tokens(ctx: Ctx, tenant: Tenant) -> Response:
+    """The tokens of this tenant, without their secrets; `default` sees those of all."""
+    return JsonResponse({"tokens": [_info(one) for one in ctx.tokens if _is_seen(one, tenant)]})
 
 
-async def add_token(ctx: Ctx, wanted: NewToken) -> Response:
-    """Make a token. Its secret is in the answer and nowhere else."""
+def _is_seen(token: Token, tenant: str) -> bool:
+    return tenant in (MANAGEMENT, token.tenant)
+
+
+async def add_token(ctx: Ctx, wanted: NewToken, tenant: Tenant) -> Response:
+    """Make a token. Its secret is in the answer and nowhere else.
+
+    Only tokens of the tenant `default` make tokens for other tenants, which begins a tenant.
+    """
+    of = tenant if wanted.tenant is None else checked_tenant(wanted.tenant)
+    if tenant not in (MANAGEMENT, of):
+        raise HTTPException(403, f"tokens of tenant {tenant} make tokens for this tenant only")
     secret = new_secret()
     role = Role[wanted.role.upper()]
     async with ctx.token_lock:
-        token = await asyncio.to_thread(ctx.tokens.add, wanted.name, role, secret, time.time())
+        token = await asyncio.to_thread(ctx.tokens.add, wanted.name, role, secret, time.time(), of)
     return JsonResponse({**_info(token), "token": secret}, 201)
 
 
-async def remove_token(ctx: Ctx, name: Annotated[str, Path()]) -> Response:
+async def remove_token(ctx: Ctx, name: Annotated[str, Path()], tenant: Tenant) -> Response:
     """Forget a token; it opens nothing from now on."""
     wanted = decoded(name)
     try:
         async with ctx.token_lock:
-            known = await asyncio.to_thread(ctx.tokens.remove, wanted)
+            found = ctx.tokens.get(wanted)
+            known = found is not None and _is_seen(found, tenant)
+            known = known and await asyncio.to_thread(ctx.tokens.remove, wanted)
     except RequestError as error:
         return problem(409, str(error), "last-admin")
     if not known:

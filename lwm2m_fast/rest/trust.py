@@ -12,7 +12,7 @@ from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import described
 from lwm2m_fast.rest.credentials import CertificateFacts
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Route, decoded
+from lwm2m_fast.rest.routes import Ctx, Route, Tenant, decoded
 
 
 class AnchorShown(CertificateFacts):
@@ -24,22 +24,22 @@ class AnchorList(BaseModel):
     anchors: list[AnchorShown]
 
 
-async def list_anchors(ctx: Ctx) -> Response:
+async def list_anchors(ctx: Ctx, tenant: Tenant) -> Response:
     """The certificates that are trusted."""
-    return JsonResponse({"anchors": ctx.service.security.anchors()})
+    return JsonResponse({"anchors": ctx.service.security.anchors(tenant)})
 
 
-async def add_anchors(request: Request, ctx: Ctx) -> Response:
+async def add_anchors(request: Request, ctx: Ctx, tenant: Tenant) -> Response:
     """Trust every certificate of the PEM in the body, all or none, from the next handshake on."""
-    added = await ctx.service.security.add_anchors(await request.body())
+    added = await ctx.service.security.add_anchors(await request.body(), tenant)
     return JsonResponse({"anchors": added}, 201)
 
 
 async def remove_anchor(
-    ctx: Ctx, sha256: Annotated[str, Path(description="Fingerprint in hex digits")]
+    ctx: Ctx, sha256: Annotated[str, Path(description="Fingerprint in hex digits")], tenant: Tenant
 ) -> Response:
     """Trust a certificate no more; devices that came in by a trusted one have to prove anew."""
-    await ctx.service.security.remove_anchor(decoded(sha256))
+    await ctx.service.security.remove_anchor(decoded(sha256), tenant)
     return Response(status_code=204)
 
 

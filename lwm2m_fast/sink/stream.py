@@ -15,11 +15,18 @@ class Subscription:
     Never holds up the publisher: beyond `limit` waiting events the newest are dropped and counted.
     """
 
-    def __init__(self, sink: StreamSink, endpoint: str | None, limit: int) -> None:
+    def __init__(
+        self,
+        sink: StreamSink,
+        endpoint: str | None,
+        limit: int,
+        only: Callable[[Event], bool] | None = None,
+    ) -> None:
         self.dropped = 0
         self._sink = sink
         self.endpoint = endpoint
         self._limit = limit
+        self._only = only
         self._waiting: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
@@ -27,6 +34,8 @@ class Subscription:
     def offer(self, event: Event) -> None:
         """Queue `event` if it is wanted and there is room."""
         if self.endpoint is not None and event.endpoint != self.endpoint:
+            return
+        if self._only is not None and not self._only(event):
             return
         if len(self._waiting) >= self._limit:
             self.dropped += 1
@@ -69,8 +78,11 @@ class StreamSink:
     def hears(self, endpoint: str) -> bool:
         return None in self._wanted or endpoint in self._wanted
 
-    def subscribe(self, endpoint: str | None = None) -> Subscription:
-        subscription = Subscription(self, endpoint, self._limit)
+    def subscribe(
+        self, endpoint: str | None = None, only: Callable[[Event], bool] | None = None
+    ) -> Subscription:
+        """`only`: whether an event is wanted; it must not raise."""
+        subscription = Subscription(self, endpoint, self._limit, only)
         self._open.add(subscription)
         self._count()
         return subscription

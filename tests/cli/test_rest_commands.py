@@ -198,7 +198,11 @@ def test_tokens_are_made_listed_and_taken_back(admin: Run, api: Api) -> None:
     found = api.tokens.find(made.out.strip())
     assert found is not None
     assert found.name == "dash/board"
-    assert "dash/board   operate" in admin("tokens", "list").out
+    assert "dash/board   operate  default" in admin("tokens", "list").out
+    theirs = admin("tokens", "add", "theirs", "--role", "admin", "--tenant", "acme")
+    found = api.tokens.find(theirs.out.strip())
+    assert found is not None
+    assert found.tenant == "acme"
     assert made.out.strip() not in admin("tokens", "list", "--json").out
     assert admin("tokens", "remove", "dash/board").code == 0
     assert api.tokens.find(made.out.strip()) is None

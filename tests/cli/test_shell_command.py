@@ -47,6 +47,20 @@ def test_several_commands_are_told_apart(admin: Run, api: Api) -> None:
     assert "cread" in ran.out
 
 
+def test_the_connector_is_asked_like_a_device(admin: Run, api: Api) -> None:
+    api.service.provisioned.fleet.put("provisioned", [(b"old-1", b"")])
+    ran = admin("shell", "lwm2m-connector", "-c", "help\nmigrateLwm2mDevices --devices old-1")
+    assert ran.code == 0
+    assert "cleanupClusterTenantObjectsForEndpoint ENDPOINT" in ran.out
+    assert "1 of 1 done" in ran.out
+    ran = admin("shell", "lwm2m-connector", "-c", "migrateLwm2mDevices -d nobody old-1")
+    assert ran.code == 1
+    assert "1 of 2 rows failed" in ran.err
+    assert "no device is known as 'nobody'" in ran.err
+    listed = admin("operations", "lwm2m-connector")
+    assert "migrateLwm2mDevices" in listed.out
+
+
 def test_settings_that_are_not_set_are_not_shown(admin: Run, api: Api) -> None:
     api.service.set_for["dev-1"] = {"lwm2mRequestTimeout": 10000, "defaultObjectIDVer": None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from lwm2m_fast.errors import RequestError, StoreError
@@ -180,3 +181,28 @@ def test_the_same_given_token_writes_nothing(
     found = tokens.find("mine")
     assert found is not None
     assert found.created_at == 1.0
+
+
+def test_a_token_of_before_is_of_the_tenant_that_runs_the_server(fleet: MemoryFleet) -> None:
+    Tokens(fleet, KEY).add("old", Role.READ, "s", now=0.0)
+    fields = orjson.loads(fleet.get(NAMESPACE, b"old") or b"")
+    assert fields.pop("tenant") == "default"
+    fleet.put(NAMESPACE, [(b"old", orjson.dumps(fields))])
+    found = Tokens(fleet, KEY).find("s")
+    assert found is not None
+    assert found.tenant == "default"
+
+
+def test_a_tenant_is_kept(fleet: MemoryFleet) -> None:
+    Tokens(fleet, KEY).add("theirs", Role.ADMIN, "s", 0.0, "acme")
+    (found,) = Tokens(fleet, KEY)
+    assert (found.tenant, found.role) == ("acme", Role.ADMIN)
+
+
+def test_the_admin_of_a_tenant_is_not_who_runs_the_server(fleet: MemoryFleet) -> None:
+    tokens = Tokens(fleet, KEY)
+    tokens.add("theirs", Role.ADMIN, "s", 0.0, "acme")
+    assert tokens.ensure_admin(None, "fresh", 0.0) == "fresh"
+    with pytest.raises(RequestError, match="last admin"):
+        tokens.remove(ADMIN_NAME)
+    assert tokens.remove("theirs")

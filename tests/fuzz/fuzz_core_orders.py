@@ -13,6 +13,7 @@ import orjson
 from lwm2m_fast.codec import FORMATS
 from lwm2m_fast.core.arglist import parse_arglist
 from lwm2m_fast.core.ask import Answered, CoapRequest, Report
+from lwm2m_fast.core.connector_shell import CONNECTOR_COMMANDS, parse_connector
 from lwm2m_fast.core.contexts import read_context
 from lwm2m_fast.core.operations import (
     ObservedContext,
@@ -100,6 +101,17 @@ def check_shell(selector: int, data: bytes) -> None:
             check_order(line.order)
 
 
+def check_connector(selector: int, data: bytes) -> None:
+    try:
+        asks = parse_connector(data.decode("utf-8", "replace"))
+    except RequestError as error:
+        assert str(error)
+        return
+    for ask in asks:
+        assert ask.command in CONNECTOR_COMMANDS
+        assert all(ask.names) and len(set(ask.names)) == len(ask.names)
+
+
 def check_arglist(selector: int, data: bytes) -> None:
     text = data.decode("latin-1")
     try:
@@ -140,9 +152,14 @@ def check_context(selector: int, data: bytes) -> None:
     assert found.paths and (found.is_composite or len(found.paths) == 1)
 
 
-CHECKS = (check_json, check_shell, check_arglist, check_answer, check_report, check_context)
+CHECKS = (
+    check_json, check_shell, check_arglist, check_answer, check_report, check_context,
+    check_connector,
+)  # fmt: skip
 
 SEEDS = (
+    b"\6\0migrateLwm2mDevices -sr -d 1, 2 urn:imei:1",
+    b"\6\0help\ncleanupClusterTenantObjectsForEndpoint a b\ninvalidateRegistrationById x",
     *(bytes([0, 0]) + orjson.dumps(order_json(order)) for order in ORDERS),
     b'\0\0{"op":"write","path":"/3442/0","values":{"1120":{"0":1},"160":"2013-05-02T12:40:15Z"}}',
     b'\0\0{"op":"write_composite","values":{"/3442/0/150":{"hex":"00"},"/3442/0/1120/1":null}}',

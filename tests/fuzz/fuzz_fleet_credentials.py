@@ -17,6 +17,7 @@ from lwm2m_fast.errors import ConfigError, RequestError
 from lwm2m_fast.fleet.admission import Admission
 from lwm2m_fast.fleet.credentials import Credentials
 from lwm2m_fast.fleet.secured import parse_credential
+from lwm2m_fast.fleet.thingsboard_credentials import is_thingsboard, translated
 from lwm2m_fast.fleet.trust import Trust
 from lwm2m_fast.fleet.vault import KEY_BYTES, Vault
 from lwm2m_fast.store.memory import MemoryFleet
@@ -35,12 +36,18 @@ SEEDS = (
     b'\x00{"endpoint":"a","server":{"mode":"PSK","identity":"i","key":"00ff00ff00ff00ff"}}',
     b'\x00{"endpoint":"a","server":{"mode":"PSK_GENERATED"},"bootstrap":{"mode":"NO_SEC"}}',
     b'\x00{"endpoint":"a","bootstrap":{"mode":"X509","certificate":"' + b64encode(DER) + b'"}}',
+    b'\x00{"client":{"securityConfigClientMode":"PSK","endpoint":"a","identity":"i","key":"'
+    + b"0f" * 16
+    + b'"},"bootstrap":{"bootstrapServer":{"securityMode":"NO_SEC"},'
+    b'"lwm2mServer":{"securityMode":"NO_SEC"}}}',
+    b'\x00{"client":{"securityConfigClientMode":"X509","endpoint":"a","x509":true}}',
     b"\x01" + DER,
     b"\x02" + PEM,
     b"\x03# keys\n1 " + b"ab" * KEY_BYTES + b"\n",
 )
 WORDS = (
-    b'"server":', b'"bootstrap":', b'"mode":', b'"X509"', b'"PSK"', b'"key":', b"null", b"{}",
+    b'"server":', b'"bootstrap":', b'"mode":', b'"X509"', b'"PSK"', b'"client":', b'"lwm2mServer":',
+    b'"key":', b"null", b"{}",
     b"[]", b'"\\ud800"', b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----", b"\x30\x82",
     b"\x06\x03\x55\x1d\x11", b"\x06\x03\x55\x04\x03", b"65535 ", b"#",
 )  # fmt: skip
@@ -58,6 +65,8 @@ def _json(data: bytes) -> None:
     if not isinstance(given, dict):
         return
     credentials = Credentials(MemoryFleet(), _vault())
+    if is_thingsboard(given):
+        given = translated(given)
     made = parse_credential(given, lambda size: b"\xa5" * size, 1.0)
     credentials.put([made], replacing=False)
     assert credentials.get(made.endpoint) is not None

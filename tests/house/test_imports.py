@@ -16,7 +16,8 @@ RANK_4 = {
     "committer", "turn", "service", "server", "device_settings", "files", "targets", "values",
     "value_rows", "report_events", "report_intake", "device_data", "device_operations",
     "queue",
-    "device_credentials", "server_identity", "vault_file", "secure", "secure_start",
+    "device_credentials", "server_identity", "vault_file", "vault_rotation",
+    "secure", "secure_start",
     "saved_sessions", "bootstrap", "provisioning",
 }  # fmt: skip
 
@@ -30,11 +31,12 @@ MAY: dict[str, set[str]] = {
     "sink": RANK_0 | {"core.records", "core.events"},
     "rest": RANK_0
     | {"codec", "fleet", "model"}
-    | {"core.orders", "core.operations", "core.shell", "core.strategies", "core.ask"},
+    | {"core.orders", "core.operations", "core.shell", "core.strategies", "core.ask"}
+    | {"core.connector_shell"},
     # Simulated devices are DTLS clients: they share the C library's declarations with the server.
     "sim": RANK_0 | {"wire", "codec", "model", "net.lf_dtls"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),
-    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell", "net.dtls_session"},
+    "cli": RANK_0 | RANK_1 | {"server", "sim", "core.shell", "net.dtls_session", "vault_rotation"},
     "__main__": {"cli"},
     "__init__": RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4,
 }

@@ -9,9 +9,11 @@ from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.fleet.credentials import Change
 from lwm2m_fast.fleet.vault import Vault
+from lwm2m_fast.provisioning.connector import Connector
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.face import ProvisioningFace
 from lwm2m_fast.provisioning.jobs import Job, Jobs
+from lwm2m_fast.provisioning.migration import OlderWays
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.store.base import FleetStore
 from lwm2m_fast.store.memory import MemoryFleet
@@ -56,12 +58,22 @@ class Provisioned:
         self.on_change: Callable[[Job], None] = lambda job: None
         self.security.changed.append(self.changes.append)
         self.devices = ProvisionedDevices(self.registry, self.security, self.settings, self._forget)
-        self.jobs = Jobs(self.devices, self.fleet, lambda: self.now, self._changed)
+        self.alarms: list[tuple[str, str, str]] = []
+        self.jobs = Jobs(
+            self.devices,
+            self.fleet,
+            lambda: self.now,
+            self._changed,
+            lambda *alarm: self.alarms.append(alarm),
+        )
+        older = OlderWays(self.fleet, self.credentials, self.registry)
+        self.connector = Connector(self.jobs, self.devices, older)
         self.cut_off = self.jobs.load()
         self.outcomes: dict[str, Any] = {}  # of bootstraps, by endpoint
         self.face = ProvisioningFace(
             self.devices,
             self.jobs,
+            self.connector,
             lambda name: {"registered": False, "bootstrap": self.outcomes.get(name)},
         )
 
@@ -75,4 +87,7 @@ class Provisioned:
     def rows(self) -> dict[str, int]:
         """How many rows each namespace has."""
         spaces = ("device", "device_id", "route", "credential", "psk", "settings", "bulk")
-        return {space: sum(1 for _ in self.fleet.scan(space)) for space in spaces}
+        return {space: self.count(space) for space in spaces}
+
+    def count(self, space: str) -> int:
+        return sum(1 for _ in self.fleet.scan(space))

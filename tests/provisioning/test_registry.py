@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
+from lwm2m_fast.errors import Conflict, NotFound, StoreError
 from lwm2m_fast.fleet.configuration import read
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Added, Wanted
@@ -75,6 +75,8 @@ def test_names_and_identities_are_unique_over_all_tenants(
     before = world.rows()
     (refused,) = add(world, given, tenant=tenant)
     assert isinstance(refused, Conflict)
+    if tenant != "default":  # whose it is there is not this tenant's to know
+        told = told.replace("to endpoint 'd-1'", "to a device of another tenant")
     assert str(refused) == told
     assert world.rows() == before
     assert world.credentials.psk(b"i-1") == (b"\x00\xff", "d-1")
@@ -141,7 +143,7 @@ def test_a_name_whose_route_is_kept_is_free_after_the_cleanup(world: Provisioned
     world.registry.remove(["d-1"], keeps_route=True)
     (refused,) = add(world, psk("d-1", "i-1"), tenant="t")
     assert isinstance(refused, Conflict)
-    with pytest.raises(RequestError, match="does not belong to this tenant"):
+    with pytest.raises(NotFound, match="no device of this tenant"):
         world.registry.cleanup("d-1", "other")
     world.registry.cleanup("d-1", "t")
     with pytest.raises(NotFound):
@@ -155,6 +157,22 @@ def test_another_tenants_device_is_not_there(world: Provisioned) -> None:
     assert isinstance(results[0], NotFound)
     assert world.registry.page(None, 10, "other") == ([], None)
     assert len(world.registry.page(None, 10, "t")[0]) == 1
+
+
+def test_a_name_has_an_owner_as_long_as_somebody_has_it(world: Provisioned) -> None:
+    add(world, NO_SEC, tenant="t")
+    add(world, NO_SEC | {"endpointId": "d-2"})
+    owners = {"d-1": "t", "d-2": "default", "d-3": "default"}
+    assert {name: world.registry.owner(name) for name in owners} == owners
+    again = Provisioned(world.fleet)
+    assert again.registry.owner("d-1") == "t"
+    again.registry.remove(["d-1"], "t", keeps_route=True)
+    assert again.registry.owner("d-1") == "t"
+    again.registry.cleanup("d-1", "t")
+    assert again.registry.owner("d-1") == "default"
+    add(again, NO_SEC, tenant="t")
+    again.registry.remove(["d-1"])
+    assert again.registry.owner("d-1") == "default"
 
 
 def test_pages_go_on_where_they_ended(world: Provisioned) -> None:

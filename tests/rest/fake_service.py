@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,14 +105,16 @@ class FakeEvent:
 class FakeSubscription:
     """Gives what is put into `queue`; None ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: Callable[[Any], bool] | None = None) -> None:
+        self.only = only
         self.queue: asyncio.Queue[FakeEvent | None] = asyncio.Queue()
         self.dropped = 0
         self.is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[FakeEvent]:
         while (event := await self.queue.get()) is not None:
-            yield event
+            if self.only is None or self.only(event):
+                yield event
 
     def close(self) -> None:
         self.is_closed = True
@@ -144,6 +146,7 @@ class FakeService:
         self.security = DeviceCredentials(MemoryFleet(), passing_vault(), clock=lambda: NOW_S)
         self.provisioned = Provisioned()
         self.provisioning = self.provisioned.face
+        self.provisioned.connector.registrations = self
 
     def device(self, endpoint: str) -> dict[str, Any] | None:
         return self.registered.get(endpoint)
@@ -235,7 +238,11 @@ class FakeService:
             made = await self.submit(endpoint, orders, **more)
             results.append({"endpoint": endpoint, "operations": made})
         number = len(self.made) + 1
-        self.made[number] = {"orders": len(orders), "results": results}
+        self.made[number] = {
+            "orders": len(orders),
+            "results": results,
+            "origin": more.get("origin", "api"),
+        }
         return await self.batch(number) or {}
 
     async def batch(
@@ -262,7 +269,7 @@ class FakeService:
         return {
             "id": batch_id,
             "created_at": 1700000000.0,
-            "origin": "api",
+            "origin": self.made[batch_id]["origin"],
             "devices": len(every),
             "total": len(states) + refused,
             "done": states.count("SUCCESSFUL"),
@@ -273,7 +280,10 @@ class FakeService:
         }
 
     def batches(self) -> list[dict[str, Any]]:
-        return [{"id": number} for number in sorted(self.made, reverse=True)]
+        return [
+            {"id": number, "origin": self.made[number]["origin"]}
+            for number in sorted(self.made, reverse=True)
+        ]
 
     def presence(self, endpoint: str) -> dict[str, Any] | None:
         if endpoint not in self.registered:
@@ -315,12 +325,22 @@ class FakeService:
     async def delete_file(self, name: str) -> bool:
         return self.uploads.pop(name, None) is not None
 
+    def endpoint_of(self, registration_id: str) -> str | None:
+        found = [
+            name
+            for name, one in self.registered.items()
+            if one["registration_id"] == registration_id
+        ]
+        return found[0] if found else None
+
     async def deregister(self, endpoint: str) -> bool:
         return self.registered.pop(endpoint, None) is not None
 
-    def subscribe(self, endpoint: str | None = None) -> FakeSubscription:
+    def subscribe(
+        self, endpoint: str | None = None, only: Callable[[Any], bool] | None = None
+    ) -> FakeSubscription:
         self.subscribed.append(endpoint)
-        self.subscriptions.append(FakeSubscription())
+        self.subscriptions.append(FakeSubscription(only))
         return self.subscriptions[-1]
 
     async def allow(self, endpoints: Iterable[str]) -> int:

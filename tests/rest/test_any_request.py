@@ -34,6 +34,10 @@ WORDS = st.sampled_from(
         "presence",
         "credentials",
         "trust",
+        "lwm2m-connector",
+        "lwm2m%2Dconnector",
+        "unbound",
+        "configurations",
         "rpc",
     ]
 )

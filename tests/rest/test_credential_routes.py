@@ -266,3 +266,45 @@ def test_what_the_store_refuses_is_a_503(api: Api, monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     assert api.get(LIST).json()["credentials"] == []
     assert add(api, {"endpoint": "a", "server": psk()}).status_code == 201
+
+
+def thingsboard(endpoint: str, identity: str, key: str = "0f" * 16) -> dict[str, Any]:
+    fields = {"endpoint": endpoint, "identity": identity, "key": key}
+    half = {"securityMode": "NO_SEC"}
+    return {
+        "client": {"securityConfigClientMode": "PSK", **fields},
+        "bootstrap": {"bootstrapServer": half, "lwm2mServer": half},
+    }
+
+
+def test_credentials_come_in_thingsboards_form_too(api: Api) -> None:
+    made = add(api, thingsboard("dev-9", "id-9"))
+    assert (made.status_code, made.json()["server"]) == (201, {"mode": "PSK", "identity": "id-9"})
+    assert api.service.security.credentials.psk(b"id-9") == (b"\x0f" * 16, "dev-9")
+    mixed = [thingsboard("dev-8", "id-8"), {"endpoint": "dev-7", "server": {"mode": "NO_SEC"}}]
+    assert add(api, mixed).json()["added"] == 2
+    put = api.ask("PUT", "/api/v1/credentials/dev-9", json=thingsboard("dev-9", "id-10"))
+    assert put.json()["server"]["identity"] == "id-10"
+    wrong = api.ask("PUT", "/api/v1/credentials/dev-8", json=thingsboard("dev-9", "id-11"))
+    assert wrong.status_code == 400
+
+
+def test_what_thingsboard_refuses_is_a_400(api: Api) -> None:
+    wrong = add(api, [thingsboard("a", "b"), thingsboard("dev-9", "id-9", "00ff")])
+    assert wrong.status_code == 400
+    assert wrong.json()["detail"].startswith("credential 1: client.key has 4 hex digits")
+    assert api.service.security.credential("a") is None
+    # Of its own form a key may have any length.
+    assert add(api, {"endpoint": "a", "server": psk("b", "00ff")}).status_code == 201
+
+
+def test_a_psk_is_found_by_its_identity_and_its_endpoint(api: Api) -> None:
+    add(api, thingsboard("dev-9", "id-9"))
+    add(api, {"endpoint": "dev-8", "bootstrap": psk("id-8")})
+    for identity, endpoint in (("id-9", "dev-9"), ("id-8", "dev-8")):
+        found = api.get("/api/v1/credentials", params={"identity": identity}).json()
+        assert [one["endpoint"] for one in found["credentials"]] == [endpoint]
+        assert api.get(f"/api/v1/credentials/{endpoint}").json() == found["credentials"][0]
+    for identity in ("dev-9", "nobody", ""):
+        found = api.get("/api/v1/credentials", params={"identity": identity}).json()
+        assert found == {"credentials": [], "next_after": None}

@@ -32,7 +32,9 @@ def test_the_list_shows_no_secret_and_no_hash(api: Api) -> None:
         "the-operate",
         "the-admin",
     }
-    assert all(set(one) == {"name", "role", "created_at"} for one in answer.json()["tokens"])
+    assert all(
+        set(one) == {"name", "role", "tenant", "created_at"} for one in answer.json()["tokens"]
+    )
     assert not any(secret in answer.text for secret in SECRETS.values())
 
 

@@ -123,3 +123,15 @@ def test_it_listens_while_somebody_does_and_says_when_that_changes():
         assert said == [True, True, True, False]
 
     asyncio.run(act())
+
+
+def test_what_is_not_wanted_takes_no_room():
+    async def act():
+        sink = StreamSink(2)
+        subscription = sink.subscribe(only=lambda event: event.at > 5)
+        sink.publish([event(number) for number in range(8)])
+        subscription.close()
+        assert [item.at async for item in subscription] == [6, 7]
+        assert subscription.dropped == 0
+
+    asyncio.run(act())

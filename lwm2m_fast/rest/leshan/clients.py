@@ -41,7 +41,8 @@ from lwm2m_fast.rest.leshan.nodes import (
 from lwm2m_fast.rest.leshan.registrations import registration
 from lwm2m_fast.rest.leshan.rows import row
 from lwm2m_fast.rest.problem import JsonResponse
-from lwm2m_fast.rest.routes import Context, Ctx, Endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, Tenant
+from lwm2m_fast.rest.tenancy import own_devices
 
 PAGE = 256
 """Registrations written before the loop gets its turn."""
@@ -51,9 +52,9 @@ MAX_ATTRIBUTES = 16
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,19})?", re.ASCII)
 
 
-async def list_clients(ctx: Ctx) -> Response:
+async def list_clients(ctx: Ctx, tenant: Tenant) -> Response:
     """Every registration, as one JSON array that is written while the list is walked."""
-    return StreamingResponse(_every(ctx), 200, NO_STORE, "application/json")
+    return StreamingResponse(_every(ctx, tenant), 200, NO_STORE, "application/json")
 
 
 async def show_client(ctx: Ctx, endpoint: Endpoint) -> Response:
@@ -154,13 +155,13 @@ async def _creation(request: Request, ctx: Context, endpoint: str, at: Path) -> 
     return order_for("create", path=path, values=values, format=wanted_format(request))
 
 
-async def _every(ctx: Context) -> AsyncIterator[bytes]:
+async def _every(ctx: Context, tenant: str) -> AsyncIterator[bytes]:
     yield b"["
     before, cursor = b"", 0
     following: int | None = 0
     while following is not None:
         cursor = following
-        devices, following = ctx.service.devices(cursor, PAGE)
+        devices, following = own_devices(ctx, tenant, cursor, PAGE)
         rows = [orjson.dumps(registration(device, ctx.service)) for device in devices]
         if rows:
             yield before + b",".join(rows)

@@ -37,7 +37,8 @@ from lwm2m_fast.rest.leshan.shown import (
     nodes_at,
 )
 from lwm2m_fast.rest.leshan.types import status_text
-from lwm2m_fast.rest.routes import Context, Ctx, checked_endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Tenant, checked_endpoint
+from lwm2m_fast.rest.tenancy import check_own, own_events
 
 HEARTBEAT_S = 5.0
 """More often than a client gives up that reads with a timeout of ten seconds."""
@@ -189,16 +190,25 @@ TELL: dict[str, Tell] = {
 }
 
 
-async def events(ctx: Ctx, ep: str | None = None) -> Response:
+async def events(ctx: Ctx, tenant: Tenant, ep: str | None = None) -> Response:
     """Events from now on. With `ep` those of one device; a bare name in the query is no filter."""
     check_room(ctx)
     wanted = checked_endpoint(ep) if ep else None
+    if wanted is not None:
+        check_own(ctx.service, tenant, [wanted])
+    only = own_events(ctx, tenant)
 
     def frames(event: Event, number: int) -> Iterator[bytes]:
         return (frame(name, data) for name, data in told(ctx, event))
 
     return EventStream(
-        ctx.service, wanted, ctx.counters, ctx.closing, heartbeat_s=HEARTBEAT_S, frames=frames
+        ctx.service,
+        wanted,
+        ctx.counters,
+        ctx.closing,
+        heartbeat_s=HEARTBEAT_S,
+        frames=frames,
+        only=only,
     )
 
 

@@ -21,7 +21,8 @@ from lwm2m_fast.rest.bodies import object_body
 from lwm2m_fast.rest.leshan.answers import NO_STORE
 from lwm2m_fast.rest.leshan.rows import row
 from lwm2m_fast.rest.problem import JsonResponse
-from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, checked_endpoint
+from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, Tenant, checked_endpoint
+from lwm2m_fast.rest.tenancy import check_own
 
 PAGE = 256
 """Credentials written before the loop gets its turn."""
@@ -30,19 +31,20 @@ MODES = {"PSK": "psk", "X509": "x509"}
 """What Leshan has a word for; an endpoint without security is not in its list."""
 
 
-async def list_credentials(ctx: Ctx) -> Response:
+async def list_credentials(ctx: Ctx, tenant: Tenant) -> Response:
     """Every credential, without its key, as one JSON array that is written as it is walked."""
-    return StreamingResponse(_every(ctx), 200, NO_STORE, "application/json")
+    return StreamingResponse(_every(ctx, tenant), 200, NO_STORE, "application/json")
 
 
-async def _every(ctx: Context) -> AsyncIterator[bytes]:
+async def _every(ctx: Context, tenant: str) -> AsyncIterator[bytes]:
+    owner = ctx.service.provisioning.owner
     after: str | None = None
     separator = b"["
     while True:
         page = ctx.service.security.credentials_after(after, PAGE)
         for one in page:
             shown = credential(one)
-            if shown is not None:
+            if shown is not None and owner(one["endpoint"]) == tenant:
                 yield separator + orjson.dumps(shown)
                 separator = b","
         if len(page) < PAGE:
@@ -61,14 +63,16 @@ async def show_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
     return JsonResponse(shown)
 
 
-async def put_credential(request: Request, ctx: Ctx) -> Response:
+async def put_credential(request: Request, ctx: Ctx, tenant: Tenant) -> Response:
     """Add a credential, or replace the one of its endpoint."""
     body = await object_body(request)
     endpoint = body.get("endpoint")
     if not isinstance(endpoint, str):
         raise RequestError("endpoint is missing")
+    name = checked_endpoint(endpoint)
+    check_own(ctx.service, tenant, [name])
     side = {"server": side_of(body)}
-    await ctx.service.security.set_credential(checked_endpoint(endpoint), side)
+    await ctx.service.security.set_credential(name, side, tenant)
     return Response(status_code=200, headers=NO_STORE)
 
 
