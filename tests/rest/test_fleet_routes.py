@@ -95,7 +95,7 @@ def test_a_batch_shows_its_progress_and_its_results_in_pages(api: Api) -> None:
     assert page["results"][1]["operations"][0]["state"] == "SUCCESSFUL"
     rest = api.get(f"{BATCHES}/1?after=2").json()
     assert ([one["endpoint"] for one in rest["results"]], rest["next"]) == (["x"], None)
-    assert api.get(BATCHES).json() == {"batches": [{"id": 1}]}
+    assert api.get(BATCHES).json() == {"batches": [{"id": 1, "origin": "api"}]}
     assert api.get(f"{BATCHES}/2").status_code == 404
 
 

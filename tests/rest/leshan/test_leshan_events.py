@@ -262,7 +262,7 @@ def test_only_ep_filters(path: str, query: str, wanted: str | None) -> None:
 def test_lines_are_as_zephyrs_suite_reads_them(face: Face) -> None:
     async def played() -> str:
         face.app.state.context.closing.clear()
-        stream = await events(face.app.state.context)
+        stream = await events(face.app.state.context, "default")
         assert isinstance(stream, EventStream)
         parts: list[bytes] = []
         connected, read = asyncio.Event(), asyncio.Event()
