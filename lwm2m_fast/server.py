@@ -172,7 +172,7 @@ class Server:
             store.fleet,
             security,
             data.settings,
-            lambda names: _forget(names, engine, side),
+            lambda names: _forget(names, engine, side, self._operating),
             lambda endpoint: _about(endpoint, engine, bootstrap),
             turns.publish,
         )
@@ -309,9 +309,13 @@ def _ports(bootstrap: BootstrapServer | None) -> tuple[int, int | None] | None:
     return None if bootstrap is None else (bootstrap.coap_port, bootstrap.dtls_port)
 
 
-def _forget(names: Iterable[str], engine: Engine, side: SecureSide) -> None:
-    """Devices that are configured no longer may not be registered any longer."""
+def _forget(
+    names: Iterable[str], engine: Engine, side: SecureSide, operating: Operating | None
+) -> None:
+    """Devices that are configured no longer may not be registered any longer, nor asked."""
     for name in names:
+        if operating is not None:
+            operating.desk.cancel_all(name, "the device's configuration was removed")
         if engine.device(name) is not None:
             side.end_registration(name, "its configuration was removed")
 

@@ -319,6 +319,21 @@ class Desk:
             raise UnknownOperation(endpoint, operation_id)
         return found.as_json()
 
+    def cancel_all(self, endpoint: str, reason: str) -> int:
+        """End what waits for a device that is not wanted any longer; how much there was.
+
+        Whoever has its name next must not be done to what was meant for it. What the store cannot
+        keep as ended waits as before.
+        """
+        found = list(self._pending.line(endpoint))
+        for operation_id in found:
+            self._delivery.cancel(endpoint, operation_id, _ignore, reason)
+        return len(found)
+
+
+def _ignore(_: StoreError | None) -> None:
+    """Nobody waits for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Terms:

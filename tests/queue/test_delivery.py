@@ -339,6 +339,24 @@ def test_of_a_cancelled_operation_under_way_the_answer_no_longer_matters():
     assert world.state("dev-1", two) == "EXECUTING"
 
 
+def test_all_that_waits_for_a_device_ends_when_it_is_not_wanted_any_longer():
+    world, device = registered()
+    [one, two, three] = world.submit("dev-1", "/3/0/1", "/3/0/2", "/3/0/3")
+    [other] = world.submit("dev-2", "/3/0/1")
+    device.hear()
+
+    async def cancel_all() -> int:
+        return world.desk.cancel_all("dev-1", "gone")
+
+    assert world.do(cancel_all()) == 3
+    for number in (one, two, three):
+        shown = world.shown_operation("dev-1", number)
+        assert (shown["state"], shown["reason"]) == ("FAILED", "gone")
+    device.hear_nothing()
+    assert world.state("dev-2", other) == "PENDING"
+    assert world.do(cancel_all()) == 0
+
+
 def test_what_has_ended_stays_as_it_is():
     world, device = registered()
     [one] = world.submit("dev-1", "/3/0/1")
