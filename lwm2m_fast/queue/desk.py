@@ -326,7 +326,7 @@ class Desk:
         keep as ended waits as before.
         """
         found = list(self._pending.line(endpoint))
-        for operation_id in found:
+        for operation_id in reversed(found):  # the one under way last, or the next would leave
             self._delivery.cancel(endpoint, operation_id, _ignore, reason)
         return len(found)
 
