@@ -50,6 +50,8 @@ _FLAT: Final = {
     if shown not in ("endpointId", "serverSecurity", "bootstrapSecurity", "furtherServers")
 }
 
+_PLACES: Final = {**_FLAT, **_PATHS}
+
 _STRONG: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).{12,}", re.DOTALL)
 
 
@@ -135,7 +137,7 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(names):
         return BadRow(line, f"{len(cells)} cells, but {len(names)} columns")
     fields: dict[str, Any] = {}
-    given = {name: cell.strip() for name, cell in zip(names, cells, strict=True) if cell.strip()}
+    given = {name: cell for name, each in zip(names, cells, strict=True) if (cell := each.strip())}
     is_legacy = "id" in names and "idtype" in names
     for name, cell in given.items():
         if len(cell) > MAX_CELL:
@@ -144,7 +146,7 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
             return BadRow(line, f"{name}: begins like a formula ({cell[0]!r})")
         if is_legacy and name in _LEGACY and (why := _LEGACY[name](cell)):
             return BadRow(line, f"{name.upper()} {why}")
-        path = _PATHS.get(name) or _FLAT.get(name)
+        path = _PLACES.get(name)
         if path is not None:
             _put(fields, path, cell)
     if is_legacy:

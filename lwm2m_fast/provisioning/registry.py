@@ -7,7 +7,7 @@ whoever is registered, is known elsewhere (provisioned_devices.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import settings
 from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
-from lwm2m_fast.fleet.credentials import Change, Credentials
+from lwm2m_fast.fleet.credentials import Change, Credentials, wanted_places
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
 from lwm2m_fast.fleet.secured import Credential, Mode, Security
 from lwm2m_fast.fleet.vault import Vault
@@ -48,6 +48,20 @@ class Wanted:
     configuration: DeviceConfiguration
     tenant: str
     shell: bool = True
+
+
+class _Made(NamedTuple):
+    """A wanted device with its keys, before it is known whether it can be."""
+
+    wanted: Wanted
+    configuration: DeviceConfiguration
+    generated: dict[str, str]
+    credential: Credential
+
+    def places(self) -> Iterator[Place]:
+        """Where rows would stand against it."""
+        yield ROUTE, self.credential.endpoint.encode()
+        yield from wanted_places(self.credential)
 
 
 class Added(NamedTuple):
@@ -184,9 +198,12 @@ class Registry:
         claimed: dict[Place, str] = {}
         names: set[str] = set()
         number = self._last_id
-        for one in wanted[:MAX_AT_ONCE]:
+        now = self._clock()
+        made = [self._made(one, now) for one in wanted[:MAX_AT_ONCE]]
+        held = self._fleet.get_many(place for one in made for place in one.places())
+        for one in made:
             try:
-                added, changes, prepared = self._added(one, number + 1, claimed, names)
+                added, changes, prepared = self._added(one, number + 1, claimed, names, held)
             except RequestError as error:
                 results.append(error)
                 continue
@@ -203,28 +220,34 @@ class Registry:
             self._last_id = number
         return Outcome(results, told)
 
-    def _added(
-        self, one: Wanted, number: int, claimed: dict[Place, str], names: set[str]
-    ) -> tuple[Added, list[FleetChange], tuple[Change, ...]]:
+    def _made(self, one: Wanted, now: float) -> _Made:
         given, generated = with_generated(one.configuration, self._random)
-        endpoint = given.endpoint_id
+        return _Made(one, given, generated, credential_of(given, one.tenant, now))
+
+    def _added(
+        self,
+        made: _Made,
+        number: int,
+        claimed: dict[Place, str],
+        names: set[str],
+        held: Mapping[Place, bytes],
+    ) -> tuple[Added, list[FleetChange], tuple[Change, ...]]:
+        endpoint, tenant = made.configuration.endpoint_id, made.wanted.tenant
+        key = endpoint.encode()
         if endpoint in names:
             raise Conflict(f"endpointId {endpoint!r} is given twice")
-        if self.route(endpoint) is not None:
+        if (ROUTE, key) in held:
             raise Conflict(f"endpointId {endpoint!r} belongs to a device already")
-        now = self._clock()
-        device = Device(number, one.tenant, given, one.shell, now)
-        prepared = self._credentials.prepare(
-            credential_of(given, one.tenant, now), claimed, replacing=False
-        )
-        key = endpoint.encode()
+        now = made.credential.changed_at
+        device = Device(number, tenant, made.configuration, made.wanted.shell, now)
+        prepared = self._credentials.prepare(made.credential, claimed, replacing=False, held=held)
         rows: list[FleetChange] = [
             *prepared.changes,
             *self._rows(device),
-            (DEVICE_ID, id_bytes(number), build_owner(one.tenant, endpoint)),
-            (ROUTE, key, build_route(Route(one.tenant, number))),
+            (DEVICE_ID, id_bytes(number), build_owner(tenant, endpoint)),
+            (ROUTE, key, build_route(Route(tenant, number))),
         ]
-        return Added(device, generated), rows, prepared.told
+        return Added(device, made.generated), rows, prepared.told
 
     def _rows(self, device: Device) -> list[FleetChange]:
         key = device.endpoint.encode()
