@@ -8,7 +8,7 @@ whoever is registered, is known elsewhere (provisioned_devices.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
@@ -71,6 +71,27 @@ class Added(NamedTuple):
     generated: dict[str, str]
 
 
+@dataclass(slots=True)
+class _Batch:
+    """A transaction in the making."""
+
+    last_id: int
+    names: set[str] = field(default_factory=set)
+    claimed: dict[Place, str] = field(default_factory=dict)
+    rows: list[FleetChange] = field(default_factory=list)
+    told: list[Change] = field(default_factory=list)
+
+
+class Filed(NamedTuple):
+    """What a transaction of rows of a file did."""
+
+    refused: list[RequestError | None]
+    """In the order of what was asked; None: it is in."""
+    settings: list[tuple[str, settings.Settings]]
+    """Of those that are in."""
+    changes: list[Change]
+
+
 class Outcome(NamedTuple):
     """What a transaction did: results in the order of what was asked, and what is to be told."""
 
@@ -99,12 +120,13 @@ def credential_of(given: DeviceConfiguration, tenant: str, now: float) -> Creden
 
 
 def settings_of(given: DeviceConfiguration) -> settings.Settings:
-    """Those fields that the server itself goes by."""
+    """Those fields that the server itself goes by; UNSET where all are as without a row."""
+    encoding = given.binary_delivery_encoding
     return settings.Settings(
         awake_ms=given.awake_time_registration_parameter,
         request_timeout_ms=given.lwm2m_request_timeout,
         serialization_format=given.serialization_format,
-        binary_encoding=given.binary_delivery_encoding,
+        binary_encoding=None if encoding == "OPAQUE" else encoding,  # what None means there
         retains_values=given.retain_old_values,
     )
 
@@ -192,62 +214,77 @@ class Registry:
         A result is a RequestError where a device is refused: Conflict for an endpoint name or PSK
         identity that somebody has. Never more than MAX_AT_ONCE.
         """
+        batch = _Batch(self._last_id)
+        results = self._prepare(wanted[:MAX_AT_ONCE], batch)
+        self._write(batch)
+        return Outcome(results, batch.told)
+
+    def add_file(self, parts: Iterable[Sequence[Wanted]]) -> Filed:
+        """add(), part by part and still in one transaction, without what only few would look at.
+
+        A part is all that is alive of the file at a time: what the collector of garbage has to
+        walk through is what the loop has to wait for.
+        """
+        batch = _Batch(self._last_id)
+        refused: list[RequestError | None] = []
+        kept: list[tuple[str, settings.Settings]] = []
+        for part in parts:
+            for result in self._prepare(part, batch):
+                if isinstance(result, RequestError):
+                    refused.append(result)
+                    continue
+                refused.append(None)
+                own = settings_of(result.device.configuration)
+                own = settings.UNSET if own == settings.UNSET else own  # one for nearly all
+                kept.append((result.device.endpoint, own))
+        self._write(batch)
+        return Filed(refused, kept, batch.told)
+
+    def _prepare(self, wanted: Sequence[Wanted], batch: _Batch) -> list[Added | RequestError]:
         results: list[Added | RequestError] = []
-        rows: list[FleetChange] = []
-        told: list[Change] = []
-        claimed: dict[Place, str] = {}
-        names: set[str] = set()
-        number = self._last_id
         now = self._clock()
-        made = [self._made(one, now) for one in wanted[:MAX_AT_ONCE]]
+        made = [self._made(one, now) for one in wanted]
         held = self._fleet.get_many(place for one in made for place in one.places())
         for one in made:
             try:
-                added, changes, prepared = self._added(one, number + 1, claimed, names, held)
+                results.append(self._added(one, batch, held))
             except RequestError as error:
                 results.append(error)
-                continue
-            number += 1
-            names.add(added.device.endpoint)
-            results.append(added)
-            rows += changes
-            told += prepared
-        if names:
-            self._credentials.check_room(len(names))
-            self._fleet.apply(rows)
-            self._credentials.note(len(names))
-            self._count += len(names)
-            self._last_id = number
-        return Outcome(results, told)
+        return results
+
+    def _write(self, batch: _Batch) -> None:
+        fresh = len(batch.names)
+        if fresh:
+            self._credentials.check_room(fresh)
+            self._fleet.apply(batch.rows)
+            self._credentials.note(fresh)
+            self._count += fresh
+            self._last_id = batch.last_id
 
     def _made(self, one: Wanted, now: float) -> _Made:
         given, generated = with_generated(one.configuration, self._random)
         return _Made(one, given, generated, credential_of(given, one.tenant, now))
 
-    def _added(
-        self,
-        made: _Made,
-        number: int,
-        claimed: dict[Place, str],
-        names: set[str],
-        held: Mapping[Place, bytes],
-    ) -> tuple[Added, list[FleetChange], tuple[Change, ...]]:
+    def _added(self, made: _Made, batch: _Batch, held: Mapping[Place, bytes]) -> Added:
         endpoint, tenant = made.configuration.endpoint_id, made.wanted.tenant
         key = endpoint.encode()
-        if endpoint in names:
+        if endpoint in batch.names:
             raise Conflict(f"endpointId {endpoint!r} is given twice")
         if (ROUTE, key) in held:
             raise Conflict(f"endpointId {endpoint!r} belongs to a device already")
+        prepared = self._credentials.prepare(
+            made.credential, batch.claimed, replacing=False, held=held
+        )
+        number = batch.last_id = batch.last_id + 1
         now = made.credential.changed_at
         device = Device(number, tenant, made.configuration, made.wanted.shell, now)
-        prepared = self._credentials.prepare(made.credential, claimed, replacing=False, held=held)
-        rows: list[FleetChange] = [
-            *prepared.changes,
-            *self._rows(device),
-            (DEVICE_ID, id_bytes(number), build_owner(tenant, endpoint)),
-            (ROUTE, key, build_route(Route(tenant, number))),
-        ]
-        return Added(device, made.generated), rows, prepared.told
+        batch.rows += prepared.changes
+        batch.rows += self._rows(device)
+        batch.rows.append((DEVICE_ID, id_bytes(number), build_owner(tenant, endpoint)))
+        batch.rows.append((ROUTE, key, build_route(Route(tenant, number))))
+        batch.told += prepared.told
+        batch.names.add(endpoint)
+        return Added(device, made.generated)
 
     def _rows(self, device: Device) -> list[FleetChange]:
         key = device.endpoint.encode()

@@ -149,7 +149,7 @@ def test_a_store_that_fails_is_the_reason(
     def refuse(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(world.registry, "add", refuse)
+    monkeypatch.setattr(world.registry, "add_file", refuse)
     (job,) = work(world, "register", good("a"))
     assert (job.state, job.reason) == ("FAILED", "the disk is full")
 
