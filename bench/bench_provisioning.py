@@ -11,6 +11,7 @@ loop, whose work goes on while files are imported.
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import subprocess
@@ -229,6 +230,8 @@ def lookups(run: Run) -> None:
     """Single looks in the store of a server that has stopped."""
     share = floor_us(run) / median(each["us"] for each in run.samples["imports"])
     run.judge("import: LMDB's own share of the CPU", share, SHARE_GOAL, "")
+    gc.collect()
+    gc.freeze()  # as the server does once it has started
     store = LmdbStore(str(run.data), StoreConfig(), start=False)
     try:
         vault = open_vault(run.data / "vault.key", store.fleet)

@@ -42,6 +42,8 @@ _TYPES: Final = {
 }  # fmt: skip
 _PSK, _X509, _NO_SEC = 0, 2, 3
 """/0/x/2, security mode."""
+_ANCHORS: Final = (0, 2)
+"""/0/x/15: /0/x/4 is the certificate of an authority; else the server's own."""
 
 
 class Account(NamedTuple):
@@ -196,5 +198,7 @@ def _identity(values: dict[int, Any]) -> Identity | None:
     if mode == _PSK and public and secret:
         return Identity(public, secret)
     if mode == _X509 and public and secret:
-        return Identity(chain=public, key=secret, anchors=values.get(4, b""))
+        server = values.get(4, b"")
+        is_anchor = values.get(15) in _ANCHORS
+        return Identity(chain=public, key=secret, **{"anchors" if is_anchor else "pinned": server})
     return Identity() if mode == _NO_SEC else None

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from serving import ROOT, TOKEN, Server, served
 
-from tests.certificate_kit import made_certificate
+from tests.certificate_kit import Made, made_certificate
 
 DEVICES = int(os.environ.get("LWM2M_FAST_FLEET_DEVICES", "200"))
 HEADER = "endpoint id;securityMode;bootstrapSecurityMode;lwm2m server uri"
@@ -31,14 +31,20 @@ LIMIT_S = 300.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def authority() -> Made:
+    return made_certificate("an authority", None, is_authority=True)
+
+
+@pytest.fixture(scope="module")
+def server(authority: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("provisioning")
-    authority = made_certificate("an authority", None, is_authority=True)
     own = made_certificate("127.0.0.1", authority)
     (directory / "server.pem").write_bytes(own.pem + own.key_pem)
     env = {"LWM2M_FAST_DTLS__CERTIFICATE": str(directory / "server.pem")}
     flags = ("--bootstrap", "--bootstrap-port", "0", "--bootstrap-dtls-port", "0")
     with served(directory / "data", *flags, "--policy", "provisioned", env=env) as running:
+        answer = running.http.post("/api/v1/trust", content=authority.pem)
+        assert answer.status_code == 201, answer.text
         yield running
 
 
@@ -127,3 +133,28 @@ def test_devices_without_a_configuration_are_counted_and_never_register(
     assert (report["bootstrap"]["finished"], report["registered"]) == (3, 3)
     for name, status in zip(names("some-", 6), [200, 404] * 3, strict=True):
         assert server.http.get(f"/api/v1/devices/{name}").status_code == status
+
+
+def test_written_certificates_open_the_server(server: Server, authority: Made) -> None:
+    for name in names("cert-", 3):
+        device = made_certificate(name, authority)
+        security = {
+            "securityMode": "X509",
+            "x509Certificate": device.pem.decode(),
+            "x509PrivateKey": device.key_pem.decode(),
+            "certificateUsage": "DOMAIN_ISSUER_CERTIFICATE",
+            "x509ServerCertificateName": "default",
+        }
+        body = {
+            "endpointId": name,
+            "serverSecurity": security,
+            "bootstrapSecurity": {"bootstrapSecurityMode": "NO_SEC"},
+            "lwm2mServerUri": coaps(server),
+        }
+        answer = server.http.post("/api/v1/configurations", json=body)
+        assert answer.status_code == 201, answer.text
+    code, report = simulated(server, "cert-", 3)
+    assert report["bootstrap"]["failures"] == report["dtls"]["failures"] == {}
+    assert (code, report["registered"]) == (0, 3)
+    shown = server.get("/api/v1/devices/cert-000001")
+    assert shown["transport"] == "coaps"

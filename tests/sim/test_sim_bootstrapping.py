@@ -173,3 +173,14 @@ def test_keys_belong_to_the_bootstrap_server() -> None:
     with pytest.raises(ConfigError, match="psk-key: the server must be coaps://"):
         Options(bootstrap="coap://there", server="coaps://here", psk_key="00")
     assert Options(bootstrap="coaps://there", psk_key="00").is_secure
+
+
+@pytest.mark.parametrize(("usage", "place"), [(None, "pinned"), (0, "anchors"), (1, "pinned"),
+                                              (2, "anchors"), (3, "pinned")])  # fmt: skip
+def test_a_certificate_is_an_authority_or_the_servers_own(usage: int | None, place: str) -> None:
+    server = Server()
+    values = PSK | {2: 2, 3: b"own", 4: b"server", 5: b"key"}
+    server.write("/0/1", values if usage is None else values | {15: usage})
+    account = server.desk.account(0)
+    assert account is not None
+    assert account.identity == Identity(chain=b"own", key=b"key", **{place: b"server"})
