@@ -40,7 +40,7 @@ ROWS = 100_000
 TRIAL = 1_000
 """Devices that bootstrap and register, of each kind."""
 ROWS_AT_ONCE = 10_240
-"""What the floor under an import puts in one transaction, as some 2,048 devices have."""
+"""What the floor under an import puts in one transaction, as some 2,000 devices have."""
 AGENT = "/service/lwm2m-agent/deviceRegistration"
 OWN_KEY = "0f" * 16
 LIMIT_S = 1_800.0

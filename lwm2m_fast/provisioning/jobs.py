@@ -31,8 +31,8 @@ MAX_KEPT: Final = 1_000
 """Jobs; the oldest that have ended are forgotten first."""
 MAX_ERRORS: Final = 1_000
 """Refused rows named per job; beyond, they are counted."""
-ROWS_AT_ONCE: Final = 2_048
-"""One transaction, whose sync is what costs time; and some 300 ms of work in another thread."""
+ROWS_AT_ONCE: Final = 1_024
+"""One transaction, whose sync is what costs time; and some 100 ms of work in another thread."""
 ROWS_IN_PART: Final = 128
 """Rows that are alive as objects at the same time: see Registry.add_file()."""
 NAMES_AT_ONCE: Final = 256
