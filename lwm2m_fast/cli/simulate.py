@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from lwm2m_fast.cli.output import tell, tell_json, tell_table
 from lwm2m_fast.sim.misbehaviour import KINDS
 from lwm2m_fast.sim.options import Options
-from lwm2m_fast.sim.report import DtlsReport, PhaseReport, Report
+from lwm2m_fast.sim.report import BootstrapReport, DtlsReport, PhaseReport, Report
 from lwm2m_fast.sim.securing import write_credentials
 from lwm2m_fast.sim.simulation import Simulation, Snapshot
 
@@ -37,6 +37,15 @@ def simulate(
             "--psk, --psk-secret, --psk-key or --x509."
         ),
     ] = "coap://127.0.0.1:5783",
+    bootstrap: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Bootstrap first, at coap://HOST:PORT or coaps://HOST:PORT with --psk and the "
+            "like, and then register where and with what this server writes; --server says "
+            "nothing then.",
+        ),
+    ] = "",
     devices: Annotated[int, typer.Option(help="How many devices.")] = 20,
     prefix: Annotated[
         str, typer.Option(help="Endpoint names are this and a number: sim-000001.")
@@ -203,6 +212,7 @@ def simulate(
     """
     options = Options(
         server=server,
+        bootstrap=bootstrap,
         devices=devices,
         prefix=prefix,
         first=first,
@@ -318,7 +328,12 @@ def _line(at: Snapshot, rate: float) -> str:
     pace = f", {rate:,.0f} datagrams/s received" if rate else ""
     told = (("notifications", at.notifications), ("sends", at.sends))
     reported = "".join(f", {count:,} {name}" for name, count in told if count)
-    return f"{at.registered}/{at.devices} registered{pace}{reported}"
+    done = (
+        f"{at.settled}/{at.devices} done"
+        if at.phase == "bootstrap"
+        else (f"{at.registered}/{at.devices} registered")
+    )
+    return f"{done}{pace}{reported}"
 
 
 class Bar(Silence):
@@ -340,7 +355,7 @@ class Bar(Silence):
             self._task,
             description=at.phase,
             total=at.devices,
-            completed=at.settled if at.phase == "registering" else at.registered,
+            completed=at.registered if at.phase not in ("registering", "bootstrap") else at.settled,
             line=_line(at, self._pace.look(at)),
         )
 
@@ -375,6 +390,8 @@ COLUMNS: Final = (
 
 def tell_report(report: Report) -> None:
     """The summary for people."""
+    if report.bootstrap is not None:
+        tell_bootstrap(report.bootstrap)
     tell_table(COLUMNS, [cells for phase in report.phases for cells in _cells(phase)])
     served: dict[str, int] = {}
     for phase in report.phases:
@@ -394,6 +411,18 @@ def tell_report(report: Report) -> None:
     for note in report.notes:
         tell(f"note: {note}")
     tell(f"{report.registered} of {report.devices} devices registered (seed {report.seed})")
+
+
+def tell_bootstrap(bootstrap: BootstrapReport) -> None:
+    """Bootstraps, for people."""
+    rate = bootstrap.finished / max(bootstrap.seconds, 1e-9)
+    to = f", told to register at {bootstrap.server}" if bootstrap.server else ""
+    tell(
+        f"bootstraps: {bootstrap.finished:,} finished in {bootstrap.seconds:.1f} s "
+        f"({rate:,.0f}/s){to}"
+    )
+    for why, count in sorted(bootstrap.failures.items()):
+        tell(f"bootstraps failed: {count:,} times: {why}")
 
 
 def tell_dtls(dtls: DtlsReport) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 from pydantic import SecretStr, ValidationError
@@ -26,6 +26,7 @@ from lwm2m_fast.fleet.device_fields import (
 )
 from lwm2m_fast.fleet.key_pairs import check_certificate, check_pair
 
+F = TypeVar("F", bound=Fields)
 MASK: Final = "********"
 GENERATED_KEY_BYTES: Final = 16
 MAX_PROBLEMS: Final = 20
@@ -117,6 +118,8 @@ def _psk_is_whole(given: DeviceConfiguration) -> Iterator[Problem]:
         pair = ("bootstrapId", own.psk_id), ("bootstrapKey", own.psk_key)
         wanted.append(("bootstrapSecurity", own.security_mode, *pair))
     for where, mode, *fields in wanted:
+        if not mode.startswith("PSK"):
+            continue
         for name, value in fields:
             if mode == "PSK" and value is None:
                 yield Problem(f"{where}.{name}", "is missing, which security mode PSK needs")
@@ -233,14 +236,22 @@ def with_generated(
     ):
         part = getattr(given, name)
         if part is not None and part.security_mode == "PSK_GENERATED":
-            changes[name] = part.model_copy(
-                update={
-                    "security_mode": "PSK",
-                    "psk_id": given.endpoint_id,
-                    "psk_key": fresh(field),
-                }
+            key = fresh(field)
+            changes[name] = _with(
+                part, {"security_mode": "PSK", "psk_id": given.endpoint_id, "psk_key": key}
             )
-    return (given.model_copy(update=changes) if changes else given), made
+    return (_with(given, changes) if changes else given), made
+
+
+def _with(part: F, changes: dict[str, Any]) -> F:
+    """A copy with some values changed: model_copy() for models without extra fields and private
+    attributes, at a tenth of its price, for files of a hundred thousand rows."""
+    made = part.__class__.__new__(part.__class__)
+    object.__setattr__(made, "__dict__", part.__dict__ | changes)
+    object.__setattr__(made, "__pydantic_fields_set__", part.model_fields_set | changes.keys())
+    object.__setattr__(made, "__pydantic_extra__", None)
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
 
 
 # To and from what is kept and shown
@@ -263,7 +274,7 @@ def _reveal(value: Any) -> Any:
 
 def as_bytes(given: DeviceConfiguration) -> bytes:
     """The stored form, secrets and all: seal it (fleet/vault.py)."""
-    return orjson.dumps(_reveal(_plain(given)))
+    return orjson.dumps(_plain(given), default=_reveal)
 
 
 def from_bytes(endpoint: str, row: bytes) -> DeviceConfiguration:

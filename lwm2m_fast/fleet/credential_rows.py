@@ -73,12 +73,13 @@ def claim_words(space: str, key: bytes) -> str:
     return f"the certificate with SHA-256 {key.hex()}"
 
 
+_MARKS = {Mode.NO_SEC: Mark.NO_SEC, Mode.PSK: Mark.PSK, Mode.X509: Mark.AUTHORITY}
+
+
 def mark_of(security: Security | None) -> Mark:
     if security is None:
         return Mark.NONE
-    if security.mode is Mode.X509 and security.certificate:
-        return Mark.PINNED
-    return Mark(security.mode)
+    return Mark.PINNED if security.certificate else _MARKS[security.mode]
 
 
 def mark_in(row: bytes, side: int) -> Mark:

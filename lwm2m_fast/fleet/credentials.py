@@ -8,7 +8,7 @@ Knows no HTTP, no clock and no session.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -82,6 +82,12 @@ class Prepared:
     told: tuple[Change, ...]
     is_fresh: bool
     """There is one more (of a removal: one less) afterwards."""
+
+
+def wanted_places(one: Credential) -> Iterator[Place]:
+    """Where rows would stand against keeping this credential."""
+    yield CREDENTIAL, one.endpoint.encode()
+    yield from places(one)
 
 
 def x509_subject(tenant: str, name: str) -> bytes:
@@ -215,21 +221,29 @@ class Credentials:
         self._count += fresh
         return told
 
-    def prepare(self, one: Credential, claimed: dict[Place, str], *, replacing: bool) -> Prepared:
+    def prepare(
+        self,
+        one: Credential,
+        claimed: dict[Place, str],
+        *,
+        replacing: bool,
+        held: Mapping[Place, bytes] | None = None,
+    ) -> Prepared:
         """What put() would do for one of several: `claimed` has the places of those before it.
 
         For callers who keep rows of their own in the same transaction; note() the number of fresh
-        ones once that is done. Conflict as put(), and then `claimed` is as before.
+        ones once that is done. `held` are the rows at wanted_places() of all of them, where those
+        have been read already. Conflict as put(), and then `claimed` is as before.
         """
         key = endpoint_bytes(one.endpoint)
-        row = self._fleet.get(CREDENTIAL, key)
+        row = self._row((CREDENTIAL, key), held)
         if row is not None and not replacing:
             raise Conflict(f"endpoint {one.endpoint!r} has a credential already")
         if (CREDENTIAL, key) in claimed:
             raise Conflict(f"endpoint {one.endpoint!r} is given twice")
         before, names = self._before(key, row)
         rows = self._rows(one)
-        self._check_owners(one, rows, names, claimed)
+        self._check_owners(one, rows, names, claimed, held)
         claimed.update(dict.fromkeys(rows, one.endpoint))
         changes: Changes = [(*at, None) for at in names if at not in rows]
         changes += [(*at, sealed) for at, sealed in rows.items()]
@@ -355,12 +369,13 @@ class Credentials:
         rows: Iterable[Place],
         own: set[Place],
         claimed: dict[Place, str],
+        held: Mapping[Place, bytes] | None,
     ) -> None:
         endpoint = one.endpoint
         for at in rows:
             owner = claimed.get(at, endpoint)
             if owner == endpoint and at[0] != CREDENTIAL and at not in own:
-                owner = self._owner(*at) or endpoint
+                owner = self._owner(at, held) or endpoint
             if owner != endpoint:
                 what = claim_words(*at)
                 whose = f"endpoint {owner!r}"
@@ -368,21 +383,25 @@ class Credentials:
                     whose = "a device of another tenant"
                 raise Conflict(f"{what} of endpoint {endpoint!r} belongs to {whose}")
 
-    def _owner(self, space: str, key: bytes) -> str | None:
-        row = self._fleet.get(space, key)
-        if row is None:
-            return None
-        return owner_in(space, self._vault.unseal(row, about(space, key)))
+    def _row(self, at: Place, held: Mapping[Place, bytes] | None) -> bytes | None:
+        return self._fleet.get(*at) if held is None else held.get(at)
+
+    def _owner(self, at: Place, held: Mapping[Place, bytes] | None) -> str | None:
+        row = self._row(at, held)
+        return None if row is None else owner_in(at[0], self._vault.unseal(row, about(*at)))
 
 
 def _told(before: Credential, after: Credential) -> Iterator[Change]:
     for name in SIDES:
         old, new = before.side(name), after.side(name)
+        if old is None and new is None and before.tenant == after.tenant:
+            continue
         held = _sessions(after.endpoint, before.tenant, old)
         good = _sessions(after.endpoint, after.tenant, new)
         ended = tuple(one[:2] for one in held if not any(_same(one, other) for other in good))
-        if ended or mark_of(old) is not mark_of(new):
-            yield Change(after.endpoint, name, mark_of(new), ended)
+        mark = mark_of(new)
+        if ended or mark_of(old) is not mark:
+            yield Change(after.endpoint, name, mark, ended)
 
 
 _Session = tuple[int, bytes, bytes]

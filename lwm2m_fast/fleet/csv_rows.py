@@ -8,6 +8,7 @@ something here.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -19,6 +20,7 @@ from lwm2m_fast.fleet.device_fields import DeviceConfiguration, names_of
 
 MAX_BYTES: Final = 10_000_000
 """Of a file: 10 MB."""
+PART_BYTES: Final = 65_536
 MAX_LINES: Final = 500_000
 """More than fit with anything in them."""
 MAX_COLUMNS: Final = 128
@@ -51,6 +53,8 @@ _FLAT: Final = {
     for name, shown in names_of(DeviceConfiguration).items()
     if shown not in ("endpointId", "serverSecurity", "bootstrapSecurity", "furtherServers")
 }
+
+_PLACES: Final = {**_FLAT, **_PATHS}
 
 _STRONG: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).{12,}", re.DOTALL)
 
@@ -138,7 +142,7 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(names):
         return BadRow(line, f"{len(cells)} cells, but {len(names)} columns")
     fields: dict[str, Any] = {}
-    given = {name: cell.strip() for name, cell in zip(names, cells, strict=True) if cell.strip()}
+    given = {name: cell for name, each in zip(names, cells, strict=True) if (cell := each.strip())}
     is_legacy = "id" in names and "idtype" in names
     for name, cell in given.items():
         if len(cell) > MAX_CELL:
@@ -147,7 +151,7 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
             return BadRow(line, f"{name}: begins like a formula ({cell[0]!r})")
         if is_legacy and name in _LEGACY and (why := _LEGACY[name](cell)):
             return BadRow(line, f"{name.upper()} {why}")
-        path = _PATHS.get(name) or _FLAT.get(name)
+        path = _PLACES.get(name)
         if path is not None:
             _put(fields, path, cell)
     if is_legacy:
@@ -171,14 +175,21 @@ def _one_mode_for_both(fields: dict[str, Any]) -> None:
         del fields["bootstrapSecurity"]
 
 
-def _decoded(data: bytes) -> str:
+def _text(data: bytes) -> io.TextIOWrapper:
+    """The lines of `data`, decoded as they are read: 10 MB at once would hold up the process."""
     if len(data) > MAX_BYTES:
         raise RequestError(f"the file has {len(data)} bytes, allowed are {MAX_BYTES}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise RequestError(f"line {line}: not UTF-8") from None
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(data) + 1, PART_BYTES):
+        end = start + PART_BYTES
+        try:
+            decoder.decode(data[start:end], final=end > len(data))
+        except UnicodeDecodeError as error:
+            # Where it is in what the decoder had kept of the part before, and this part.
+            at = min(end, len(data)) - len(error.object) + error.start
+            line = data.count(b"\n", 0, at) + 1
+            raise RequestError(f"line {line}: not UTF-8") from None
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
 
 
 def read_rows(data: bytes) -> Iterator[Row | BadRow]:
@@ -186,10 +197,10 @@ def read_rows(data: bytes) -> Iterator[Row | BadRow]:
 
     RequestError, before the first row: too large, not UTF-8, or a header that cannot be used.
     """
-    text = _decoded(data)
-    first = text.split("\n", 1)[0]
-    delimiter = ";" if first.count(";") >= first.count(",") and ";" in first else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    text = _text(data)
+    first = data[:PART_BYTES].split(b"\n", 1)[0]
+    delimiter = ";" if first.count(b";") >= first.count(b",") and b";" in first else ","
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         names = _header(next(reader, []))
     except csv.Error as error:

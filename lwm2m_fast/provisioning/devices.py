@@ -16,7 +16,7 @@ from lwm2m_fast.fleet.configuration import merged
 from lwm2m_fast.fleet.credentials import Change
 from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.provisioning.device_rows import Device
-from lwm2m_fast.provisioning.registry import Added, Outcome, Registry, Wanted, settings_of
+from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted, settings_of
 
 
 class ProvisionedDevices:
@@ -44,6 +44,11 @@ class ProvisionedDevices:
         """Up to MAX_AT_ONCE devices in one transaction, each by itself; results in their order."""
         outcome = await self._security.write(lambda: self.registry.add(wanted), self._added)
         return outcome.results
+
+    async def add_file(self, parts: Callable[[], Iterable[Sequence[Wanted]]]) -> Filed:
+        """Up to MAX_AT_ONCE devices in parts, in one transaction; `parts` is called, and goes on,
+        in another thread."""
+        return await self._security.write(lambda: self.registry.add_file(parts()), self._filed)
 
     async def adopt(self, wanted: Sequence[Wanted]) -> list[Device | RequestError]:
         """Configurations for what is known in older ways, which all stays (Registry.adopt)."""
@@ -101,6 +106,11 @@ class ProvisionedDevices:
             if isinstance(result, Added):
                 device = result.device
                 self._settings.adopt(device.endpoint, settings_of(device.configuration))
+        await self._security.tell(outcome.changes)
+
+    async def _filed(self, outcome: Filed) -> None:
+        for endpoint, settings in outcome.settings:
+            self._settings.adopt(endpoint, settings)
         await self._security.tell(outcome.changes)
 
     async def _removed(self, done: tuple[list[Device | RequestError], list[Change]]) -> None:

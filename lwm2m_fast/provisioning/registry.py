@@ -7,15 +7,15 @@ whoever is registered, is known elsewhere (provisioned_devices.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import settings
 from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
-from lwm2m_fast.fleet.credentials import Change, Credentials
+from lwm2m_fast.fleet.credentials import Change, Credentials, wanted_places
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
 from lwm2m_fast.fleet.secured import SIDES, Credential, Mode, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
@@ -57,11 +57,54 @@ class Wanted:
     """Of a file of the older generation: kept unbound when its name is another tenant's."""
 
 
+class _Made(NamedTuple):
+    """A wanted device with its keys, before it is known whether it can be."""
+
+    wanted: Wanted
+    configuration: DeviceConfiguration
+    generated: dict[str, str]
+    credential: Credential
+
+    def places(self) -> Iterator[Place]:
+        """Where rows would stand against it."""
+        yield ROUTE, self.credential.endpoint.encode()
+        yield from wanted_places(self.credential)
+
+
 class Added(NamedTuple):
     """One that is, and the keys made for it, by field: the one moment to show them."""
 
     device: Device
     generated: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A transaction in the making."""
+
+    last_id: int
+    names: set[str] = field(default_factory=set)
+    claimed: dict[Place, str] = field(default_factory=dict)
+    rows: list[FleetChange] = field(default_factory=list)
+    told: list[Change] = field(default_factory=list)
+    unbound: dict[bytes, bytes] = field(default_factory=dict)
+    """Rows of devices that are kept though their names are another tenant's."""
+    kept: int = 0
+    """Of those, that were not kept before."""
+    bound: int = 0
+    """Devices that were kept unbound, and have their name now."""
+    foreign: int = 0
+    """Names of other tenants than that which runs the server."""
+
+
+class Filed(NamedTuple):
+    """What a transaction of rows of a file did."""
+
+    refused: list[RequestError | None]
+    """In the order of what was asked; None: it is in."""
+    settings: list[tuple[str, settings.Settings]]
+    """Of those that are in."""
+    changes: list[Change]
 
 
 class Outcome(NamedTuple):
@@ -96,12 +139,13 @@ def credential_of(given: DeviceConfiguration, tenant: str, now: float) -> Creden
 
 
 def settings_of(given: DeviceConfiguration) -> settings.Settings:
-    """Those fields that the server itself goes by."""
+    """Those fields that the server itself goes by; UNSET where all are as without a row."""
+    encoding = given.binary_delivery_encoding
     return settings.Settings(
         awake_ms=given.awake_time_registration_parameter,
         request_timeout_ms=given.lwm2m_request_timeout,
         serialization_format=given.serialization_format,
-        binary_encoding=given.binary_delivery_encoding,
+        binary_encoding=None if encoding == "OPAQUE" else encoding,  # what None means there
         retains_values=given.retain_old_values,
     )
 
@@ -205,73 +249,100 @@ class Registry:
         A result is a RequestError where a device is refused: Conflict for an endpoint name or PSK
         identity that somebody has. Never more than MAX_AT_ONCE.
         """
+        batch = _Batch(self._last_id)
+        results = self._prepare(wanted[:MAX_AT_ONCE], batch)
+        self._write(batch)
+        return Outcome(results, batch.told)
+
+    def add_file(self, parts: Iterable[Sequence[Wanted]]) -> Filed:
+        """add(), part by part and still in one transaction, without what only few would look at.
+
+        A part is all that is alive of the file at a time: what the collector of garbage has to
+        walk through is what the loop has to wait for.
+        """
+        batch = _Batch(self._last_id)
+        refused: list[RequestError | None] = []
+        kept: list[tuple[str, settings.Settings]] = []
+        for part in parts:
+            for result in self._prepare(part, batch):
+                if isinstance(result, RequestError):
+                    refused.append(result)
+                    continue
+                refused.append(None)
+                own = settings_of(result.device.configuration)
+                own = settings.UNSET if own == settings.UNSET else own  # one for nearly all
+                kept.append((result.device.endpoint, own))
+        self._write(batch)
+        return Filed(refused, kept, batch.told)
+
+    def _prepare(self, wanted: Sequence[Wanted], batch: _Batch) -> list[Added | RequestError]:
         results: list[Added | RequestError] = []
-        rows: list[FleetChange] = []
-        told: list[Change] = []
-        claimed: dict[Place, str] = {}
-        names: set[str] = set()
-        kept: dict[bytes, bytes] = {}
-        number = self._last_id
-        for one in wanted[:MAX_AT_ONCE]:
+        now = self._clock()
+        made = [self._made(one, now) for one in wanted]
+        held = self._fleet.get_many(place for one in made for place in one.places())
+        for one in made:
             try:
-                added, changes, prepared = self._added(one, number + 1, claimed, names)
+                results.append(self._added(one, batch, held))
             except RequestError as error:
-                results.append(self._kept_instead(one, kept) or error)
-                continue
-            number += 1
-            names.add(added.device.endpoint)
-            results.append(added)
-            rows += changes
-            told += prepared
-        rows += [(UNBOUND, key, row) for key, row in kept.items()]
-        if rows:
-            self._credentials.check_room(len(names))
-            fresh = sum(isinstance(one, KeptUnbound) and one.is_new for one in results)
-            bound = sum(change[0] == UNBOUND and change[2] is None for change in rows)
-            self._fleet.apply(rows)
-            self._owners.changed()
-            self.unbound.note(fresh - bound)
-            self._credentials.note(len(names))
-            self._foreign += sum(
-                isinstance(one, Added) and one.device.tenant != MANAGEMENT for one in results
-            )
-            self._count += len(names)
-            self._last_id = number
-        return Outcome(results, told)
+                results.append(self._kept_instead(one, batch) or error)
+        return results
 
-    def _kept_instead(self, one: Wanted, kept: dict[bytes, bytes]) -> KeptUnbound | None:
+    def _kept_instead(self, made: _Made, batch: _Batch) -> KeptUnbound | None:
         """What is left for a device of a legacy file whose name is another tenant's."""
-        route = self.route(one.configuration.endpoint_id)
-        if not one.is_legacy or route is None or route.tenant == one.tenant:
+        one = made.wanted
+        route = self.route(made.configuration.endpoint_id) if one.is_legacy else None
+        if route is None or route.tenant == one.tenant:
             return None
-        given, _ = with_generated(one.configuration, self._random)
-        return self.unbound.keep(Device(0, one.tenant, given, one.shell, self._clock()), kept)
+        now = made.credential.changed_at
+        kept = Device(0, one.tenant, made.configuration, one.shell, now)
+        found = self.unbound.keep(kept, batch.unbound)
+        batch.kept += found is not None and found.is_new
+        return found
 
-    def _added(
-        self, one: Wanted, number: int, claimed: dict[Place, str], names: set[str]
-    ) -> tuple[Added, list[FleetChange], tuple[Change, ...]]:
+    def _write(self, batch: _Batch) -> None:
+        rows = [*batch.rows, *((UNBOUND, key, row) for key, row in batch.unbound.items())]
+        if not rows:
+            return
+        fresh = len(batch.names)
+        self._credentials.check_room(fresh)
+        self._fleet.apply(rows)
+        self._owners.changed()
+        self.unbound.note(batch.kept - batch.bound)
+        self._credentials.note(fresh)
+        self._count += fresh
+        self._foreign += batch.foreign
+        self._last_id = batch.last_id
+
+    def _made(self, one: Wanted, now: float) -> _Made:
         given, generated = with_generated(one.configuration, self._random)
-        endpoint = given.endpoint_id
+        return _Made(one, given, generated, credential_of(given, one.tenant, now))
+
+    def _added(self, made: _Made, batch: _Batch, held: Mapping[Place, bytes]) -> Added:
+        endpoint, tenant = made.configuration.endpoint_id, made.wanted.tenant
+        key = endpoint.encode()
         if endpoint == CONNECTOR:
             raise Conflict(f"endpointId {endpoint!r} is the connector's")
-        if endpoint in names:
+        if endpoint in batch.names:
             raise Conflict(f"endpointId {endpoint!r} is given twice")
-        if self.route(endpoint) is not None:
+        if (ROUTE, key) in held:
             raise Conflict(f"endpointId {endpoint!r} belongs to a device already")
-        now = self._clock()
-        device = Device(number, one.tenant, given, one.shell, now)
         prepared = self._credentials.prepare(
-            credential_of(given, one.tenant, now), claimed, replacing=False
+            made.credential, batch.claimed, replacing=False, held=held
         )
-        key = endpoint.encode()
-        rows: list[FleetChange] = [
-            *prepared.changes,
-            *self._rows(device),
-            (DEVICE_ID, id_bytes(number), build_owner(one.tenant, endpoint)),
-            (ROUTE, key, build_route(Route(one.tenant, number))),
-            *self.unbound.bound(one.tenant, endpoint),
-        ]
-        return Added(device, generated), rows, prepared.told
+        number = batch.last_id = batch.last_id + 1
+        now = made.credential.changed_at
+        device = Device(number, tenant, made.configuration, made.wanted.shell, now)
+        bound = self.unbound.bound(tenant, endpoint)
+        batch.bound += len(bound)
+        batch.rows += prepared.changes
+        batch.rows += self._rows(device)
+        batch.rows.append((DEVICE_ID, id_bytes(number), build_owner(tenant, endpoint)))
+        batch.rows.append((ROUTE, key, build_route(Route(tenant, number))))
+        batch.rows += bound
+        batch.told += prepared.told
+        batch.names.add(endpoint)
+        batch.foreign += tenant != MANAGEMENT
+        return Added(device, made.generated)
 
     def _rows(self, device: Device) -> list[FleetChange]:
         key = device.endpoint.encode()

@@ -416,6 +416,10 @@ cdef class Fleet(Attended):
         self.drive = Drive(request, mask, once, outstanding, rate, 0.0, now_ns, 0)
         self.missed = 0
 
+    def leave_out(self, uint32_t device):
+        """This device, which asks for nothing yet, never does."""
+        self.mark(device, STATE_GONE)
+
     def receive_datagram(self, uint32_t device, bytes datagram, int64_t now_ns):
         """Take what the server sent to `device` (counted from 0)."""
         if device >= self.size:

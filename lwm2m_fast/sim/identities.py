@@ -36,6 +36,8 @@ class Identity(NamedTuple):
     """DER of the leaf, or PEM of the whole chain with a NUL at its end; `key` and `anchors` too."""
     key: bytes = b""
     anchors: bytes = b""
+    pinned: bytes = b""
+    """The server's certificate as DER, where it is known by that and not by `anchors`."""
 
 
 Identify = Callable[[int], Identity]

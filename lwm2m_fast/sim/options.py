@@ -25,6 +25,9 @@ class Options:
     """One simulation. ConfigError names the first value that cannot be used."""
 
     server: str = "coap://127.0.0.1:5783"
+    bootstrap: str = ""
+    """URI of a bootstrap server: devices bootstrap first, with the credentials that are given here,
+    and register where and as they are told; `server` then says nothing."""
     devices: int = 20
     prefix: str = "sim-"
     """Endpoint names are this and the device's number, at least six digits long."""
@@ -109,18 +112,19 @@ class Options:
 
     def _check_credentials(self) -> None:
         given = [name for name in _CREDENTIALS if getattr(self, name.replace("-", "_"))]
+        asked = f"bootstrap {self.bootstrap!r}" if self.bootstrap else f"server {self.server!r}"
         if self.is_secure and len(given) != 1:
             raise ConfigError(
-                f"server {self.server!r}: needs exactly one of {', '.join(_CREDENTIALS)}, and not "
+                f"{asked}: needs exactly one of {', '.join(_CREDENTIALS)}, and not "
                 + (" and ".join(given) or "none")
             )
         if given and not self.is_secure:
-            raise ConfigError(f"{given[0]}: the server must be coaps://host, not {self.server!r}")
+            raise ConfigError(f"{given[0]}: the server must be coaps://host, not in {asked}")
 
     @property
     def is_secure(self) -> bool:
-        """Whether the devices speak DTLS."""
-        return self.server.startswith("coaps:")
+        """Whether the devices speak DTLS with the server that they speak to first."""
+        return (self.bootstrap or self.server).startswith("coaps:")
 
     @property
     def digits(self) -> int:

@@ -80,6 +80,18 @@ class DtlsReport:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class BootstrapReport:
+    """What came of the bootstraps, and how long all of them took together."""
+
+    finished: int
+    seconds: float
+    failures: dict[str, int]
+    """Devices by the code of the answer or the reason."""
+    server: str
+    """What they were given, as the URI of their LwM2M server."""
+
+
 @dataclass
 class Report:
     """One simulation, phase by phase."""
@@ -96,6 +108,7 @@ class Report:
     operations: dict[str, int] = field(default_factory=dict)
     """As in PhaseReport, from beginning to end."""
     dtls: DtlsReport | None = None
+    bootstrap: BootstrapReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

@@ -39,13 +39,11 @@ def write_credentials(options: Options, path: Path) -> None:
     write(path, identify(options), name, _numbers(options))
 
 
-def build_dtls(options: Options, fleet: Fleet, at_ns: int) -> Dtls | None:
-    """The sessions of `fleet`; None when it speaks plain CoAP."""
-    if not options.is_secure:
-        return None
+def build_dtls(options: Options, fleet: Fleet, at_ns: int, who: Identify | None = None) -> Dtls:
+    """The sessions of `fleet`; `who` they are where the options do not say it."""
     return Dtls(
         fleet,
-        identify(options),
+        who or identify(options),
         suites=_suites(options.suites),
         # 1 s, as RFC 6347 has it (section 4.2.4.1), where ACK_TIMEOUT is the 2 s of RFC 7252.
         retransmit_first_s=options.ack_timeout_s / 2,

@@ -16,9 +16,11 @@ from typing import Final
 
 from lwm2m_fast.sim.answers import Naming, catalogue, sent
 from lwm2m_fast.sim.blueprint import Blueprint
+from lwm2m_fast.sim.bootstrap_stage import bootstrap, identify
 from lwm2m_fast.sim.catalogue import Catalogue
 from lwm2m_fast.sim.desk import Desk, Manners
 from lwm2m_fast.sim.fleet import Fleet
+from lwm2m_fast.sim.identities import Identify
 from lwm2m_fast.sim.impairment import Impairment
 from lwm2m_fast.sim.layer import Receiver
 from lwm2m_fast.sim.misbehaviour import Misbehaviour, parse_misbehaviour
@@ -208,15 +210,22 @@ class Simulation:
     def __init__(self, options: Options, watch: Callable[[Snapshot], None]) -> None:
         """Opens the sockets; ConfigError when that cannot be done. Sends nothing yet."""
         self._options, self._watch = options, watch
+        self._stops = 0
+        self._report = Report(options.devices, options.seed)
+        if not options.bootstrap:
+            self._open(options.server, None)
+
+    def _open(self, server: str, who: Identify | None) -> None:
+        """The devices and their sockets to this server; `who` they are where the options do not
+        say it."""
+        options = self._options
         self._transport: Transport = open_transport(
-            resolve(options.server),
-            options.devices,
-            options.sockets,
-            rebinds=options.rebind_s > 0,
+            resolve(server), options.devices, options.sockets, rebinds=options.rebind_s > 0
         )
         began = now_ns()
         self._fleet, self._desk = build_devices(options, began, int(time.time()))
-        self._dtls = build_dtls(options, self._fleet, began)
+        is_secure = server.startswith("coaps:")
+        self._dtls = build_dtls(options, self._fleet, began, who) if is_secure else None
         if self._dtls is not None:
             self._transport.put_beneath(self._dtls)
         ways = build_ways(options, self._dtls or self._fleet)
@@ -224,15 +233,16 @@ class Simulation:
             self._transport.put_beneath(ways)
         if options.rebind_s:
             self._transport.rebind_every(options.devices, options.rebind_s, began, options.seed)
-        self._stops = 0
-        self._report = Report(options.devices, options.seed)
 
     def stop(self) -> None:
         """First: end in order, devices leave. Second: end at once."""
         self._stops += 1
 
     def run(self) -> Report:
-        """Every phase in turn; then the sockets are closed."""
+        """Every phase in turn; then the sockets are closed. ConfigError as at the start, when the
+        devices were told of a server that cannot be used."""
+        if self._options.bootstrap and not self._bootstrap():
+            return self._report
         try:
             for phase in phases(self._options):
                 if self._stops == 0 or (self._stops == 1 and phase.is_ending):
@@ -243,6 +253,24 @@ class Simulation:
             self._transport.close()
         self._conclude()
         return self._report
+
+    def _bootstrap(self) -> bool:
+        """Whether any device was told what to do next."""
+        began = now_ns()
+
+        def watch(done: int, received: int) -> None:
+            seconds = (now_ns() - began) / 1e9
+            devices = self._options.devices
+            self._watch(Snapshot("bootstrap", devices, done, 0, 0, received, 0, 0, seconds))
+
+        given, self._report.bootstrap = bootstrap(self._options, watch, lambda: self._stops > 0)
+        if not given.server or self._stops:
+            return False
+        self._open(given.server, identify(given, self._options))
+        for device in range(self._options.devices):
+            if device not in given.identities:
+                self._fleet.leave_out(device)
+        return True
 
     def _close_sessions(self) -> None:
         while self._dtls is not None and self._dtls.close_some(now_ns()):

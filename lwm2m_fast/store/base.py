@@ -104,6 +104,10 @@ class FleetStore(Protocol):
         """The value, or None."""
         ...
 
+    def get_many(self, places: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], bytes]:
+        """The values of those (namespace, key) that there are; quicker than one by one."""
+        ...
+
     def scan(
         self, namespace: str, after: bytes | None = None, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:

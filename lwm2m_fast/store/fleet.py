@@ -7,7 +7,8 @@ Every commit is on disk before it returns: the environment given must be a durab
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, takewhile
+from functools import lru_cache, partial
+from itertools import takewhile
 
 from lwm2m_fast.store.base import FleetChange, check_fleet_key, check_fleet_value, check_namespace
 from lwm2m_fast.store.environment import Environment, Transaction, page_of
@@ -41,24 +42,19 @@ class LmdbFleet:
         return self._env.write(delete) if rows else 0
 
     def apply(self, changes: Sequence[FleetChange]) -> None:
-        prefixes = {name: _prefix(name) for name in {name for name, _, _ in changes}}
-        rows = [
-            (
-                prefixes[name] + check_fleet_key(key),
-                value if value is None else check_fleet_value(value),
-            )
-            for name, key, value in changes
-        ]
+        # Of several changes of one row the last one counts; in key order a page is gone to once.
+        rows = {_prefix(name) + check_fleet_key(key): value for name, key, value in changes}
+        put = sorted(
+            (key, check_fleet_value(value)) for key, value in rows.items() if value is not None
+        )
+        gone = sorted(key for key, value in rows.items() if value is None)
 
         def write(txn: Transaction) -> None:
-            cursor = txn.cursor(self._env.table(ITEMS))
-            for is_put, group in groupby(rows, key=lambda row: row[1] is not None):
-                if is_put:
-                    cursor.putmulti([(key, value) for key, value in group if value is not None])
-                    continue
-                for key, _ in group:
-                    if cursor.set_key(key):
-                        cursor.delete()
+            table = self._env.table(ITEMS)
+            for key in gone:
+                txn.delete(key, db=table)
+            if put:
+                txn.cursor(table).putmulti(put)
 
         if rows:
             self._env.write(write)
@@ -66,6 +62,19 @@ class LmdbFleet:
     def get(self, namespace: str, key: bytes) -> bytes | None:
         row = _prefix(namespace) + check_fleet_key(key)
         return self._env.read(lambda txn: txn.get(row, None, self._env.table(ITEMS)))
+
+    def get_many(self, places: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], bytes]:
+        by_row = {_prefix(name) + check_fleet_key(key): (name, key) for name, key in places}
+        rows = sorted(by_row)
+        found: dict[tuple[str, bytes], bytes] = {}
+        for first in range(0, len(rows), PAGE_ROWS):  # other readers have their turn between
+            some = rows[first : first + PAGE_ROWS]
+            for row, value in self._env.read(partial(self._held, some)):
+                found[by_row[row]] = value
+        return found
+
+    def _held(self, rows: list[bytes], txn: Transaction) -> list[tuple[bytes, bytes]]:
+        return txn.cursor(self._env.table(ITEMS)).getmulti(rows)
 
     def scan(
         self, namespace: str, after: bytes | None = None, limit: int | None = None
@@ -97,6 +106,7 @@ class LmdbFleet:
         return self._env.read(page)
 
 
+@lru_cache(maxsize=64)
 def _prefix(namespace: str) -> bytes:
     name = check_namespace(namespace)
     return bytes([len(name)]) + name

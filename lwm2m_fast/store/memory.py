@@ -107,6 +107,10 @@ class MemoryFleet:
         with self._lock:
             return self._spaces.get(check_namespace(namespace), {}).get(check_fleet_key(key))
 
+    def get_many(self, places: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], bytes]:
+        found = ((place, self.get(*place)) for place in places)
+        return {place: value for place, value in found if value is not None}
+
     def scan(
         self, namespace: str, after: bytes | None = None, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:

@@ -6,7 +6,15 @@ import pytest
 
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.configuration import read
-from lwm2m_fast.fleet.csv_rows import EXPORTED, MAX_BYTES, MAX_LINES, BadRow, Row, read_rows
+from lwm2m_fast.fleet.csv_rows import (
+    EXPORTED,
+    MAX_BYTES,
+    MAX_LINES,
+    PART_BYTES,
+    BadRow,
+    Row,
+    read_rows,
+)
 from tests.fleet.csv_samples import csv_of
 
 HEADER = b"endpoint id;type;securityMode;lwm2m server uri\n"
@@ -183,3 +191,16 @@ def test_the_older_shell_column_forbids_the_shell() -> None:
 )
 def test_wrong_older_columns_are_refused(change: dict[str, str], told: str) -> None:
     assert why(legacy(**change)).startswith(told)
+
+
+@pytest.mark.parametrize("before", [PART_BYTES - 2, PART_BYTES - 1, PART_BYTES, 3 * PART_BYTES])
+def test_what_is_not_utf_8_is_found_wherever_a_part_ends(before: int) -> None:
+    head = b"endpoint id;c8y_note\n"
+    rows = (b"d;" + b"x" * 997 + b"\n") * 300
+    good = (head + rows)[:before]
+    assert len(good) == before
+    for bad in (b"\xff\n", b"\xe2\x82", b"\xe2\x82\nmore", b"\xc3"):
+        with pytest.raises(RequestError, match=rf"line {good.count(10) + 1}: not UTF-8"):
+            read_rows(good + bad)
+    *_, last = read_rows(good + "\N{EURO SIGN}".encode())
+    assert last.line == good.count(10) + 1

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from lwm2m_fast.errors import NotFound, QueueFull, RequestError, StoreError
-from lwm2m_fast.provisioning.jobs import MAX_ERRORS, MAX_KEPT, MAX_PENDING, ROWS_AT_ONCE, Job
+from lwm2m_fast.provisioning.jobs import (
+    MAX_ERRORS,
+    MAX_KEPT,
+    MAX_PENDING,
+    ROWS_AT_ONCE,
+    ROWS_IN_PART,
+    Job,
+)
 from tests.provisioning.provisioning_kit import Provisioned
 
 HEADER = "endpoint id;securityMode;bootstrapSecurityMode;lwm2m server uri\n"
@@ -149,7 +156,7 @@ def test_a_store_that_fails_is_the_reason(
     def refuse(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(world.registry, "add", refuse)
+    monkeypatch.setattr(world.registry, "add_file", refuse)
     (job,) = work(world, "register", good("a"))
     assert (job.state, job.reason) == ("FAILED", "the disk is full")
 
@@ -172,3 +179,35 @@ def test_what_the_end_of_the_process_cut_off_says_how_far_it_came(world: Provisi
     assert ROWS_AT_ONCE <= job.rows == len(after.registry) < 3 * ROWS_AT_ONCE
     (again,) = work(after, "register", good("new"))
     assert (again.id, again.state) == (2, "SUCCESSFUL")
+
+
+def test_a_file_of_several_transactions_says_everything_of_each_row(world: Provisioned) -> None:
+    count = 2 * ROWS_AT_ONCE + ROWS_IN_PART + 1
+    rows = [f"d-{n};NO_SEC;NO_SEC;coap://h" for n in range(count)]
+    bad = {
+        0: "=x;NO_SEC;NO_SEC;coap://h",
+        ROWS_IN_PART: "",
+        ROWS_AT_ONCE - 1: "d-1;NO_SEC;NO_SEC;u",
+    }
+    bad |= {ROWS_IN_PART + 1: "d-1;NO_SEC;NO_SEC;coap://h"}  # of another part, the same transaction
+    bad |= {count - 1: "d-2;NO_SEC;NO_SEC;coap://h"}  # of another transaction
+    for at, row in bad.items():
+        rows[at] = row
+    (job,) = work(world, "register", file(*rows))
+    assert (job.rows, job.succeeded, job.failed) == (count - 1, count - 5, 4)
+    told = {one.line - 2: (one.endpoint, one.why) for one in job.errors}
+    assert told[ROWS_IN_PART + 1] == ("d-1", "endpointId 'd-1' is given twice")
+    assert told[count - 1] == ("d-2", "endpointId 'd-2' belongs to a device already")
+    assert told[ROWS_AT_ONCE - 1][0] == "d-1" and told[0][0] == ""
+    numbers = [world.registry.get(f"d-{n}") for n in range(count) if n not in bad]
+    assert [found.id for found in numbers if found] == list(range(1, count - 4))
+    assert len(world.registry) == count - 5
+
+
+def test_a_device_without_settings_of_its_own_has_no_row_of_them(world: Provisioned) -> None:
+    work(world, "register", good("a"))
+    assert world.rows()["settings"] == 0
+    header = HEADER.replace("\n", ";awakeTimeRegistrationParameter\n")
+    work(world, "register", (header + "b;NO_SEC;NO_SEC;coap://h;5000\n").encode())
+    assert world.rows()["settings"] == 1
+    assert world.settings.get("b").awake_ms == 5000

@@ -11,6 +11,7 @@ from dtls_server import DtlsServer
 
 from lwm2m_fast.cli import main
 from lwm2m_fast.sim.answers import Naming
+from lwm2m_fast.sim.certificates import in_directory
 from lwm2m_fast.sim.identities import derived
 from lwm2m_fast.sim.options import Options
 from lwm2m_fast.sim.simulation import Simulation
@@ -108,3 +109,22 @@ def test_the_command_tells_of_handshakes_and_writes_what_a_server_must_know(tmp_
             main([*line, "--psk", str(file), "--json"])
     assert ended.value.code == 0
     assert json.loads(capsys.readouterr().out)["dtls"]["secured"] == 3
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_server_is_known_by_its_certificate_or_not_at_all(tmp_path, monkeypatch, is_known):
+    authority = authority_in(tmp_path)
+    own, other = server_of(authority), server_of(authority)
+    of_authority = in_directory(tmp_path, "sim-{:06}".format, range(1, 4))
+    pinned = (own if is_known else other)["chain"]
+    monkeypatch.setattr(
+        "lwm2m_fast.sim.securing.identify",
+        lambda options: lambda n: of_authority(n)._replace(anchors=b"", pinned=pinned),
+    )
+    with DtlsServer({}, cid_size=-1, **own) as server:
+        report = simulated(
+            server, devices=3, psk_secret="", x509=str(tmp_path), deregister=False, duration_s=0.1
+        )
+    assert report.complete == is_known
+    assert report.dtls.secured == report.registered == (3 if is_known else 0)
+    assert (report.dtls.failures == {}) == is_known

@@ -245,3 +245,15 @@ def test_a_fleet_row_at_every_limit_is_kept(store):
     namespace, key = "n" * MAX_NAMESPACE_BYTES, b"k" * MAX_FLEET_KEY_BYTES
     store.fleet.put(namespace, [(key, b"v" * MAX_VALUE_BYTES)])
     assert list(store.fleet.scan(namespace)) == [(key, b"v" * MAX_VALUE_BYTES)]
+
+
+def test_many_rows_are_got_at_once(store):
+    rows = [("a", b"%d" % n, b"of a %d" % n) for n in range(1500)]
+    store.fleet.apply([*rows, ("ab", b"1", b"of ab"), ("a", b"7", None)])
+    wanted = [("a", b"%d" % n) for n in range(2000)]
+    found = store.fleet.get_many([*wanted, ("ab", b"1"), ("a", b"3"), ("none", b"1")])
+    kept = {(space, key): value for space, key, value in rows if key != b"7"}
+    assert found == {**kept, ("ab", b"1"): b"of ab"}
+    assert store.fleet.get_many([]) == {}
+    with pytest.raises(StoreError):
+        store.fleet.get_many([("a", b"")])
