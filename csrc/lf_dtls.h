@@ -174,4 +174,7 @@ static inline uint64_t lf_dtls_sequence_wall(int64_t since_first_ms) {
 /* "Mbed TLS 3.6.6, own build: SHA-256 by x86 instructions, connection id, 1664/1408 bytes" and the like. */
 void lf_dtls_library(char *text, size_t room);
 
+/* Bytes of the longest PSK: LF_DTLS_MAX_KEY, or less where the library was built for less. */
+size_t lf_dtls_longest_key(void);
+
 #endif

@@ -335,6 +335,8 @@ void lf_dtls_context_release(lf_dtls_context *context) {
 #define BY_INSTRUCTIONS 0
 #endif
 
+size_t lf_dtls_longest_key(void) { return MBEDTLS_PSK_MAX_LEN < LF_DTLS_MAX_KEY ? MBEDTLS_PSK_MAX_LEN : LF_DTLS_MAX_KEY; }
+
 void lf_dtls_library(char *text, size_t room) {
     char version[18];
     mbedtls_version_get_string_full(version);

@@ -19,6 +19,7 @@ from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.fleet.credentials import Change, Credentials
 from lwm2m_fast.fleet.secured import (
     DEFAULT_TENANT,
+    MAX_KEY_BYTES,
     Credential,
     changed,
     parse_credential,
@@ -49,8 +50,10 @@ class DeviceCredentials:
         *,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = secrets.token_bytes,
+        longest_key: int = MAX_KEY_BYTES,
     ) -> None:
-        self.credentials = Credentials(fleet, vault)
+        """`longest_key` as Credentials."""
+        self.credentials = Credentials(fleet, vault, longest_key)
         self.trust = Trust(fleet, vault)
         self.changed: list[Callable[[Change], None]] = []
         self.trust_changed: list[Callable[[bool], None]] = []

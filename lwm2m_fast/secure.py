@@ -28,6 +28,7 @@ RETRY_S = 1.0
 """When a registration that the store could not let go of is tried again."""
 
 REMOVED = "its credentials were removed"
+ANOTHER = "it has other credentials now than the certificate that it registered with"
 ONLY_SECURE = "it has credentials now, and may no longer register without security"
 ONLY_PLAIN = "it may register only without security now"
 
@@ -142,10 +143,17 @@ class SecureSide:
         if change.side != self._side:
             return
         principals = {self._principal_of(kind, subject) for kind, subject in change.ended}
+        holder = self._engine.principal(change.endpoint)
+        is_certified = any(kind == KIND_X509 for kind, _ in change.ended)
+        if is_certified and holder is not None and holder not in principals:
+            # Who registered it came by a certificate with several names, under another of them.
+            principals.add(holder)
+            if change.mark is not Mark.NONE:
+                self._end_soon(change.endpoint, ANOTHER)
         if self._dtls is not None:
             for principal in principals:
                 self._dtls.end(principal)
-        if change.mark is Mark.NONE and self._engine.principal(change.endpoint) in principals:
+        if change.mark is Mark.NONE and holder in principals:
             self._end_soon(change.endpoint, REMOVED)
         self._require(change.endpoint, change.mark)
 

@@ -20,7 +20,7 @@ from lwm2m_fast.fleet.certificates import certificate_facts
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.net.dtls import DtlsEndpoint
 from lwm2m_fast.net.dtls_base import DtlsOptions
-from lwm2m_fast.net.dtls_session import library
+from lwm2m_fast.net.dtls_session import library, longest_key
 from lwm2m_fast.secure import SecureSide, chain_and_key
 from lwm2m_fast.server_identity import Identity, IdentityFiles, ServerIdentity
 from lwm2m_fast.store.base import FleetStore, Store
@@ -38,7 +38,7 @@ def vault_of(config: Config, fleet: FleetStore) -> Vault:
 
 def security_of(config: Config, store: Store, vault: Vault) -> DeviceCredentials:
     """Credentials and trust, with the anchors of the configuration among them."""
-    security = DeviceCredentials(store.fleet, vault)
+    security = DeviceCredentials(store.fleet, vault, longest_key=longest_key())
     file = config.dtls.anchors
     if file is not None:
         try:

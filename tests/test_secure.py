@@ -17,7 +17,7 @@ from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.fleet.credentials import x509_subject
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.net import dtls_base
-from lwm2m_fast.secure import ONLY_PLAIN, ONLY_SECURE, REMOVED, SecureSide
+from lwm2m_fast.secure import ANOTHER, ONLY_PLAIN, ONLY_SECURE, REMOVED, SecureSide
 from lwm2m_fast.store.memory import MemoryFleet
 
 KEY = "00112233445566778899aabbccddeeff"
@@ -116,6 +116,36 @@ def test_another_key_ends_the_session_and_keeps_the_registration(run):
         assert secured.dtls.ended == [principal_of("id-1")]
         assert secured.reasons() == []
         secured.world.secure("id-1", "dev-1").update(location)
+
+    run(scenario)
+
+
+def test_a_credential_for_a_further_name_of_a_certificate_ends_what_it_registered(run):
+    """It came under its first name; the second one is wanted with a key from now on."""
+
+    async def scenario(secured):
+        subject = x509_subject("default", "gateway").decode()
+        device = secured.world.secure(subject, "gateway", "dev-1", kind=X509)
+        location = device.register("dev-1")
+        await secured.put()
+        assert principal_of(subject, X509) in secured.dtls.ended
+        assert secured.reasons() == [ANOTHER]
+        assert secured.world.engine.device("dev-1") is None
+        device.update(location, "4.04")
+
+    run(scenario)
+
+
+def test_another_key_of_an_identity_that_took_over_keeps_the_registration(run):
+    """The registration is still the former identity's, and waits for the present one."""
+
+    async def scenario(secured):
+        await secured.put()
+        secured.world.secure("id-1", "dev-1").register("dev-1")
+        await secured.put(server={**PSK, "identity": "id-2"})
+        secured.side.ended(principal_of("id-1"))
+        await secured.put(server={**PSK, "identity": "id-2", "key": KEY[::-1]})
+        assert secured.reasons() == []
 
     run(scenario)
 

@@ -36,6 +36,7 @@ from lwm2m_fast.fleet.credential_rows import (
 from lwm2m_fast.fleet.secured import (
     DEFAULT_TENANT,
     MAX_IDENTITY_BYTES,
+    MAX_KEY_BYTES,
     SIDES,
     Credential,
     Mode,
@@ -101,8 +102,9 @@ class Credentials:
     One writer at a time: what is unique is looked up first and written then.
     """
 
-    def __init__(self, fleet: Fleet, vault: Vault) -> None:
-        self._fleet, self._vault = fleet, vault
+    def __init__(self, fleet: Fleet, vault: Vault, longest_key: int = MAX_KEY_BYTES) -> None:
+        """`longest_key`: bytes of the longest pre-shared key that DTLS here can use."""
+        self._fleet, self._vault, self._longest_key = fleet, vault, longest_key
         self._count = 0
 
     def load(self, told: Callable[[str, Mark], None] | None = None) -> int:
@@ -205,7 +207,8 @@ class Credentials:
         """Keep all of them or none, in one transaction; on disk when it returns.
 
         Conflict: an endpoint that has one already (unless `replacing`), or an identity or
-        certificate that belongs to another. StoreError: not kept. Then all is as before.
+        certificate that belongs to another. RequestError: a key that DTLS cannot use, or too many.
+        StoreError: not kept. Then all is as before.
         """
         changes: Changes = []
         told: list[Change] = []
@@ -233,8 +236,10 @@ class Credentials:
 
         For callers who keep rows of their own in the same transaction; note() the number of fresh
         ones once that is done. `held` are the rows at wanted_places() of all of them, where those
-        have been read already. Conflict as put(), and then `claimed` is as before.
+        have been read already. Conflict as put(), and then `claimed` is as before; RequestError: a
+        key is longer than what DTLS can use.
         """
+        self._check_keys(one)
         key = endpoint_bytes(one.endpoint)
         row = self._row((CREDENTIAL, key), held)
         if row is not None and not replacing:
@@ -362,6 +367,16 @@ class Credentials:
         marks = bytes(mark_of(one.side(name)) for name in SIDES)
         rows[CREDENTIAL, key] = marks + seal(build_credential(one), about(CREDENTIAL, marks + key))
         return rows
+
+    def _check_keys(self, one: Credential) -> None:
+        for name in SIDES:
+            security = one.side(name)
+            size = 0 if security is None else len(security.key)
+            if size > self._longest_key:
+                raise RequestError(
+                    f"{name}.key of endpoint {one.endpoint!r} has {size} bytes: the DTLS library "
+                    f"of this server takes at most {self._longest_key}"
+                )
 
     def _check_owners(
         self,

@@ -38,7 +38,10 @@ class Credentials(Protocol):
         """
 
     def is_current(self, kind: int, subject: bytes) -> bool:
-        """Whether a peer of a resumed or a loaded session would still be let in."""
+        """Whether a peer of a loaded session would still be let in."""
+
+    def is_current_certificate(self, digest: bytes, subject: bytes, names: tuple[str, ...]) -> bool:
+        """Whether certificate() would still say this of the certificate with this SHA-256."""
 
 
 class SessionListener(Protocol):

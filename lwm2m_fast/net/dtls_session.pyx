@@ -41,6 +41,12 @@ def library():
     return text.decode()
 
 
+def longest_key():
+    """Bytes of the longest pre-shared key that the library takes: 64, or less where it is the
+    system's."""
+    return lf_dtls_longest_key()
+
+
 def is_client_hello(bytes datagram not None):
     """Whether a datagram begins with an unprotected ClientHello."""
     return lf_dtls_is_client_hello(datagram, len(datagram))

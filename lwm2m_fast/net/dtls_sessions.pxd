@@ -75,7 +75,7 @@ cdef class DtlsSessions:
     cdef bytes _key_digest(self, bytes key)
     cdef size_t _find_psk(self, lf_dtls_session *session, bytes identity, uint8_t *key) except? 0
     cdef uint32_t _judge(self, lf_dtls_session *session, bytes leaf, uint32_t flags) except? 1
-    cdef bint _may_resume(self, lf_dtls_session *session, int kind) except? True
+    cdef bint _may_resume(self, lf_dtls_session *session, int kind, bytes digest) except? True
     cdef int _advance(self, uint32_t number, int event, uint8_t *plain, size_t *plain_size) noexcept
     cdef bint _authenticate(self, uint32_t number) except -1
     cdef int _displace(self, uint32_t number, uint32_t old) except -1

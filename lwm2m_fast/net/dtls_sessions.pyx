@@ -588,7 +588,8 @@ cdef class DtlsSessions:
         note = bytes(KEY_DIGEST) + pack_who(subject, tuple(names))
         return 0 if subject and lf_dtls_set_note(session, note, len(note)) else BADCERT_OTHER
 
-    cdef bint _may_resume(self, lf_dtls_session *session, int kind) except? True:
+    cdef bint _may_resume(self, lf_dtls_session *session, int kind, bytes digest) except? True:
+        """`digest` is the SHA-256 of the certificate where it was one."""
         cdef size_t size = 0
         cdef const uint8_t *data = lf_dtls_note(session, &size)
         cdef bytes note = (<const char *>data)[:size] if size > KEY_DIGEST else b""
@@ -596,7 +597,7 @@ cdef class DtlsSessions:
             return False
         subject, names = unpack_who(note[KEY_DIGEST:])
         if kind != PSK:
-            return self.credentials.is_current(kind, subject)
+            return self.credentials.is_current_certificate(digest, subject, names)
         found = self.credentials.psk(subject)
         return (found is not None and tuple(found[1]) == names
                 and self._key_digest(found[0]) == note[:KEY_DIGEST])
@@ -638,7 +639,7 @@ cdef int on_resume(void *owner, lf_dtls_session *session, int kind, const uint8_
                    size_t size) noexcept with gil:
     cdef DtlsSessions self = <DtlsSessions>owner
     try:
-        return self._may_resume(session, kind)
+        return self._may_resume(session, kind, (<const char *>identity)[:size])
     except Exception as error:
         self._fault(error)
         return 0

@@ -116,3 +116,4 @@ cdef extern from "lf_dtls.h" nogil:
     uint64_t lf_dtls_sequence_wall(int64_t since_first_ms)
 
     void lf_dtls_library(char *text, size_t room)
+    size_t lf_dtls_longest_key()

@@ -92,6 +92,17 @@ def test_what_is_twice_in_one_list_is_refused(scene: Scene) -> None:
     assert [key for space, key, _ in scene.rows() if space == "psk"] == [b"x"]
 
 
+def test_a_key_that_dtls_cannot_use_is_refused(scene: Scene) -> None:
+    """A library of the system's may take less than 64 bytes."""
+    credentials = Credentials(scene.fleet, scene.vault, longest_key=48)
+    credentials.put([Credential("a", psk("id-a", bytes(48)))], replacing=False)
+    told = "server.key of endpoint 'b' has 49 bytes: the DTLS library .* takes at most 48"
+    with pytest.raises(RequestError, match=told) as caught:
+        credentials.put([Credential("b", psk("id-b", b"\xa5" * 49))], replacing=False)
+    assert "a5a5" not in str(caught.value)
+    assert len(credentials) == 1 and not credentials.has("b")
+
+
 def test_the_number_is_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CREDENTIALS", 2)
     scene.put(Credential("a", NO_SEC), Credential("b", NO_SEC))

@@ -47,6 +47,7 @@ class Credentials:
         self.keys: dict[bytes, bytes | None] = {}
         self.names: dict[bytes, tuple[str, ...]] = {}
         self.certified: list[tuple[bytes, int]] = []
+        self.resumed: list[tuple[bytes, bytes, tuple[str, ...]]] = []
         self.gone: set[bytes] = set()
         self.error: Exception | None = None
 
@@ -63,6 +64,10 @@ class Credentials:
         return flags, b"CN=device-1", ("device-1", "urn:dev:1")
 
     def is_current(self, kind: int, subject: bytes) -> bool:
+        return subject not in self.gone
+
+    def is_current_certificate(self, digest: bytes, subject: bytes, names: tuple[str, ...]) -> bool:
+        self.resumed.append((digest, subject, names))
         return subject not in self.gone
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from lwm2m_fast.net import dtls_session as dtls
@@ -447,6 +449,9 @@ def test_a_resumed_certificate_has_its_names() -> None:
             assert world.listener.heard[0] == opened
         assert world.count("handshakes_resumed") == 1
         assert len(world.credentials.certified) == 2
+        leaf = hashlib.sha256(world.credentials.certified[0][0]).digest()
+        asked = (leaf, b"CN=device-1", ("device-1", "urn:dev:1"))
+        assert world.credentials.resumed == [asked, asked]
 
 
 def test_text_right_behind_a_handshake_is_read() -> None:
