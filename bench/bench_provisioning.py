@@ -47,7 +47,7 @@ LIMIT_S = 1_800.0
 
 IMPORT_GOAL = Goal(5_000, 10_000)
 STALL_GOAL = Goal(10.0, 2.0, is_limit=True)
-SHARE_GOAL = Goal(0.1, 0.2)
+SHARE_GOAL = Goal(0.02, 0.05)
 PLAIN_GOAL, SECURE_GOAL = Goal(1_000, 2_000), Goal(500, 1_000)
 FAILURES_GOAL = Goal(0, is_limit=True)
 LOOKUP_GOAL = Goal(50.0, 20.0, is_limit=True)
