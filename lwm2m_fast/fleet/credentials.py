@@ -50,6 +50,8 @@ KIND_PSK, KIND_X509 = 1, 2
 
 Changes = list[tuple[str, bytes, bytes | None]]
 
+_ABOUT_PSK = about(PSK, b"")
+
 
 class Fleet(Protocol):
     """The part of the fleet store (store/base.py) that credentials need."""
@@ -131,7 +133,7 @@ class Credentials:
         row = self._fleet.get(PSK, identity)
         if row is None:
             return None
-        keys, endpoint = parse_psk(self._vault.unseal(row, about(PSK, identity)))
+        keys, endpoint = parse_psk(self._vault.unseal(row, _ABOUT_PSK + identity))
         return (keys[side], endpoint) if keys[side] else None
 
     def pinned(self, digest: bytes, side: int = 0) -> tuple[str, str] | None:
