@@ -332,8 +332,12 @@ cdef class DtlsEndpoint(UdpEndpoint):
         self.sessions.configure(chain, key, anchors)
 
     def end(self, bytes principal):
-        """Close and forget the session of `principal`; whether there was one."""
+        """Close and forget the session of `principal`; whether there was one.
+
+        For when its credential has changed: handshakes under way are asked again at their end.
+        """
         cdef uint32_t number = self.number_of(principal)
+        self.sessions.changes += 1
         if number == <uint32_t>SESSION_NONE:
             return False
         self.look_at_clock()

@@ -46,11 +46,13 @@ class Credentials:
     def __init__(self) -> None:
         self.keys: dict[bytes, bytes | None] = {}
         self.names: dict[bytes, tuple[str, ...]] = {}
+        self.asked: list[bytes] = []
         self.certified: list[tuple[bytes, int]] = []
         self.gone: set[bytes] = set()
         self.error: Exception | None = None
 
     def psk(self, identity: bytes) -> tuple[bytes, tuple[str, ...]] | None:
+        self.asked.append(identity)
         if self.error is not None:
             raise self.error
         key = self.keys.get(identity, KEY)
