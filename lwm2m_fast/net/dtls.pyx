@@ -393,7 +393,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
             dtls_malformed=self.counts.malformed,
             dtls_handshakes_restarted=self.counts.restarted,
             dtls_handshakes_over_prefix_limit=self.counts.refused_prefix,
-            dtls_handshake_queue=self.queued,
+            dtls_handshake_queue_current=self.queued,
             dtls_handshake_queue_full=self.counts.queue_full,
             dtls_unknown_cid=self.counts.unknown_cid,
             dtls_unknown_address=self.counts.unknown_address,

@@ -539,10 +539,10 @@ cdef class DtlsSessions:
         """What happened to sessions, by name."""
         cdef const SessionCounts *counts = &self.counts
         return {
-            "dtls_sessions": self.table.ready,
-            "dtls_sessions_live": self.table.live - self.table.half_open,
-            "dtls_sessions_saved": self.table.ready + self.table.half_open - self.table.live,
-            "dtls_handshakes_under_way": self.table.half_open,
+            "dtls_sessions_current": self.table.ready,
+            "dtls_sessions_live_current": self.table.live - self.table.half_open,
+            "dtls_sessions_saved_current": self.table.ready + self.table.half_open - self.table.live,
+            "dtls_handshakes_current": self.table.half_open,
             "dtls_handshakes_begun": counts.started,
             "dtls_handshakes_done": counts.done,
             "dtls_handshakes_resumed": counts.resumed,

@@ -45,7 +45,7 @@ def until_the_key_was_asked_for(device: Device) -> Held:
         device.step()
     assert held.rest
     assert not device.session.is_ready
-    assert device.world.count("handshakes_under_way") == 1
+    assert device.world.count("handshakes_current") == 1
     return held
 
 
@@ -65,7 +65,7 @@ def test_a_handshake_with_a_credential_of_before_opens_nothing(changed: str) -> 
         assert (address, identity) == (device.address, "device-1")
         assert "changed" in why
         assert world.count("handshakes_failed") == 1
-        assert world.count("handshakes_under_way") == world.count("sessions") == 0
+        assert world.count("handshakes_current") == world.count("sessions_current") == 0
         assert device.events[-1] == dtls.CLOSED
 
 
@@ -96,7 +96,7 @@ def test_a_fault_while_asking_again_lets_nobody_in() -> None:
         world.credentials.error = RuntimeError("no store")
         held.release()
         assert world.listener.take() == ["refused"]
-        assert world.count("sessions") == 0
+        assert world.count("sessions_current") == 0
         assert world.endpoint.fault is world.credentials.error
 
 
@@ -113,7 +113,7 @@ def test_a_certificate_that_counts_no_more_opens_nothing(by_trust: bool) -> None
             world.endpoint.end(principal_of(X509, b"CN=device-1"))
         held.release()
         assert world.listener.take() == ["refused"]
-        assert world.count("sessions") == 0
+        assert world.count("sessions_current") == 0
 
 
 def test_a_resumption_with_a_credential_of_before_opens_nothing() -> None:
@@ -131,4 +131,4 @@ def test_a_resumption_with_a_credential_of_before_opens_nothing() -> None:
         device.hear()
         world.turn()
         assert world.listener.take() == ["ended", "refused"]
-        assert world.count("handshakes_resumed") == world.count("sessions") == 0
+        assert world.count("handshakes_resumed") == world.count("sessions_current") == 0
