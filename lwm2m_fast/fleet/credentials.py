@@ -27,6 +27,7 @@ from lwm2m_fast.fleet.credential_rows import (
     owner_in,
     parse_pin,
     parse_psk,
+    parse_psk_side,
     parse_row,
     place,
     places,
@@ -133,8 +134,8 @@ class Credentials:
         row = self._fleet.get(PSK, identity)
         if row is None:
             return None
-        keys, endpoint = parse_psk(self._vault.unseal(row, _ABOUT_PSK + identity))
-        return (keys[side], endpoint) if keys[side] else None
+        found = parse_psk_side(self._vault.unseal(row, _ABOUT_PSK + identity), side)
+        return found if found[0] else None
 
     def pinned(self, digest: bytes, side: int = 0) -> tuple[str, str] | None:
         """Tenant and endpoint that a certificate with this SHA-256 is pinned for; else as psk()."""
