@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mbedtls/constant_time.h>
 #include <mbedtls/platform.h>
 #include <mbedtls/platform_util.h>
 
@@ -354,4 +355,21 @@ const uint8_t *lf_dtls_note(const lf_dtls_session *session, size_t *size) {
 
 const char *lf_dtls_why(const lf_dtls_session *session) {
     return session->why;
+}
+
+int lf_dtls_digest(const uint8_t *head, size_t head_size, const uint8_t *data, size_t size, uint8_t *digest,
+                   size_t room) {
+    uint8_t whole[32];
+    mbedtls_sha256_context sha;
+    mbedtls_sha256_init(&sha);
+    int failed = mbedtls_sha256_starts(&sha, 0) || mbedtls_sha256_update(&sha, head, head_size) ||
+                 mbedtls_sha256_update(&sha, data, size) || mbedtls_sha256_finish(&sha, whole);
+    mbedtls_sha256_free(&sha);
+    if (!failed) memcpy(digest, whole, room < sizeof whole ? room : sizeof whole);
+    mbedtls_platform_zeroize(whole, sizeof whole);
+    return !failed;
+}
+
+int lf_dtls_same(const uint8_t *one, const uint8_t *other, size_t size) {
+    return !mbedtls_ct_memcmp(one, other, size);
 }

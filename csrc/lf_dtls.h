@@ -150,6 +150,10 @@ int lf_dtls_was_resumed(const lf_dtls_session *session);               /* by ses
  * certificate stands for, say. A resumed session has the note of the first. Not in lf_dtls_save(). */
 int lf_dtls_set_note(lf_dtls_session *session, const uint8_t *note, size_t size);
 const uint8_t *lf_dtls_note(const lf_dtls_session *session, size_t *size);
+/* The first `room` (at most 32) bytes of SHA-256 over two pieces, one after the other. 0: it failed. */
+int lf_dtls_digest(const uint8_t *head, size_t head_size, const uint8_t *data, size_t size, uint8_t *digest, size_t room);
+/* Whether two pieces are the same, in a time that does not tell where they differ. */
+int lf_dtls_same(const uint8_t *one, const uint8_t *other, size_t size);
 /* Which alert or error ended it, in words for an operator ("unknown PSK identity", "certificate expired"), never a
  * secret. */
 const char *lf_dtls_why(const lf_dtls_session *session);

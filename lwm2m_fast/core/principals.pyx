@@ -21,12 +21,22 @@ cdef int principal_addr(bytes principal, lf_addr *addr) except -1:
 
 cdef bytes packed(names):
     """The usable ones of `names`, each once: 1 to 255 bytes of UTF-8, at most NAMES_MOST."""
+    if isinstance(names, tuple) and len(<tuple>names) == 1:     # nearly all of them
+        return packed_one((<tuple>names)[0])
     texts = {}
     for name in names:
-        text = name.encode("utf-8", "surrogatepass")
-        if 1 <= len(text) <= MAX_ENDPOINT and is_utf8(text, len(text)) and len(texts) < NAMES_MOST:
-            texts[text] = bytes([len(text)]) + text
-    return b"".join(texts.values())
+        text = packed_one(name)
+        if text and len(texts) < NAMES_MOST:
+            texts[text] = None
+    return b"".join(texts)
+
+
+cdef bytes packed_one(str name):
+    """Its size and its bytes; empty: it cannot be used."""
+    cdef bytes text = name.encode("utf-8", "surrogatepass")
+    if 1 <= len(text) <= MAX_ENDPOINT and is_utf8(text, len(text)):
+        return bytes((len(text),)) + text
+    return b""
 
 
 cdef class Principals:

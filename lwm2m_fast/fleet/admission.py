@@ -54,7 +54,10 @@ class Admission:
         except StoreError:
             self._unusable += 1
             return None
-        return None if found is None else (found[0], (found[1],))
+        if found is None:
+            return None
+        key, endpoint = found
+        return key, (endpoint,)
 
     def certificate(self, leaf_der: bytes, flags: int) -> Verdict:
         """Flags that shall count (0: accepted), subject, endpoint names it may speak for.

@@ -132,6 +132,13 @@ def parse_psk(plain: bytes) -> tuple[tuple[bytes, bytes], str]:
     return (plain[1:first], plain[first + 1 : second]), plain[second:].decode()
 
 
+def parse_psk_side(plain: bytes, side: int) -> tuple[bytes, str]:
+    """A side's key (empty: none) and the endpoint: what a handshake needs of parse_psk()."""
+    first = 1 + plain[0]
+    second = first + 1 + plain[first]
+    return plain[first + 1 : second] if side else plain[1:first], plain[second:].decode()
+
+
 def with_pin(row: bytes | None, side: int, tenant: str, endpoint: str) -> bytes:
     sides = (0 if row is None else row[0]) | 1 << side
     name = tenant.encode()

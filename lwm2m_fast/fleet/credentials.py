@@ -27,6 +27,7 @@ from lwm2m_fast.fleet.credential_rows import (
     owner_in,
     parse_pin,
     parse_psk,
+    parse_psk_side,
     parse_row,
     place,
     places,
@@ -50,6 +51,8 @@ KIND_PSK, KIND_X509 = 1, 2
 """As in net/dtls: how a peer has shown who it is."""
 
 Changes = list[tuple[str, bytes, bytes | None]]
+
+_ABOUT_PSK = about(PSK, b"")
 
 
 class Fleet(Protocol):
@@ -139,8 +142,8 @@ class Credentials:
         row = self._fleet.get(PSK, identity)
         if row is None:
             return None
-        keys, endpoint = parse_psk(self._vault.unseal(row, about(PSK, identity)))
-        return (keys[side], endpoint) if keys[side] else None
+        found = parse_psk_side(self._vault.unseal(row, _ABOUT_PSK + identity), side)
+        return found if found[0] else None
 
     def endpoint_of(self, identity: str) -> str | None:
         """Whose a PSK identity is, on whatever side; StoreError as psk()."""

@@ -44,12 +44,14 @@ class Vault:
                 raise ValueError(f"a key has a number from 1 to {MAX_NUMBER}, not {number}")
             if len(key) != KEY_BYTES:
                 raise ValueError(f"key {number} has {len(key)} bytes, not {KEY_BYTES}")
-        self._ciphers = {number: AESGCM(key) for number, key in keys.items()}
+        self._ciphers = {
+            number.to_bytes(NUMBER_BYTES, "big"): AESGCM(key) for number, key in keys.items()
+        }
         self._random = random
         self.newest = max(keys)
         """Number of the key that seals; is_newest() tells which rows wait to be sealed anew."""
-        self._sealing = self._ciphers[self.newest]
         self._prefix = self.newest.to_bytes(NUMBER_BYTES, "big")
+        self._sealing = self._ciphers[self._prefix]
 
     def seal(self, plain: bytes, about: bytes) -> bytes:
         """`plain` as a row of OVERHEAD bytes more, which opens only with the same `about`."""
@@ -60,19 +62,23 @@ class Vault:
         """What was sealed. StoreError: another key, a changed row, or a row from another place."""
         if len(row) < OVERHEAD:
             raise StoreError(f"a sealed row has at least {OVERHEAD} bytes, not {len(row)}")
-        number = int.from_bytes(row[:NUMBER_BYTES], "big")
-        cipher = self._ciphers.get(number)
+        cipher = self._ciphers.get(row[:NUMBER_BYTES])
         if cipher is None:
+            number = _number(row)
             raise StoreError(f"a row is sealed with key {number}, which the key file does not have")
         try:
             body = NUMBER_BYTES + NONCE_BYTES
             return cipher.decrypt(row[NUMBER_BYTES:body], row[body:], about)
         except InvalidTag:
             raise StoreError(
-                f"a sealed row does not open: it was changed, or key {number} of the key file is "
-                "another one than it was sealed with"
+                f"a sealed row does not open: it was changed, or key {_number(row)} of the key "
+                "file is another one than it was sealed with"
             ) from None
 
     def is_newest(self, row: bytes) -> bool:
         """Whether the newest key has sealed this row."""
         return row[:NUMBER_BYTES] == self._prefix
+
+
+def _number(row: bytes) -> int:
+    return int.from_bytes(row[:NUMBER_BYTES], "big")

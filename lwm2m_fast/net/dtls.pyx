@@ -332,8 +332,12 @@ cdef class DtlsEndpoint(UdpEndpoint):
         self.sessions.configure(chain, key, anchors)
 
     def end(self, bytes principal):
-        """Close and forget the session of `principal`; whether there was one."""
+        """Close and forget the session of `principal`; whether there was one.
+
+        For when its credential has changed: handshakes under way are asked again at their end.
+        """
         cdef uint32_t number = self.number_of(principal)
+        self.sessions.changes += 1
         if number == <uint32_t>SESSION_NONE:
             return False
         self.look_at_clock()
@@ -389,7 +393,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
             dtls_malformed=self.counts.malformed,
             dtls_handshakes_restarted=self.counts.restarted,
             dtls_handshakes_over_prefix_limit=self.counts.refused_prefix,
-            dtls_handshake_queue=self.queued,
+            dtls_handshake_queue_current=self.queued,
             dtls_handshake_queue_full=self.counts.queue_full,
             dtls_unknown_cid=self.counts.unknown_cid,
             dtls_unknown_address=self.counts.unknown_address,

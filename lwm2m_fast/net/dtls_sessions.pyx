@@ -7,7 +7,6 @@
 # Whom a session speaks for is noted in the session during the handshake (lf_dtls_set_note), so that
 # a resumed one knows it too: 16 bytes that tell whether the key is still the same, then pack_who().
 
-import hashlib
 import os
 
 cimport cython
@@ -17,13 +16,14 @@ from lwm2m_fast.net.cells cimport Cells
 from lwm2m_fast.net.dtls_table cimport (
     CID_RANDOM, SESSION_FREE, SESSION_HALF_OPEN, SESSION_LOADED, SESSION_NONE, SESSION_READY, SESSION_USES_CID,
     Session, SessionTable)
+from lwm2m_fast.net.dtls_who cimport packed_behind, unpacked
 from lwm2m_fast.net.lf_dtls cimport *
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from lwm2m_fast.errors import ConfigError
-from lwm2m_fast.net.dtls_base import MOST_SESSIONS, PSK, SUITES, principal_of
-from lwm2m_fast.net.dtls_row import pack_who, unpack_who
+from lwm2m_fast.net.dtls_base import MOST_SESSIONS, PSK, SUITES
+from lwm2m_fast.net.dtls_row import unpack_who
 
 cdef extern from * nogil:
     """
@@ -48,7 +48,7 @@ cdef enum:
     REFUSED_EVERY_MS = 1000
     CHANCE_BYTES = 1024
 
-SUITE_NAMES = tuple(SUITES)
+SUITE_NUMBERS = {name.encode(): number for number, name in enumerate(SUITES)}
 
 
 @cython.no_gc_clear
@@ -117,6 +117,7 @@ cdef class DtlsSessions:
         if self.context != NULL:
             lf_dtls_context_release(self.context)
         self.context = context
+        self.changes += 1
         return 0
 
     # Opening
@@ -139,6 +140,7 @@ cdef class DtlsSessions:
         slot = self.table.at(number)
         self._make_cid(number, cid)
         slot.hello = hello
+        slot.since = self.changes
         slot.heard = self.tenths()
         slot.session = lf_dtls_open(self.context, <void *><size_t>number, cid, self.now_ms)
         if slot.session == NULL:
@@ -287,8 +289,12 @@ cdef class DtlsSessions:
         if not who:
             self._fail(number, "the peer has not shown who it is")
             return False
-        subject, names = unpack_who(who)
-        principal = principal_of(kind, subject)
+        if slot.since != self.changes and not self._is_still_let_in(slot.session, kind):
+            self._say_goodbye(slot)
+            self._fail(number, "its credential was changed during the handshake")
+            return False
+        subject, names = unpacked(note + KEY_DIGEST, size - KEY_DIGEST)
+        principal = self._principal(kind, subject)
         old = self.table.of_principal(<const uint8_t *><const char *>principal)
         if old == <uint32_t>SESSION_NONE and self.table.ready >= self.most_sessions:
             self.counts.refused_sessions += 1
@@ -297,7 +303,7 @@ cdef class DtlsSessions:
             return False
         self.note_who(slot, who)
         slot.kind = <uint8_t>kind
-        slot.suite = <uint8_t>SUITE_NAMES.index(lf_dtls_suite(slot.session).decode())
+        slot.suite = <uint8_t>SUITE_NUMBERS[<bytes>lf_dtls_suite(slot.session)]
         slot.since = <uint32_t>self.wall_clock()
         slot.heard = self.tenths()
         self._displace(number, old)
@@ -533,10 +539,10 @@ cdef class DtlsSessions:
         """What happened to sessions, by name."""
         cdef const SessionCounts *counts = &self.counts
         return {
-            "dtls_sessions": self.table.ready,
-            "dtls_sessions_live": self.table.live - self.table.half_open,
-            "dtls_sessions_saved": self.table.ready + self.table.half_open - self.table.live,
-            "dtls_handshakes_under_way": self.table.half_open,
+            "dtls_sessions_current": self.table.ready,
+            "dtls_sessions_live_current": self.table.live - self.table.half_open,
+            "dtls_sessions_saved_current": self.table.ready + self.table.half_open - self.table.live,
+            "dtls_handshakes_current": self.table.half_open,
             "dtls_handshakes_begun": counts.started,
             "dtls_handshakes_done": counts.done,
             "dtls_handshakes_resumed": counts.resumed,
@@ -567,7 +573,17 @@ cdef class DtlsSessions:
 
     cdef bytes _key_digest(self, bytes key):
         """Tells whether a key has changed, and nothing else: it is keyed by a secret of the process."""
-        return hashlib.blake2b(key, digest_size=KEY_DIGEST, key=self.secret).digest()
+        return self._digest(self.secret, key)
+
+    cdef bytes _principal(self, int kind, bytes subject):
+        """As dtls_base.principal_of() has it."""
+        return self._digest(bytes((kind,)), subject)
+
+    cdef bytes _digest(self, bytes head, bytes data):
+        cdef uint8_t digest[KEY_DIGEST]
+        if not lf_dtls_digest(head, len(head), data, len(data), digest, KEY_DIGEST):
+            raise RuntimeError("SHA-256 has failed")
+        return (<const char *>digest)[:KEY_DIGEST]
 
     cdef size_t _find_psk(self, lf_dtls_session *session, bytes identity, uint8_t *key) except? 0:
         self.claimed, self.claimed_by = identity, number_of(session)
@@ -575,7 +591,7 @@ cdef class DtlsSessions:
         if found is None:
             return 0
         secret, names = found
-        note = self._key_digest(secret) + pack_who(identity, tuple(names))
+        note = packed_behind(self._key_digest(secret), identity, tuple(names))
         if not 0 < len(secret) <= LF_DTLS_MAX_KEY or not lf_dtls_set_note(session, note, len(note)):
             raise ValueError("the key or the names of an identity are too long")
         memcpy(key, <const char *>secret, len(secret))
@@ -585,7 +601,7 @@ cdef class DtlsSessions:
         counted, subject, names = self.credentials.certificate(leaf, flags)
         if counted:
             return counted
-        note = bytes(KEY_DIGEST) + pack_who(subject, tuple(names))
+        note = packed_behind(bytes(KEY_DIGEST), subject, tuple(names))
         return 0 if subject and lf_dtls_set_note(session, note, len(note)) else BADCERT_OTHER
 
     cdef bint _may_resume(self, lf_dtls_session *session, int kind, bytes digest) except? True:
@@ -601,6 +617,23 @@ cdef class DtlsSessions:
         found = self.credentials.psk(subject)
         return (found is not None and tuple(found[1]) == names
                 and self._key_digest(found[0]) == note[:KEY_DIGEST])
+
+    cdef bint _is_still_let_in(self, lf_dtls_session *session, int kind) except? True:
+        """At the end of a handshake during which a credential, any, has changed.
+
+        end() finds authenticated sessions only; a key that was fetched before opens none behind it.
+        """
+        cdef size_t size = 0
+        cdef const uint8_t *note = lf_dtls_note(session, &size)
+        cdef bytes digest
+        if kind != PSK:
+            return self._may_resume(session, kind)
+        subject, names = unpacked(note + KEY_DIGEST, size - KEY_DIGEST)
+        found = self.credentials.psk(subject)
+        if found is None or tuple(found[1]) != names:
+            return False
+        digest = self._key_digest(found[0])
+        return lf_dtls_same(digest, note, KEY_DIGEST)
 
 
 cdef inline uint32_t number_of(lf_dtls_session *session) noexcept nogil:

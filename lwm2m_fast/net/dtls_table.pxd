@@ -35,7 +35,7 @@ cdef struct Session:                    # 96 bytes
     uint8_t *who                        # once READY: size (2 bytes), then as dtls_row.pack_who()
     uint8_t cid_random[8]
     uint32_t heard                      # tenths of seconds, on the endpoint's clock; HALF_OPEN: its beginning
-    uint32_t since                      # when it became READY, Unix seconds
+    uint32_t since                      # when it became READY, Unix seconds; HALF_OPEN: `changes` then
     uint32_t hello                      # a part of its ClientHello's random, to know a repeated one
     uint16_t blob_size
     uint8_t state                       # SessionState

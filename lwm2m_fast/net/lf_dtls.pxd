@@ -108,6 +108,9 @@ cdef extern from "lf_dtls.h" nogil:
     bint lf_dtls_was_resumed(const lf_dtls_session *session)
     bint lf_dtls_set_note(lf_dtls_session *session, const uint8_t *note, size_t size)
     const uint8_t *lf_dtls_note(const lf_dtls_session *session, size_t *size)
+    bint lf_dtls_digest(const uint8_t *head, size_t head_size, const uint8_t *data, size_t size,
+                        uint8_t *digest, size_t room)
+    bint lf_dtls_same(const uint8_t *one, const uint8_t *other, size_t size)
     const char *lf_dtls_why(const lf_dtls_session *session)
 
     size_t lf_dtls_save(lf_dtls_session *session, uint8_t *blob, size_t room)

@@ -6,14 +6,17 @@ Every commit is on disk before it returns: the environment given must be a durab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import takewhile
+from typing import TypeVar
 
 from lwm2m_fast.store.base import FleetChange, check_fleet_key, check_fleet_value, check_namespace
 from lwm2m_fast.store.environment import Environment, Transaction, page_of
 
 ITEMS = b"items"
+
+T = TypeVar("T")
 
 PAGE_ROWS = 512
 """Rows per transaction of scan(): none is held while the caller thinks."""
@@ -30,7 +33,7 @@ class LmdbFleet:
         prefix = _prefix(namespace)
         rows = [(prefix + check_fleet_key(key), check_fleet_value(value)) for key, value in items]
         if rows:
-            self._env.write(lambda txn: txn.cursor(self._env.table(ITEMS)).putmulti(rows))
+            self._write(lambda txn: txn.cursor(self._env.table(ITEMS)).putmulti(rows))
 
     def delete(self, namespace: str, keys: Iterable[bytes]) -> int:
         prefix = _prefix(namespace)
@@ -39,7 +42,7 @@ class LmdbFleet:
         def delete(txn: Transaction) -> int:
             return sum(txn.delete(row, db=self._env.table(ITEMS)) for row in rows)
 
-        return self._env.write(delete) if rows else 0
+        return self._write(delete) if rows else 0
 
     def apply(self, changes: Sequence[FleetChange]) -> None:
         # Of several changes of one row the last one counts; in key order a page is gone to once.
@@ -57,11 +60,17 @@ class LmdbFleet:
                 txn.cursor(table).putmulti(put)
 
         if rows:
-            self._env.write(write)
+            self._write(write)
 
     def get(self, namespace: str, key: bytes) -> bytes | None:
-        row = _prefix(namespace) + check_fleet_key(key)
-        return self._env.read(lambda txn: txn.get(row, None, self._env.table(ITEMS)))
+        return self._env.get_kept(ITEMS, _prefix(namespace) + check_fleet_key(key))
+
+    def _write(self, work: Callable[[Transaction], T]) -> T:
+        """What was written is seen by get() once this has returned."""
+        try:
+            return self._env.write(work)
+        finally:
+            self._env.renew()
 
     def get_many(self, places: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], bytes]:
         by_row = {_prefix(name) + check_fleet_key(key): (name, key) for name, key in places}
@@ -106,7 +115,10 @@ class LmdbFleet:
         return self._env.read(page)
 
 
-@lru_cache(maxsize=64)
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import takewhile
+from typing import TypeVar
 def _prefix(namespace: str) -> bytes:
     name = check_namespace(namespace)
     return bytes([len(name)]) + name

@@ -46,12 +46,14 @@ class Credentials:
     def __init__(self) -> None:
         self.keys: dict[bytes, bytes | None] = {}
         self.names: dict[bytes, tuple[str, ...]] = {}
+        self.asked: list[bytes] = []
         self.certified: list[tuple[bytes, int]] = []
         self.resumed: list[tuple[bytes, bytes, tuple[str, ...]]] = []
         self.gone: set[bytes] = set()
         self.error: Exception | None = None
 
     def psk(self, identity: bytes) -> tuple[bytes, tuple[str, ...]] | None:
+        self.asked.append(identity)
         if self.error is not None:
             raise self.error
         key = self.keys.get(identity, KEY)

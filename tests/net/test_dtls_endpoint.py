@@ -33,7 +33,7 @@ def test_a_handshake_and_a_record_each_way(world: World) -> None:
     assert device.up(b"up") == [(as_text(principal), b"up")]
     world.send(b"device-1", b"down")
     assert device.hear() == [b"down"]
-    assert world.count("handshakes_done") == world.count("sessions") == 1
+    assert world.count("handshakes_done") == world.count("sessions_current") == 1
     assert world.count("records_received") == world.count("records_sent") == 1
 
 
@@ -89,7 +89,7 @@ def test_an_untrusted_certificate_leaves_nothing() -> None:
         device.shake()
         assert device.events[-1] == dtls.FAILED
         assert world.listener.take() == ["refused"]
-        assert world.count("handshakes_under_way") == world.count("sessions") == 0
+        assert world.count("handshakes_current") == world.count("sessions_current") == 0
 
 
 @pytest.mark.parametrize("key", [b"another key", None])
@@ -104,8 +104,8 @@ def test_a_wrong_key_or_an_unknown_identity_leaves_nothing(key: bytes | None) ->
         assert why
         assert b"another key".decode() not in why
         assert world.count("handshakes_failed") == 1
-        assert world.count("handshakes_under_way") == world.count("sessions") == 0
-        assert world.count("sessions_live") == 0
+        assert world.count("handshakes_current") == world.count("sessions_current") == 0
+        assert world.count("sessions_live_current") == 0
 
 
 def test_refusals_are_told_once_a_second_and_all_counted(world: World) -> None:
@@ -138,7 +138,7 @@ def test_a_fault_of_the_listener_ends_that_session(world: World) -> None:
     world.turn()
     device.hear()
     assert dtls.CLOSED in device.events
-    assert world.count("sessions") == 0
+    assert world.count("sessions_current") == 0
     assert isinstance(world.endpoint.fault, MemoryError)
 
 
@@ -190,7 +190,7 @@ def test_a_peer_that_closes_is_gone(world: World) -> None:
     device.transmit(device.session.close())
     world.turn()
     assert world.listener.heard == [("ended", device.principal)]
-    assert world.count("sessions") == world.count("sessions_live") == 0
+    assert world.count("sessions_current") == world.count("sessions_live_current") == 0
     assert world.endpoint.where(device.principal) is None
 
 
@@ -293,7 +293,7 @@ def test_handshakes_over_a_bad_link(seed: int, cid_size: int, certified: bool) -
         device.change_up = device.change_down = unchanged
         world.turn()
         assert device.up(b"here")[-1][1] == b"here"
-        assert world.count("sessions") == 1
+        assert world.count("sessions_current") == 1
 
 
 def test_counters_are_all_dtls(world: World) -> None:

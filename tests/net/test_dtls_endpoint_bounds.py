@@ -38,7 +38,7 @@ def test_strangers_without_a_cookie_leave_no_memory() -> None:
             assert len(answers) == 50
             assert max(map(len, answers)) <= len(first)
         assert world.count("hello_verifies") == STRANGERS
-        assert world.count("handshakes_begun") == world.count("handshakes_under_way") == 0
+        assert world.count("handshakes_begun") == world.count("handshakes_current") == 0
         assert world.count("table_bytes") == before
         assert world.listener.heard == []
 
@@ -73,14 +73,14 @@ def test_as_many_handshakes_as_may_be_and_then_no_new_one() -> None:
         first = half_open(world, b"device-0")
         others = [half_open(world, b"device-%d" % n) for n in range(1, 4)]
         world.turn()
-        assert world.count("handshakes_under_way") == 3
+        assert world.count("handshakes_current") == 3
         assert world.count("handshakes_over_limit") == 1
         for device in (first, *others[:2]):
             device.hear()
             device.step()
             assert device.session.is_ready
         assert not others[2].session.is_ready
-        assert world.count("handshakes_under_way") == 0
+        assert world.count("handshakes_current") == 0
 
 
 def test_a_handshake_that_takes_too_long_makes_room() -> None:
@@ -88,11 +88,11 @@ def test_a_handshake_that_takes_too_long_makes_room() -> None:
         half_open(world, b"device-0")
         world.turn()
         world.pass_time(4.9)
-        assert world.count("handshakes_under_way") == 1
+        assert world.count("handshakes_current") == 1
         world.pass_time(0.2)
-        assert world.count("handshakes_under_way") == 0
+        assert world.count("handshakes_current") == 0
         assert world.count("handshakes_timed_out") == world.count("handshakes_failed") == 1
-        assert world.count("sessions_live") == 0
+        assert world.count("sessions_live_current") == 0
         world.ready()
 
 
@@ -120,7 +120,7 @@ def test_as_many_sessions_as_may_be_and_then_only_those_again() -> None:
         devices[0].shake()
         assert devices[0].session.is_ready
         assert world.listener.take() == ["opened", "replaced"]
-        assert world.count("sessions") == 2
+        assert world.count("sessions_current") == 2
 
 
 def test_a_short_connection_id_bounds_the_sessions() -> None:
@@ -129,7 +129,7 @@ def test_a_short_connection_id_bounds_the_sessions() -> None:
             half_open(world, b"device-%d" % n)
         half_open(world, b"one more")
         world.turn()
-        assert world.count("handshakes_under_way") == 256
+        assert world.count("handshakes_current") == 256
         assert world.count("handshakes_over_limit") == 1
 
 

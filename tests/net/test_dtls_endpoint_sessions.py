@@ -33,7 +33,7 @@ def test_a_session_of_the_same_principal_replaces_the_old_one() -> None:
         assert world.listener.heard == [
             ("opened", new.principal, 1, b"device-1", ("device-1",)), ("replaced", new.principal),
         ]  # fmt: skip
-        assert world.count("sessions") == world.count("sessions_live") == 1
+        assert world.count("sessions_current") == world.count("sessions_live_current") == 1
         assert old.up(b"too late") == []
         world.send(b"device-1", b"down")
         assert (old.hear(), new.hear()) == ([], [b"down"])
@@ -77,7 +77,7 @@ def test_a_hello_on_a_live_5_tuple_that_is_not_authenticated_changes_nothing(cid
         assert world.listener.take() == ["refused"]
         device.session = old
         assert device.up(b"still here")[0][1] == b"still here"
-        assert world.count("sessions") == 1
+        assert world.count("sessions_current") == 1
 
 
 def test_another_principal_on_the_same_5_tuple_displaces_the_old_one() -> None:
@@ -90,7 +90,7 @@ def test_another_principal_on_the_same_5_tuple_displaces_the_old_one() -> None:
         other.shake()
         assert world.listener.heard[0] == ("ended", psk_principal(b"device-1"))
         assert world.listener.kinds() == ["ended", "opened"]
-        assert world.count("sessions_displaced") == world.count("sessions") == 1
+        assert world.count("sessions_displaced") == world.count("sessions_current") == 1
 
 
 def test_a_client_that_starts_anew_in_the_middle_of_a_handshake() -> None:
@@ -100,13 +100,13 @@ def test_a_client_that_starts_anew_in_the_middle_of_a_handshake() -> None:
         world.turn()
         device.hear()
         world.turn()
-        assert world.count("handshakes_under_way") == 1
+        assert world.count("handshakes_current") == 1
         device.hear_raw()
         device.renew()
         device.shake()
         assert device.session.is_ready
         assert world.count("handshakes_restarted") == 1
-        assert world.count("handshakes_under_way") == 0
+        assert world.count("handshakes_current") == 0
 
 
 def test_a_late_copy_of_the_hello_begins_nothing() -> None:
@@ -187,16 +187,17 @@ def test_an_idle_session_is_saved_and_woken_from_both_sides(cid_size: int) -> No
     with World(idle_save_s=IDLE_S) as world:
         device = world.ready(cid_size=cid_size)
         world.pass_time(IDLE_S - 1)
-        assert world.count("sessions_live") == 1
+        assert world.count("sessions_live_current") == 1
         world.pass_time(1.2)
-        assert (world.count("sessions_live"), world.count("sessions_saved")) == (0, 1)
+        assert world.count("sessions_live_current") == 0
+        assert world.count("sessions_saved_current") == 1
         where = world.endpoint.where(device.principal)
         assert where is not None
         assert not where["live"]
         assert device.up(b"up") == [(as_text(device.principal), b"up")]
-        assert world.count("sessions_live") == 1
+        assert world.count("sessions_live_current") == 1
         world.pass_time(IDLE_S + 1)
-        assert world.count("sessions_live") == 0
+        assert world.count("sessions_live_current") == 0
         world.send(b"device-1", b"down")
         assert device.hear() == [b"down"]
         assert world.count("wakes") == world.count("saves") == 2
@@ -221,7 +222,7 @@ def test_a_forged_record_wakes_nobody_for_long(cid_size: int) -> None:
         world.pass_time(IDLE_S + 1)
         device.transmit(bytes(forged))
         assert world.turn() == []
-        assert (world.count("sessions_live"), world.count("wakes")) == (0, 1)
+        assert (world.count("sessions_live_current"), world.count("wakes")) == (0, 1)
         assert device.up(b"real")[0][1] == b"real"
 
 
@@ -249,7 +250,7 @@ def test_a_suite_that_cannot_be_saved_stays_live() -> None:
     with World(idle_save_s=IDLE_S) as world:
         device = world.ready(suites=(CBC,))
         world.pass_time(IDLE_S * 3)
-        assert world.count("sessions_live") == 1
+        assert world.count("sessions_live_current") == 1
         assert device.up(b"x")[0][1] == b"x"
 
 
@@ -258,10 +259,10 @@ def test_a_session_ends_when_nothing_is_heard_for_long(suite: str) -> None:
     with World(idle_save_s=IDLE_S, session_timeout_s=100.0) as world:
         device = world.ready(suites=(suite,))
         world.pass_time(99.0)
-        assert world.count("sessions") == 1
+        assert world.count("sessions_current") == 1
         world.pass_time(2.0)
         assert world.listener.heard[-1] == ("ended", device.principal)
-        assert world.count("sessions") == world.count("sessions_saved") == 0
+        assert world.count("sessions_current") == world.count("sessions_saved_current") == 0
         assert world.count("sessions_expired") == 1
 
 
@@ -313,7 +314,7 @@ def test_sessions_go_on_over_a_restart(cid_size: int) -> None:
             world.send(device.identity, b"down")
             assert device.hear() == [b"down"]
         world.ready(b"newcomer")
-        assert world.count("sessions") == 3
+        assert world.count("sessions_current") == 3
 
 
 def test_a_session_of_a_suite_that_cannot_be_saved_is_closed_at_a_stop() -> None:
