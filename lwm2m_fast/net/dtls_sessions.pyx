@@ -41,6 +41,7 @@ cdef extern from "string.h" nogil:
 
 cdef enum:
     KEY_DIGEST = 16
+    FINGERPRINT = 32                    # SHA-256 of a certificate
     BADCERT_OTHER = 0x0100              # MBEDTLS_X509_BADCERT_OTHER
     TICK_MS = 50
     TIMERS_AT_ONCE = 256
@@ -627,7 +628,8 @@ cdef class DtlsSessions:
         cdef const uint8_t *note = lf_dtls_note(session, &size)
         cdef bytes digest
         if kind != PSK:
-            return self._may_resume(session, kind)
+            return self._may_resume(
+                session, kind, (<const char *>lf_dtls_fingerprint(session))[:FINGERPRINT])
         subject, names = unpacked(note + KEY_DIGEST, size - KEY_DIGEST)
         found = self.credentials.psk(subject)
         if found is None or tuple(found[1]) != names:

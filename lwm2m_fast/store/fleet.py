@@ -115,10 +115,7 @@ class LmdbFleet:
         return self._env.read(page)
 
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache, partial
-from itertools import takewhile
-from typing import TypeVar
+@lru_cache(maxsize=64)
 def _prefix(namespace: str) -> bytes:
     name = check_namespace(namespace)
     return bytes([len(name)]) + name

@@ -61,8 +61,8 @@ def server(there: Path, authority: Made) -> Iterator[Server]:
 
 
 STATE = (
-    "dtls_sessions",
-    "dtls_handshakes_under_way",
+    "dtls_sessions_current",
+    "dtls_handshakes_current",
     "principals_current",
     "registrations_current",
     "peers_current",
@@ -330,7 +330,7 @@ def test_libcoap_registers_and_updates(
             Libcoap(tool, coaps(only), *coap_key()).registers(only, "dev-1")
             Libcoap(tool, coaps(only), *coap_certificate(there, own)).registers(only, "dev-2")
         assert only.count("dtls_handshakes_done") == 6 * len(tools)
-        assert only.count("dtls_sessions") == 0, "each has said goodbye"
+        assert only.count("dtls_sessions_current") == 0, "each has said goodbye"
 
 
 ALERTS = {
