@@ -72,14 +72,16 @@ lf_dtls_session *lf_session_new(lf_dtls_context *context, void *user, int64_t no
     return session;
 }
 
-lf_dtls_session *lf_dtls_open(lf_dtls_context *context, void *user, const uint8_t *cid, int64_t now_ms) {
+lf_dtls_session *lf_dtls_open(lf_dtls_context *context, void *user, const uint8_t *cid,
+                              int64_t now_ms) {
     lf_dtls_session *session = lf_session_new(context, user, now_ms);
     if (!session) return NULL;
     const lf_dtls_options *options = &context->options;
     mbedtls_ssl_set_mtu(&session->ssl, options->mtu);
     int failed = 0;
     if (options->cid_size >= 0)
-        failed = mbedtls_ssl_set_cid(&session->ssl, MBEDTLS_SSL_CID_ENABLED, cid, (size_t)options->cid_size);
+        failed = mbedtls_ssl_set_cid(&session->ssl, MBEDTLS_SSL_CID_ENABLED, cid,
+                                     (size_t)options->cid_size);
     /* No name is asked for: the verify hook judges who the server is. */
     if (options->is_client && !failed) failed = mbedtls_ssl_set_hostname(&session->ssl, NULL);
     if (!failed) return session;
@@ -102,7 +104,8 @@ void lf_dtls_free(lf_dtls_session *session) {
 
 static void send_held_alert(lf_dtls_session *session) {
     lf_dtls_hooks *hooks = &session->context->hooks;
-    if (session->held_size) hooks->send(hooks->owner, session, session->held_alert, session->held_size);
+    if (session->held_size)
+        hooks->send(hooks->owner, session, session->held_alert, session->held_size);
     session->held_size = 0;
 }
 
@@ -113,14 +116,16 @@ static lf_dtls_event fail(lf_dtls_session *session, int error) {
     if (session->held_size)
         session->held_alert[14] = (uint8_t)alert;
     else if (!session->alerted && alert >= 0)
-        mbedtls_ssl_send_alert_message(&session->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, (unsigned char)alert);
+        mbedtls_ssl_send_alert_message(&session->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                       (unsigned char)alert);
     send_held_alert(session);
     session->stage = LF_STAGE_OVER;
     session->due_ms = -1;
     return LF_DTLS_FAILED;
 }
 
-/* Builds differ in whether they keep the peer's certificate. Nobody needs it: it is the fingerprint that counts. */
+/* Builds differ in whether they keep the peer's certificate. Nobody needs it: it is the fingerprint
+ * that counts. */
 static void drop_certificate(mbedtls_ssl_session *agreed) {
 #if defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
     mbedtls_x509_crt_free(agreed->peer_cert);
@@ -138,11 +143,13 @@ static lf_dtls_event finish(lf_dtls_session *session) {
     const lf_suite *suite = lf_suite_by_id(ssl->session->ciphersuite);
     int is_cid_used = MBEDTLS_SSL_CID_DISABLED;
     if (suite) session->kind = (uint8_t)suite->kind;
-    /* A client notes what it asked to resume; the server agreed if it gave the same session id (RFC 5246, section 7.3). */
+    /* A client notes what it asked to resume; the server agreed if it gave the same session id (RFC
+     * 5246, section 7.3). */
     if (session->context->options.is_client)
         session->resumed = session->note.size && ssl->session->id_len == session->note.size &&
                            !memcmp(ssl->session->id, session->note.data, session->note.size);
-    if (session->context->options.cid_size > 0 && !mbedtls_ssl_get_peer_cid(ssl, &is_cid_used, NULL, NULL))
+    if (session->context->options.cid_size > 0 &&
+        !mbedtls_ssl_get_peer_cid(ssl, &is_cid_used, NULL, NULL))
         session->uses_cid = is_cid_used == MBEDTLS_SSL_CID_ENABLED;
     drop_certificate(ssl->session);
     mbedtls_ssl_set_mtu(ssl, 0); /* that was the handshake's: records are the caller's to size */
@@ -166,7 +173,8 @@ static lf_dtls_event go_on(lf_dtls_session *session) {
     session->context->current = NULL;
     session->in_size = 0;
     if (error == 0) return finish(session);
-    if (error == MBEDTLS_ERR_SSL_INTERNAL_ERROR && session->ssl.in_left && session->ssl.in_left < 13) {
+    if (error == MBEDTLS_ERR_SSL_INTERNAL_ERROR && session->ssl.in_left &&
+        session->ssl.in_left < 13) {
         drop_datagram(&session->ssl); /* an end too short for a record */
         error = MBEDTLS_ERR_SSL_WANT_READ;
     }
@@ -183,7 +191,9 @@ lf_dtls_event lf_dtls_connect(lf_dtls_session *session, int64_t now_ms) {
 
 size_t lf_dtls_remember(const lf_dtls_session *session, uint8_t *memory, size_t room) {
     size_t size = 0;
-    if (session->stage == LF_STAGE_HANDSHAKE || !session->ssl.session || !session->ssl.session->id_len) return 0;
+    if (session->stage == LF_STAGE_HANDSHAKE || !session->ssl.session ||
+        !session->ssl.session->id_len)
+        return 0;
     return mbedtls_ssl_session_save(session->ssl.session, memory, room, &size) ? 0 : size;
 }
 
@@ -231,20 +241,25 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
         if (got > 0) {
             *plain_size = (size_t)got;
             if (!ssl->in_offt) return LF_DTLS_DATA;
-            /* Longer than we take: all of it is dropped. What mbedTLS still holds of it is read away. */
-            while (ssl->in_offt && mbedtls_ssl_read(ssl, plain, LF_DTLS_MAX_PLAIN) > 0) continue;
+            /* Longer than we take: all of it is dropped. What mbedTLS still holds of it is read
+             * away. */
+            while (ssl->in_offt && mbedtls_ssl_read(ssl, plain, LF_DTLS_MAX_PLAIN) > 0)
+                continue;
             continue;
         }
         if (got == MBEDTLS_ERR_SSL_WANT_READ) return LF_DTLS_WAITS;
-        if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return end(session, "the peer closed the session");
-        if (got == MBEDTLS_ERR_SSL_COUNTER_WRAPPING) return end(session, "sequence numbers are used up");
+        if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+            return end(session, "the peer closed the session");
+        if (got == MBEDTLS_ERR_SSL_COUNTER_WRAPPING)
+            return end(session, "sequence numbers are used up");
         if (got == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
-            lf_resumptions_drop(session->context->resumptions, ssl->session->id, ssl->session->id_len);
+            lf_resumptions_drop(session->context->resumptions, ssl->session->id,
+                                ssl->session->id_len);
             ssl->session->id_len = 0; /* for a client as well */
             return end(session, lf_why_words(session, got));
         }
-        /* Anything else came of a bad record. It goes, and the rest of its datagram with it: mbedTLS would be caught
-         * for ever by an end too short for a record. */
+        /* Anything else came of a bad record. It goes, and the rest of its datagram with it:
+         * mbedTLS would be caught for ever by an end too short for a record. */
         drop_datagram(ssl);
         return LF_DTLS_WAITS;
     }
@@ -252,8 +267,8 @@ static lf_dtls_event read_record(lf_dtls_session *session, uint8_t *plain, size_
     return LF_DTLS_WAITS;
 }
 
-lf_dtls_event lf_dtls_receive(lf_dtls_session *session, const uint8_t *datagram, size_t size, int64_t now_ms,
-                              uint8_t *plain, size_t *plain_size, int *is_newest) {
+lf_dtls_event lf_dtls_receive(lf_dtls_session *session, const uint8_t *datagram, size_t size,
+                              int64_t now_ms, uint8_t *plain, size_t *plain_size, int *is_newest) {
     if (is_newest) *is_newest = 0;
     session->now_ms = now_ms;
     session->in = datagram;
@@ -267,12 +282,14 @@ lf_dtls_event lf_dtls_receive(lf_dtls_session *session, const uint8_t *datagram,
     }
     if (session->stage == LF_STAGE_OVER) return LF_DTLS_FAILED;
     if (session->ssl.state <= MBEDTLS_SSL_CLIENT_HELLO && !session->context->options.is_client)
-        session->hello_has_ems = lf_hello_has_extension(datagram, size, LF_EXTENSION_EXTENDED_MASTER_SECRET);
+        session->hello_has_ems =
+            lf_hello_has_extension(datagram, size, LF_EXTENSION_EXTENDED_MASTER_SECRET);
     return go_on(session);
 }
 
 lf_dtls_event lf_dtls_read_more(lf_dtls_session *session, uint8_t *plain, size_t *plain_size) {
-    if (session->stage != LF_STAGE_READY || !mbedtls_ssl_check_pending(&session->ssl)) return LF_DTLS_WAITS;
+    if (session->stage != LF_STAGE_READY || !mbedtls_ssl_check_pending(&session->ssl))
+        return LF_DTLS_WAITS;
     return read_record(session, plain, plain_size);
 }
 
@@ -357,8 +374,8 @@ const char *lf_dtls_why(const lf_dtls_session *session) {
     return session->why;
 }
 
-int lf_dtls_digest(const uint8_t *head, size_t head_size, const uint8_t *data, size_t size, uint8_t *digest,
-                   size_t room) {
+int lf_dtls_digest(const uint8_t *head, size_t head_size, const uint8_t *data, size_t size,
+                   uint8_t *digest, size_t room) {
     uint8_t whole[32];
     mbedtls_sha256_context sha;
     mbedtls_sha256_init(&sha);

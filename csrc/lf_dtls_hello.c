@@ -1,4 +1,5 @@
-/* The stateless cookie exchange (RFC 6347, section 4.2.1), and as much of a ClientHello as it needs.
+/* The stateless cookie exchange (RFC 6347, section 4.2.1), and as much of a ClientHello as it
+ * needs.
  *
  * Reads bytes that nobody has authenticated; allocates nothing and keeps nothing per source.
  */
@@ -40,8 +41,10 @@ static size_t get_24(const uint8_t *at) {
     return (size_t)at[0] << 16 | get_16(at + 1);
 }
 
-/* A vector with a length of `width` bytes at `*at`: steps over it, returns 0 when it does not fit. */
-static int take_vector(const uint8_t **at, const uint8_t *end, size_t width, const uint8_t **data, size_t *size) {
+/* A vector with a length of `width` bytes at `*at`: steps over it, returns 0 when it does not fit.
+ */
+static int take_vector(const uint8_t **at, const uint8_t *end, size_t width, const uint8_t **data,
+                       size_t *size) {
     if ((size_t)(end - *at) < width) return 0;
     *size = width == 1 ? **at : get_16(*at);
     *at += width;
@@ -52,11 +55,13 @@ static int take_vector(const uint8_t **at, const uint8_t *end, size_t width, con
 }
 
 int lf_dtls_is_client_hello(const uint8_t *datagram, size_t size) {
-    return size > RECORD_HEADER + HANDSHAKE_HEADER && datagram[0] == TYPE_HANDSHAKE && datagram[1] == 0xfe &&
-           datagram[3] == 0 && datagram[4] == 0 && datagram[RECORD_HEADER] == CLIENT_HELLO;
+    return size > RECORD_HEADER + HANDSHAKE_HEADER && datagram[0] == TYPE_HANDSHAKE &&
+           datagram[1] == 0xfe && datagram[3] == 0 && datagram[4] == 0 &&
+           datagram[RECORD_HEADER] == CLIENT_HELLO;
 }
 
-/* Only a ClientHello in one piece is taken: RFC 6347 lets a server with a stateless cookie ask for that. */
+/* Only a ClientHello in one piece is taken: RFC 6347 lets a server with a stateless cookie ask for
+ * that. */
 static int parse_hello(const uint8_t *datagram, size_t size, hello_parts *parts) {
     if (!lf_dtls_is_client_hello(datagram, size)) return 0;
     size_t record = get_16(datagram + 11);
@@ -70,11 +75,13 @@ static int parse_hello(const uint8_t *datagram, size_t size, hello_parts *parts)
     if (message < 2 + RANDOM_BYTES || at[0] != 0xfe) return 0;
     parts->fixed = at;
     at += 2 + RANDOM_BYTES;
-    if (!take_vector(&at, end, 1, &ignored, &ignored_size) || ignored_size > SESSION_ID_BYTES) return 0;
+    if (!take_vector(&at, end, 1, &ignored, &ignored_size) || ignored_size > SESSION_ID_BYTES)
+        return 0;
     parts->fixed_size = (size_t)(at - parts->fixed);
     if (!take_vector(&at, end, 1, &parts->cookie, &parts->cookie_size)) return 0;
     parts->offers = at;
-    if (!take_vector(&at, end, 2, &ignored, &ignored_size) || ignored_size < 2 || ignored_size % 2) return 0;
+    if (!take_vector(&at, end, 2, &ignored, &ignored_size) || ignored_size < 2 || ignored_size % 2)
+        return 0;
     if (!take_vector(&at, end, 1, &ignored, &ignored_size) || ignored_size < 1) return 0;
     parts->offers_size = (size_t)(at - parts->offers);
     parts->extensions = at;
@@ -96,9 +103,11 @@ int lf_hello_has_extension(const uint8_t *datagram, size_t size, unsigned number
     return 0;
 }
 
-const uint8_t *lf_dtls_record_cid(const lf_dtls_context *context, const uint8_t *datagram, size_t size) {
+const uint8_t *lf_dtls_record_cid(const lf_dtls_context *context, const uint8_t *datagram,
+                                  size_t size) {
     int cid_size = context->options.cid_size;
-    if (cid_size <= 0 || size < RECORD_HEADER + (size_t)cid_size || datagram[0] != TYPE_CID) return NULL;
+    if (cid_size <= 0 || size < RECORD_HEADER + (size_t)cid_size || datagram[0] != TYPE_CID)
+        return NULL;
     return datagram + 11;
 }
 
@@ -106,10 +115,14 @@ const uint8_t *lf_dtls_record_cid(const lf_dtls_context *context, const uint8_t 
 static int make_key(lf_dtls_context *context, lf_cookie_key *key) {
     uint8_t secret[64], block[64];
     int failed = lf_random_get(&context->random, secret, sizeof secret);
-    for (size_t i = 0; i < sizeof block; i++) block[i] = secret[i] ^ 0x36;
-    failed = failed || mbedtls_sha256_starts(&key->inner, 0) || mbedtls_sha256_update(&key->inner, block, sizeof block);
-    for (size_t i = 0; i < sizeof block; i++) block[i] = secret[i] ^ 0x5c;
-    failed = failed || mbedtls_sha256_starts(&key->outer, 0) || mbedtls_sha256_update(&key->outer, block, sizeof block);
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] = secret[i] ^ 0x36;
+    failed = failed || mbedtls_sha256_starts(&key->inner, 0) ||
+             mbedtls_sha256_update(&key->inner, block, sizeof block);
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] = secret[i] ^ 0x5c;
+    failed = failed || mbedtls_sha256_starts(&key->outer, 0) ||
+             mbedtls_sha256_update(&key->outer, block, sizeof block);
     mbedtls_platform_zeroize(secret, sizeof secret);
     mbedtls_platform_zeroize(block, sizeof block);
     return !failed;
@@ -145,19 +158,21 @@ static int rotate(lf_dtls_context *context, int64_t now_ms) {
     return make_key(context, &cookies->keys[0]);
 }
 
-static int make_cookie(const lf_cookies *cookies, uint8_t number, const hello_parts *parts, const uint8_t *source,
-                       size_t source_size, uint8_t *cookie) {
+static int make_cookie(const lf_cookies *cookies, uint8_t number, const hello_parts *parts,
+                       const uint8_t *source, size_t source_size, uint8_t *cookie) {
     const lf_cookie_key *key = &cookies->keys[number == cookies->number ? 0 : 1];
     uint8_t size_byte = (uint8_t)source_size, digest[32];
     mbedtls_sha256_context hash;
     mbedtls_sha256_init(&hash);
     mbedtls_sha256_clone(&hash, &key->inner);
-    int failed = mbedtls_sha256_update(&hash, &size_byte, 1) || mbedtls_sha256_update(&hash, source, source_size) ||
+    int failed = mbedtls_sha256_update(&hash, &size_byte, 1) ||
+                 mbedtls_sha256_update(&hash, source, source_size) ||
                  mbedtls_sha256_update(&hash, parts->fixed, parts->fixed_size) ||
                  mbedtls_sha256_update(&hash, parts->offers, parts->offers_size) ||
                  mbedtls_sha256_finish(&hash, digest);
     mbedtls_sha256_clone(&hash, &key->outer);
-    failed = failed || mbedtls_sha256_update(&hash, digest, sizeof digest) || mbedtls_sha256_finish(&hash, digest);
+    failed = failed || mbedtls_sha256_update(&hash, digest, sizeof digest) ||
+             mbedtls_sha256_finish(&hash, digest);
     mbedtls_sha256_free(&hash);
     cookie[0] = number;
     memcpy(cookie + 1, digest, COOKIE_BYTES - 1);
@@ -166,12 +181,13 @@ static int make_cookie(const lf_cookies *cookies, uint8_t number, const hello_pa
 
 static int is_equal(const uint8_t *a, const uint8_t *b, size_t size) {
     volatile uint8_t difference = 0;
-    for (size_t i = 0; i < size; i++) difference |= a[i] ^ b[i];
+    for (size_t i = 0; i < size; i++)
+        difference |= a[i] ^ b[i];
     return difference == 0;
 }
 
-static int is_valid_cookie(const lf_cookies *cookies, const hello_parts *parts, const uint8_t *source,
-                           size_t source_size) {
+static int is_valid_cookie(const lf_cookies *cookies, const hello_parts *parts,
+                           const uint8_t *source, size_t source_size) {
     if (parts->cookie_size != COOKIE_BYTES) return 0;
     uint8_t number = parts->cookie[0], expected[COOKIE_BYTES];
     if (number != cookies->number && number != (uint8_t)(cookies->number - 1)) return 0;
@@ -179,15 +195,15 @@ static int is_valid_cookie(const lf_cookies *cookies, const hello_parts *parts, 
            is_equal(expected, parts->cookie, COOKIE_BYTES);
 }
 
-size_t lf_dtls_hello(lf_dtls_context *context, const uint8_t *source, size_t source_size, const uint8_t *datagram,
-                     size_t size, int64_t now_ms, uint8_t *answer) {
+size_t lf_dtls_hello(lf_dtls_context *context, const uint8_t *source, size_t source_size,
+                     const uint8_t *datagram, size_t size, int64_t now_ms, uint8_t *answer) {
     hello_parts parts;
     if (source_size > LF_DTLS_MAX_SOURCE || !parse_hello(datagram, size, &parts)) return 0;
     if (!rotate(context, now_ms)) return 0;
     if (is_valid_cookie(&context->cookies, &parts, source, source_size)) return 1;
 
-    /* Both versions are DTLS 1.0's whatever will be agreed on; the record's sequence number and the message's are the
-     * ClientHello's, which is all that a server without state can do. */
+    /* Both versions are DTLS 1.0's whatever will be agreed on; the record's sequence number and the
+     * message's are the ClientHello's, which is all that a server without state can do. */
     const size_t body = 3 + COOKIE_BYTES, message = HANDSHAKE_HEADER + body;
     memcpy(answer, datagram, RECORD_HEADER);
     answer[1] = 0xfe;
@@ -204,6 +220,8 @@ size_t lf_dtls_hello(lf_dtls_context *context, const uint8_t *source, size_t sou
     at[0] = 0xfe;
     at[1] = 0xff;
     at[2] = COOKIE_BYTES;
-    if (!make_cookie(&context->cookies, context->cookies.number, &parts, source, source_size, at + 3)) return 0;
+    if (!make_cookie(&context->cookies, context->cookies.number, &parts, source, source_size,
+                     at + 3))
+        return 0;
     return RECORD_HEADER + message;
 }

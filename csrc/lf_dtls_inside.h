@@ -1,4 +1,5 @@
-/* What the files of lf_dtls share: the two structs, and the small parts by name. Nobody else includes this.
+/* What the files of lf_dtls share: the two structs, and the small parts by name. Nobody else
+ * includes this.
  *
  * lf_dtls.c         sessions: handshakes, records, timers
  * lf_dtls_context.c contexts: suites, credentials, random bytes
@@ -29,13 +30,14 @@ typedef struct {
     size_t size;
 } lf_bytes;
 
-int lf_bytes_set(lf_bytes *bytes, const uint8_t *data, size_t size); /* 0: out of memory, and `bytes` is empty */
+int lf_bytes_set(lf_bytes *bytes, const uint8_t *data,
+                 size_t size); /* 0: out of memory, and `bytes` is empty */
 void lf_bytes_clear(lf_bytes *bytes);
 
 typedef struct {
     uint32_t bit;
-    int id;    /* IANA's number */
-    int kind;  /* LF_DTLS_KIND_* */
+    int id;   /* IANA's number */
+    int kind; /* LF_DTLS_KIND_* */
     const char *name;
 } lf_suite;
 
@@ -72,7 +74,8 @@ struct lf_dtls_context {
     mbedtls_pk_context key;
     int suites[SUITE_COUNT + 1];
     unsigned references;
-    lf_dtls_session *current; /* whose handshake is under way: some of mbedTLS's callbacks do not say */
+    lf_dtls_session
+        *current; /* whose handshake is under way: some of mbedTLS's callbacks do not say */
     lf_random random;
     lf_cookies cookies;
     lf_resumptions *resumptions; /* NULL: none are kept */
@@ -120,8 +123,10 @@ void lf_cookies_free(lf_cookies *cookies);
 lf_resumptions *lf_resumptions_new(size_t most); /* NULL: out of memory */
 void lf_resumptions_free(lf_resumptions *resumptions);
 /* mbedTLS's session cache callbacks; `context` is the lf_dtls_context. */
-int lf_resumptions_get(void *context, const unsigned char *id, size_t size, mbedtls_ssl_session *session);
-int lf_resumptions_set(void *context, const unsigned char *id, size_t size, const mbedtls_ssl_session *session);
+int lf_resumptions_get(void *context, const unsigned char *id, size_t size,
+                       mbedtls_ssl_session *session);
+int lf_resumptions_set(void *context, const unsigned char *id, size_t size,
+                       const mbedtls_ssl_session *session);
 /* After a fatal alert a session must not be resumed (RFC 5246, section 7.2). */
 void lf_resumptions_drop(lf_resumptions *resumptions, const unsigned char *id, size_t size);
 

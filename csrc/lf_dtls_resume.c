@@ -1,7 +1,9 @@
-/* Finished handshakes, kept so that a client may resume one by its session id (RFC 5246, section 7.3).
+/* Finished handshakes, kept so that a client may resume one by its session id (RFC 5246,
+ * section 7.3).
  *
- * A ring: the oldest is forgotten when a new one comes. Knows for each who the peer was, because a resumed handshake
- * does not tell; asks the owner's hook whether that peer is still welcome. Nothing of it survives the process.
+ * A ring: the oldest is forgotten when a new one comes. Knows for each who the peer was, because a
+ * resumed handshake does not tell; asks the owner's hook whether that peer is still welcome.
+ * Nothing of it survives the process.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +34,8 @@ lf_resumptions *lf_resumptions_new(size_t most) {
     if (!all) return NULL;
     all->most = most;
     all->bucket_count = 1;
-    while (all->bucket_count < most) all->bucket_count *= 2;
+    while (all->bucket_count < most)
+        all->bucket_count *= 2;
     all->buckets = calloc(all->bucket_count, sizeof *all->buckets);
     all->ring = calloc(most, sizeof *all->ring);
     if (all->buckets && all->ring) return all;
@@ -59,7 +62,8 @@ static kept *find(lf_resumptions *all, const uint8_t *id, size_t size) {
 static void forget(lf_resumptions *all, kept *entry) {
     uint32_t number = (uint32_t)(entry - all->ring) + 1;
     uint32_t *link = bucket_of(all, entry->id);
-    while (*link && *link != number) link = &all->ring[*link - 1].next;
+    while (*link && *link != number)
+        link = &all->ring[*link - 1].next;
     if (*link) *link = entry->next;
     lf_bytes_clear(&entry->identity);
     lf_bytes_clear(&entry->note);
@@ -80,11 +84,13 @@ void lf_resumptions_drop(lf_resumptions *all, const unsigned char *id, size_t si
     if (entry) forget(all, entry);
 }
 
-int lf_resumptions_set(void *p_context, const unsigned char *id, size_t size, const mbedtls_ssl_session *session) {
+int lf_resumptions_set(void *p_context, const unsigned char *id, size_t size,
+                       const mbedtls_ssl_session *session) {
     lf_dtls_context *context = p_context;
     lf_dtls_session *ours = context->current;
     lf_resumptions *all = context->resumptions;
-    if (!ours || size != SESSION_ID_BYTES || find(all, id, size)) return MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
+    if (!ours || size != SESSION_ID_BYTES || find(all, id, size))
+        return MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
     kept *entry = &all->ring[all->oldest];
     if (entry->is_used) forget(all, entry);
     if (!lf_bytes_set(&entry->identity, ours->identity.data, ours->identity.size) ||
@@ -131,18 +137,20 @@ static void fill(mbedtls_ssl_session *session, const kept *entry) {
     session->mfl_code = entry->mfl;
 }
 
-int lf_resumptions_get(void *p_context, const unsigned char *id, size_t size, mbedtls_ssl_session *session) {
+int lf_resumptions_get(void *p_context, const unsigned char *id, size_t size,
+                       mbedtls_ssl_session *session) {
     lf_dtls_context *context = p_context;
     lf_dtls_session *ours = context->current;
     kept *entry = find(context->resumptions, id, size);
     if (!ours || !entry) return MBEDTLS_ERR_SSL_CACHE_ENTRY_NOT_FOUND;
     const mbedtls_ssl_session *offered = ours->ssl.session_negotiate;
     int64_t age = ours->now_ms - entry->made_ms;
-    /* The extended master secret binds both or neither (RFC 7627, section 5.3); what was agreed on about
-     * encrypt-then-MAC and fragment lengths must be offered again (RFC 7366, section 3; RFC 6066, section 4). */
-    if (age > (int64_t)context->options.resumption_s * 1000 || offered->ciphersuite != entry->suite ||
-        entry->has_ems != ours->hello_has_ems || (entry->etm && !offered->encrypt_then_mac) ||
-        offered->mfl_code != entry->mfl)
+    /* The extended master secret binds both or neither (RFC 7627, section 5.3); what was agreed on
+     * about encrypt-then-MAC and fragment lengths must be offered again (RFC 7366, section 3; RFC
+     * 6066, section 4). */
+    if (age > (int64_t)context->options.resumption_s * 1000 ||
+        offered->ciphersuite != entry->suite || entry->has_ems != ours->hello_has_ems ||
+        (entry->etm && !offered->encrypt_then_mac) || offered->mfl_code != entry->mfl)
         return MBEDTLS_ERR_SSL_CACHE_ENTRY_NOT_FOUND;
     if (!is_welcome(context, ours, entry)) {
         lf_bytes_clear(&ours->identity);

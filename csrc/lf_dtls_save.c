@@ -1,7 +1,7 @@
 /* Sessions as bytes and back. What is inside is mbedTLS's own form behind a short head of ours.
  *
- * The bytes hold the session's keys: whoever keeps them seals them. Damage is found by a sum, because mbedTLS trusts
- * what it loads; malice is not, that is the seal's work.
+ * The bytes hold the session's keys: whoever keeps them seals them. Damage is found by a sum,
+ * because mbedTLS trusts what it loads; malice is not, that is the seal's work.
  */
 #include <string.h>
 
@@ -9,7 +9,8 @@
 
 #include "lf_dtls_inside.h"
 
-/* mark, form, kind, cid size + 1, uses cid, 0, the sum of all the rest, for X.509 the fingerprint; then mbedTLS's. */
+/* mark, form, kind, cid size + 1, uses cid, 0, the sum of all the rest, for X.509 the fingerprint;
+ * then mbedTLS's. */
 enum { SUM_AT = 6, FINGERPRINT_AT = 14, FINGERPRINT_BYTES = 32, MARK = 'L', FORM = 1 };
 
 static size_t head_size(int kind) {
@@ -50,19 +51,23 @@ size_t lf_dtls_save(lf_dtls_session *session, uint8_t *blob, size_t room) {
 /* mbedTLS's counter is epoch (2 bytes) and sequence number (6), big-endian. */
 static void raise_sequence(uint8_t *counter, uint64_t least) {
     uint64_t next = 0;
-    for (int i = 2; i < 8; i++) next = next << 8 | counter[i];
+    for (int i = 2; i < 8; i++)
+        next = next << 8 | counter[i];
     if (next >= least) return;
-    for (int i = 7; i >= 2; i--, least >>= 8) counter[i] = (uint8_t)least;
+    for (int i = 7; i >= 2; i--, least >>= 8)
+        counter[i] = (uint8_t)least;
 }
 
-lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_t *blob, size_t size,
-                              uint64_t least_sequence, int64_t now_ms) {
+lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_t *blob,
+                              size_t size, uint64_t least_sequence, int64_t now_ms) {
     uint64_t sum;
-    if (size <= FINGERPRINT_AT || size > LF_DTLS_MAX_BLOB || blob[0] != MARK || blob[1] != FORM) return NULL;
+    if (size <= FINGERPRINT_AT || size > LF_DTLS_MAX_BLOB || blob[0] != MARK || blob[1] != FORM)
+        return NULL;
     size_t head = head_size(blob[2]);
     if (size <= head) return NULL;
     memcpy(&sum, blob + SUM_AT, sizeof sum);
-    if (sum != sum_of(blob, size) || blob[3] != (uint8_t)(context->options.cid_size + 1)) return NULL;
+    if (sum != sum_of(blob, size) || blob[3] != (uint8_t)(context->options.cid_size + 1))
+        return NULL;
     if (least_sequence >> 48) return NULL;
     lf_dtls_session *session = lf_session_new(context, user, now_ms);
     if (!session) return NULL;
@@ -71,7 +76,8 @@ lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_
         return NULL;
     }
     const lf_suite *suite = lf_suite_by_id(session->ssl.session->ciphersuite);
-    if (!suite || suite->kind != blob[2] || !lf_context_has_suite(context, suite->id)) { /* switched off meanwhile */
+    if (!suite || suite->kind != blob[2] ||
+        !lf_context_has_suite(context, suite->id)) { /* switched off meanwhile */
         lf_dtls_free(session);
         return NULL;
     }

@@ -92,7 +92,8 @@ static int find_error(int error) {
     return -1;
 }
 
-/* A Finished that cannot be opened: the keys differ. RFC 4279, section 2 answers that with decrypt_error. */
+/* A Finished that cannot be opened: the keys differ. RFC 4279, section 2 answers that with
+ * decrypt_error. */
 static int is_wrong_key(const lf_dtls_session *session, int error) {
     return error == MBEDTLS_ERR_SSL_INVALID_MAC && session->kind == LF_DTLS_KIND_PSK;
 }
@@ -114,7 +115,8 @@ const char *lf_why_words(const lf_dtls_session *session, int error) {
         return "certificate refused";
     }
     if (error == MBEDTLS_ERR_SSL_INVALID_MAC)
-        return is_wrong_key(session, error) ? "wrong pre-shared key" : "the last handshake message cannot be opened";
+        return is_wrong_key(session, error) ? "wrong pre-shared key"
+                                            : "the last handshake message cannot be opened";
     if (error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) return alert_words(session->ssl.in_msg[1]);
     int at = find_error(error);
     return at >= 0 ? ERRORS[at].words : "malformed certificate or handshake message";
@@ -124,13 +126,15 @@ int lf_why_alert(const lf_dtls_session *session, int error, int sent) {
     if (is_wrong_key(session, error)) return 51;
     if (error == MBEDTLS_ERR_SSL_INVALID_MAC) return 20;
     int at = find_error(error);
-    /* What mbedTLS has chosen stands, but for a certificate that it could not read: bad_certificate says too little. */
+    /* What mbedTLS has chosen stands, but for a certificate that it could not read: bad_certificate
+     * says too little. */
     if (sent >= 0) return sent == 42 && at >= 0 ? ERRORS[at].alert : sent;
     return at >= 0 ? ERRORS[at].alert : 80;
 }
 
 uint32_t lf_why_flags(uint32_t flags) {
-    /* certificate_expired says "has expired or is not currently valid" (RFC 5246, section 7.2.2). */
+    /* certificate_expired says "has expired or is not currently valid" (RFC 5246, section 7.2.2).
+     */
     if (flags & MBEDTLS_X509_BADCERT_FUTURE) flags |= MBEDTLS_X509_BADCERT_EXPIRED;
     if (flags & MBEDTLS_X509_BADCERT_BAD_MD) flags |= MBEDTLS_X509_BADCERT_BAD_PK;
     return flags;
