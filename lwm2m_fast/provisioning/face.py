@@ -64,6 +64,10 @@ class ProvisioningFace:
         found, following = self._registry.page(after, limit, tenant)
         return [self._shown(device) for device in found], following
 
+    def may_shell(self, endpoint: str) -> bool:
+        found = self._registry.get(endpoint)
+        return found is None or found.shell
+
     def name_of(self, number: int, tenant: str) -> str:
         found = self._registry.by_id(number)
         if found is None or found.tenant != tenant:

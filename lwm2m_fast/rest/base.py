@@ -246,6 +246,9 @@ class Provisioning(Protocol):
     ) -> tuple[list[dict[str, Any]], str | None]:
         """A page by endpoint name behind `after`, and where to go on."""
 
+    def may_shell(self, endpoint: str) -> bool:
+        """False: shell commands are switched off for this device (SHELL = 0 in its file)."""
+
     def name_of(self, number: int, tenant: str) -> str:
         """The endpoint name of the device with this id; NotFound."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import Request
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from lwm2m_fast.core.shell import Line, parse_shell
@@ -56,6 +57,8 @@ async def run(
 
     A line that cannot be understood is a 400 that names it, and then nothing of the text runs.
     """
+    if not ctx.service.provisioning.may_shell(endpoint):
+        raise HTTPException(403, f"shell commands are switched off for {endpoint!r}")
     lines = parse_shell(await text_body(request))
     if not 0 < len(lines) <= MAX_ORDERS:
         raise RequestError(f"body: has {len(lines)} commands, allowed are 1 to {MAX_ORDERS}")

@@ -235,3 +235,19 @@ def test_what_is_no_file_is_refused(api: Api, more: dict[str, Any], status: int)
 @pytest.mark.parametrize("number", ["0", "x", "99999999999999999999999"])
 def test_a_file_that_nobody_sent(api: Api, number: str) -> None:
     assert api.get(f"/api/v1/imports/{number}").status_code == 404
+
+
+def test_a_device_whose_shell_is_switched_off_takes_no_commands(api: Api) -> None:
+    legacy = (
+        "ID;IDTYPE;CREDENTIALS;NAME;TYPE;SHELL;c8y_GenericUi;com_cumulocity_model_Agent;"
+        "endpoint id;lwm2m server uri;securityMode\n"
+    )
+    for name, shell in (("on", "1"), ("off", "0")):
+        row = f"{name};c8y_Id;Abcdefghij1!;{name};c8y_lwm2m;{shell};{{}};1;{name};coap://h;NO_SEC\n"
+        job = send(api, "POST", (legacy + row).encode()).json()
+        assert api.get(f"/api/v1/imports/{job['id']}").json()["succeeded"] == 1
+    refused = api.ask("POST", "/api/v1/devices/off/shell", content="read /3/0/0")
+    assert refused.status_code == 403
+    assert refused.json()["detail"] == "shell commands are switched off for 'off'"
+    assert not api.service.submitted
+    assert api.ask("POST", "/api/v1/devices/on/shell", content="read /3/0/0").status_code < 300
