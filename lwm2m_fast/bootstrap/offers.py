@@ -61,6 +61,9 @@ class Offers:
         self._registry, self._settings = registry, settings
         self._certificates, self.version = certificates, version
 
+    def knows(self, endpoint: str) -> bool:
+        return self._registry.route(endpoint) is not None
+
     def mode(self, endpoint: str) -> str | None:
         found = self._registry.get(endpoint)
         own = None if found is None else found.configuration.bootstrap_security

@@ -29,6 +29,10 @@ TOLD_PER_S: Final = 20
 class Offer(Protocol):
     """Who knows what a device is to be given."""
 
+    def knows(self, endpoint: str) -> bool:
+        """Whether anything is configured for it."""
+        ...
+
     def mode(self, endpoint: str) -> str | None:
         """How it is to connect to the bootstrap server, "NO_SEC", "PSK" or "X509"; None: it is not
         to bootstrap, or unknown."""
@@ -94,7 +98,10 @@ class Bootstraps:
 
     def judge(self, endpoint: str, is_secure: bool) -> int:
         """0, or 4.00 for a device that is unknown here or came the wrong way (row B9)."""
-        mode = self._offer.mode(endpoint)
+        try:
+            mode = self._offer.mode(endpoint)
+        except Error as error:  # its row cannot be read, say
+            return self._refuse(endpoint, str(error))
         if mode is None:
             return self._refuse(endpoint, "no bootstrap is configured for this endpoint")
         if (mode == "NO_SEC") == is_secure:
@@ -120,7 +127,8 @@ class Bootstraps:
         self.refused += 1
         if self._refusals_told < TOLD_PER_S:  # a stranger may try names all day
             self._refusals_told += 1
-            self._note(endpoint, "failed", why, ())
+            # Names that strangers try must not crowd out what came of devices.
+            self._note(endpoint, "failed", why, (), keeps=self._offer.knows(endpoint))
         return Code.BAD_REQUEST
 
     # What the turns bring
@@ -157,7 +165,8 @@ class Bootstraps:
         self._refusals_told = self._failures_logged = 0
         latest = self._now() - self._limits.session_s
         # In the order in which they began: the first that is young enough ends the search.
-        for endpoint, run in list(self._runs.items()):
+        while self._runs:
+            endpoint, run = next(iter(self._runs.items()))
             if run.began > latest:
                 break
             step = run.session.step
@@ -231,11 +240,18 @@ class Bootstraps:
         self._note(endpoint, state, session.reason, tuple(session.steps))
 
     def _note(
-        self, endpoint: str, state: str, reason: str | None, steps: tuple[tuple[str, str], ...]
+        self,
+        endpoint: str,
+        state: str,
+        reason: str | None,
+        steps: tuple[tuple[str, str], ...],
+        *,
+        keeps: bool = True,
     ) -> None:
         at = self._wall()
         outcome = Outcome(state, at, reason, tuple((step, result) for step, result in steps))
-        self.outcomes.note(endpoint, outcome)
+        if keeps:
+            self.outcomes.note(endpoint, outcome)
         data: dict[str, Any] = {"reason": reason} if reason else {}
         if steps:
             data["steps"] = outcome.as_json()["steps"]

@@ -280,14 +280,6 @@ class DeviceConfiguration(Fields):
     ] = _field((), "Other LwM2M servers whose accounts bootstrap writes.")
 
 
-SECRETS: Final = (
-    ("serverSecurity", "pskKey"),
-    ("serverSecurity", "x509PrivateKey"),
-    ("bootstrapSecurity", "bootstrapKey"),
-)
-"""Where secrets are, beside those of `furtherServers`, which have the first two each."""
-
-
 def names_of(model: type[BaseModel]) -> Mapping[str, str]:
     """Every accepted name of a field to the one that answers use."""
     found: dict[str, str] = {}

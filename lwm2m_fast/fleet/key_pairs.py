@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from lwm2m_fast.errors import RequestError
+from lwm2m_fast.fleet.certificates import UNREADABLE
 
 
 def _certificate(pem: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode())
-    except ValueError:
+    except UNREADABLE:
         raise RequestError("is not a certificate in PEM") from None
 
 
@@ -46,7 +47,7 @@ def check_pair(certificate: str, key: str) -> None:
     forms = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     try:
         of_certificate = _certificate(certificate).public_key().public_bytes(*forms)
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise RequestError("belongs to a certificate with an unknown kind of key") from None
     if _key(key).public_key().public_bytes(*forms) != of_certificate:
         raise RequestError("does not belong to the certificate")

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from lwm2m_fast.bootstrap.outcomes import Outcome, Outcomes
 from lwm2m_fast.bootstrap.sessions import TOLD_PER_S, Bootstraps, Limits
 from lwm2m_fast.codec import FORMATS
 from lwm2m_fast.core.accounts import Account, Configuration, SecurityMode, ServerTerms
 from lwm2m_fast.core.events import Event
-from lwm2m_fast.errors import RequestError
+from lwm2m_fast.errors import RequestError, StoreError
 from tests.scenario.scripted import (
     ACCEPT,
     ACK,
@@ -48,6 +49,9 @@ class Offers:
         self.configurations: dict[str, Configuration] = {}
         self.versions: dict[str, str] = {}
         self.error: str | None = None
+
+    def knows(self, endpoint: str) -> bool:
+        return endpoint in self.modes
 
     def mode(self, endpoint: str) -> str | None:
         return self.modes.get(endpoint)
@@ -223,6 +227,46 @@ def test_strangers_cannot_fill_the_log(world: Bench, caplog: pytest.LogCaptureFi
     world.driver.tick()
     begin(device, "stranger", expected="4.00")
     assert len(world.told) == TOLD_PER_S + 1
+
+
+def test_names_that_strangers_try_crowd_out_no_device(world: Bench) -> None:
+    assert world.driver is not None
+    begin(world.device(), "stranger", expected="4.00")
+    assert world.driver.outcomes.of("stranger") is None
+    world.offers.modes["dev-1"] = "PSK"
+    begin(world.device(), expected="4.00")
+    kept = world.driver.outcomes.of("dev-1")
+    assert kept is not None and kept.state == "failed"
+
+
+def test_a_configuration_that_cannot_be_read_is_the_reason(
+    world: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(endpoint: str) -> str | None:
+        raise StoreError("a sealed row does not open")
+
+    monkeypatch.setattr(world.offers, "mode", unreadable)
+    begin(world.device(), expected="4.00")
+    assert world.reason() == "a sealed row does not open"
+
+
+def test_the_longest_unchanged_outcome_is_forgotten_first() -> None:
+    outcomes = Outcomes(2)
+    for name in ("a", "b", "a", "c"):
+        outcomes.note(name, Outcome("failed", 1.0, "x", ()))
+    assert [name for name in "abc" if outcomes.of(name)] == ["a", "c"]
+    assert len(outcomes) == 2
+
+
+def test_all_that_take_too_long_end_in_one_tick(world: Bench) -> None:
+    assert world.driver is not None
+    begin(world.device(), "dev-1")
+    begin(world.device("192.0.2.2:5683"), "dev-2")
+    world.now += 61.0
+    world.driver.tick()
+    world.finish_turn()
+    assert world.kinds().count("bootstrap_failed") == 2
+    assert world.driver.counters()["bootstraps_current"] == world.engine.device_count() == 0
 
 
 def test_the_way_in_must_be_the_configured_one(world: Bench) -> None:

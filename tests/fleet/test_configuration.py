@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -223,6 +224,18 @@ def test_a_certificate_needs_its_own_key() -> None:
     assert problems(
         PLAIN | {"serverSecurity": {"securityMode": "X509", "x509Certificate": "x"}}
     ) == ["serverSecurity.x509Certificate is not a certificate in PEM"]
+
+
+def test_a_certificate_of_a_version_that_there_is_not_is_refused() -> None:
+    certificate, key = pair()
+    der = x509.load_pem_x509_certificate(certificate.encode()).public_bytes(Encoding.DER)
+    odd = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
+    assert odd != der
+    text = b64encode(odd).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+    security = {"securityMode": "X509", "x509Certificate": pem, "x509PrivateKey": key}
+    (told,) = problems(PLAIN | {"serverSecurity": security})
+    assert "certificate in PEM" in told
 
 
 def test_nothing_that_is_shown_holds_a_secret() -> None:

@@ -36,6 +36,9 @@ LINKS = b"</>;lwm2m=1.1,</0/0>,</0/1>;ssid=1,</0/4>;ssid=7,</1/4>;ssid=7"
 class Offers:
     """Two that may, one of whom gets more than fits one datagram; one that lacks something."""
 
+    def knows(self, endpoint: str) -> bool:
+        return endpoint != "unknown"
+
     def mode(self, endpoint: str) -> str | None:
         return None if endpoint == "unknown" else "NO_SEC"
 
