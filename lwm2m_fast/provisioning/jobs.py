@@ -273,6 +273,9 @@ class Jobs:
             except Error as error:  # the store, say: what is in is in
                 _log.error("a bulk operation failed", exc_info=error, extra={"job": job.id})
                 job.reason = str(error)
+            except Exception:  # a fault of ours in one file must not keep the others
+                _log.exception("a bulk operation met a fault", extra={"job": job.id})
+                job.reason = "the server failed at it; its log says why"
             job.state = "FAILED" if job.failed or job.reason else "SUCCESSFUL"
             job.ended_at = self._clock()
             await self.note(job)

@@ -161,6 +161,20 @@ def test_a_store_that_fails_is_the_reason(
     assert (job.state, job.reason) == ("FAILED", "the disk is full")
 
 
+def test_a_fault_in_one_file_keeps_no_other(
+    world: Provisioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.registry, "add_file", fail)
+        (job,) = work(world, "register", good("a"))
+    assert (job.state, job.reason) == ("FAILED", "the server failed at it; its log says why")
+    (job,) = work(world, "register", good("a"))
+    assert job.state == "SUCCESSFUL"
+
+
 def test_what_the_end_of_the_process_cut_off_says_how_far_it_came(world: Provisioned) -> None:
     async def scenario() -> None:
         names = [f"d-{i:04}" for i in range(3 * ROWS_AT_ONCE)]
