@@ -18,7 +18,7 @@ from lwm2m_fast.errors import ConfigError, StoreError
 from lwm2m_fast.fleet import credential_rows, trust
 from lwm2m_fast.fleet.secured import SIDES
 from lwm2m_fast.fleet.vault import Vault
-from lwm2m_fast.provisioning import device_rows
+from lwm2m_fast.provisioning import device_rows, profiles
 from lwm2m_fast.store import Store, open_store
 from lwm2m_fast.store.base import FleetChange
 from lwm2m_fast.store.changes import put
@@ -49,6 +49,7 @@ SEALED: Final = (
     Sealed(trust.NAMESPACE, lambda _, key: b"trust\0" + key),
     Sealed(device_rows.DEVICE, lambda _, key: device_rows.device_about(key)),
     Sealed(device_rows.UNBOUND, lambda _, key: device_rows.unbound_about(key)),
+    Sealed(profiles.PROFILE, lambda _, key: profiles.profile_about(key)),
     Sealed(vault_file.NAMESPACE, lambda _, key: CHECK),
 )
 """Of the fleet store; of the state store the saved sessions."""

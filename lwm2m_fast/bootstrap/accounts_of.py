@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from lwm2m_fast.bootstrap.profiled import BOOTSTRAP, OwnUri, Profiled, profiled
 from lwm2m_fast.core.accounts import (
     Account,
     CertificateUsage,
@@ -19,6 +20,7 @@ from lwm2m_fast.fleet.device_fields import (
     ServerSecurity,
 )
 from lwm2m_fast.fleet.key_pairs import certificate_der, key_der
+from lwm2m_fast.fleet.profile_fields import Profile
 
 CertificateNamed = Callable[[str], bytes | None]
 """The server certificate (DER) that an operator has given this name; None: there is none."""
@@ -42,7 +44,7 @@ def _named(certificates: CertificateNamed, name: str | None) -> bytes:
 
 
 def _security(
-    given: ServerSecurity, certificates: CertificateNamed
+    given: ServerSecurity, certificates: CertificateNamed, otherwise: bytes
 ) -> tuple[bytes, bytes, bytes, CertificateUsage | None]:
     """Identity, server key, secret and usage, as resources 3, 4, 5 and 15 of object 0."""
     if given.security_mode == "PSK":
@@ -52,7 +54,7 @@ def _security(
     usage = given.certificate_usage
     return (
         certificate_der(certificate) if certificate else b"",
-        _named(certificates, given.x509_server_certificate_name),
+        _named(certificates, given.x509_server_certificate_name) or otherwise,
         key_der(key.get_secret_value()) if key else b"",
         CertificateUsage[usage] if usage else None,
     )
@@ -65,8 +67,10 @@ def _account(
     terms: ServerTerms,
     hold_off_s: int | None,
     certificates: CertificateNamed,
+    keys: Mapping[int, bytes],
 ) -> Account:
-    identity, server_key, secret, usage = _security(given, certificates)
+    otherwise = keys.get(short_id, b"")
+    identity, server_key, secret, usage = _security(given, certificates, otherwise)
     return Account(
         uri=uri,
         security_mode=_mode(given.security_mode),
@@ -80,7 +84,7 @@ def _account(
     )
 
 
-def _own_account(uri: str, given: BootstrapSecurity) -> Account:
+def _own_account(uri: str, given: BootstrapSecurity, server_key: bytes) -> Account:
     """The bootstrap server's own; its short id is not written, as LwM2M 1.1 has none for it."""
     secret = given.psk_key.get_secret_value() if given.psk_key else ""
     return Account(
@@ -88,13 +92,19 @@ def _own_account(uri: str, given: BootstrapSecurity) -> Account:
         security_mode=_mode(given.security_mode),
         short_id=None,
         identity=(given.psk_id or "").encode(),
+        server_key=server_key,
         secret=bytes.fromhex(secret),
         hold_off_s=given.client_hold_off_time,
         account_timeout_s=given.bootstrap_server_account_timeout,
     )
 
 
-def _further(server: FurtherServer, lifetime_s: int, certificates: CertificateNamed) -> Account:
+def _further(
+    server: FurtherServer,
+    lifetime_s: int,
+    certificates: CertificateNamed,
+    keys: Mapping[int, bytes],
+) -> Account:
     terms = ServerTerms(
         lifetime_s=(
             lifetime_s if server.registration_lifetime is None else server.registration_lifetime
@@ -106,7 +116,8 @@ def _further(server: FurtherServer, lifetime_s: int, certificates: CertificateNa
         binding=server.binding_mode,
     )
     hold_off_s = server.client_hold_off_time
-    return _account(server.uri, server.server_id, server.security, terms, hold_off_s, certificates)
+    security = server.security
+    return _account(server.uri, server.server_id, security, terms, hold_off_s, certificates, keys)
 
 
 def _short_id(given: DeviceConfiguration, default: int) -> int:
@@ -120,23 +131,25 @@ def _short_id(given: DeviceConfiguration, default: int) -> int:
 
 
 def _accounts(
-    given: DeviceConfiguration,
+    made: Profiled,
     lifetime_s: int,
     short_id: int,
-    own_uri: Callable[[bool], str | None],
+    own_uri: OwnUri,
     certificates: CertificateNamed,
 ) -> Iterator[Account]:
+    given, keys = made.configuration, made.server_keys
     own = given.bootstrap_security
     if given.generate_bootstrap_server_config and own is not None:
-        uri = own_uri(own.security_mode != "NO_SEC")
+        uri = made.own_uri or own_uri(own.security_mode != "NO_SEC")
         if uri is None:
             raise RequestError(
                 "generateBootstrapServerConfig is true, but bootstrap.uri, where devices find this "
                 "bootstrap server, is not configured"
             )
-        yield _own_account(uri, own)
+        yield _own_account(uri, own, keys.get(BOOTSTRAP, b""))
     if given.lwm2m_server_uri is None:
-        raise RequestError("lwm2mServerUri is missing, which a bootstrap writes to the device")
+        too = ", and so is a server in its profile" if given.device_profile else ""
+        raise RequestError(f"lwm2mServerUri is missing{too}, which a bootstrap writes")
     lifetime = given.registration_lifetime
     terms = ServerTerms(
         lifetime_s=lifetime_s if lifetime is None else lifetime,
@@ -153,9 +166,10 @@ def _accounts(
         terms,
         given.client_hold_off_time,
         certificates,
+        keys,
     )
     for server in given.further_servers:
-        yield _further(server, lifetime_s, certificates)
+        yield _further(server, lifetime_s, certificates, keys)
 
 
 def configuration_of(
@@ -163,14 +177,15 @@ def configuration_of(
     *,
     default_lifetime_s: int,
     default_short_id: int,
-    own_uri: Callable[[bool], str | None],
+    own_uri: OwnUri,
     certificates: CertificateNamed,
+    profile: Profile | None = None,
 ) -> Configuration:
-    """What a bootstrap of this device writes.
+    """What a bootstrap of this device writes: what its configuration says, else its profile.
 
-    The defaults are for what the configuration leaves open. `own_uri` gives this bootstrap
-    server's URI as devices know it, plain or secure. RequestError names what the configuration
-    lacks.
+    The defaults are for what both leave open. `own_uri` gives this bootstrap server's URI as
+    devices know it, plain or secure. RequestError names what is missing, or does not agree.
     """
-    accounts = tuple(_accounts(given, default_lifetime_s, default_short_id, own_uri, certificates))
+    made = Profiled(given, {}, None) if profile is None else profiled(given, profile, own_uri)
+    accounts = tuple(_accounts(made, default_lifetime_s, default_short_id, own_uri, certificates))
     return Configuration(accounts, offset=given.security_instance_offset)

@@ -10,6 +10,7 @@ from lwm2m_fast.bootstrap.accounts_of import configuration_of
 from lwm2m_fast.core.accounts import Configuration
 from lwm2m_fast.errors import ConfigError, RequestError
 from lwm2m_fast.fleet.key_pairs import certificate_der
+from lwm2m_fast.provisioning.profiles import of_device
 from lwm2m_fast.provisioning.registry import Registry
 
 OWN = "default"
@@ -80,4 +81,7 @@ class Offers:
             default_short_id=settings.default_short_server_id,
             own_uri=lambda is_secure: settings.secure_uri if is_secure else settings.uri,
             certificates=self._certificates,
+            profile=of_device(
+                self._registry.profiles, found.tenant, found.configuration.device_profile
+            ),
         )

@@ -141,6 +141,8 @@ def _generated_has_a_name(given: DeviceConfiguration) -> Iterator[Problem]:
 
 
 def _bootstrap_has_a_server(given: DeviceConfiguration) -> Iterator[Problem]:
+    if given.device_profile is not None:  # it may have one
+        return
     if given.bootstrap_security is not None and given.lwm2m_server_uri is None:
         yield Problem("lwm2mServerUri", "is missing, which a bootstrap writes to the device")
 
@@ -272,9 +274,17 @@ def _reveal(value: Any) -> Any:
     return value
 
 
+def _said(given: DeviceConfiguration) -> dict[str, Any]:
+    """The same without a binding mode that nobody has set: a profile may have another."""
+    plain = _plain(given)
+    if "binding_mode" not in given.model_fields_set:
+        del plain["bindingMode"]
+    return plain
+
+
 def as_bytes(given: DeviceConfiguration) -> bytes:
     """The stored form, secrets and all: seal it (fleet/vault.py)."""
-    return orjson.dumps(_plain(given), default=_reveal)
+    return orjson.dumps(_said(given), default=_reveal)
 
 
 def from_bytes(endpoint: str, row: bytes) -> DeviceConfiguration:
@@ -317,7 +327,7 @@ def merged(before: DeviceConfiguration, given: Mapping[str, Any]) -> DeviceConfi
     A masked secret, as as_json() shows it, stays what it is. ConfigurationError, and no change,
     when the whole is not valid. The endpoint name cannot be changed.
     """
-    new = _merge(_reveal(_plain(before)), canonical(given))
+    new = _merge(_reveal(_said(before)), canonical(given))
     made = read(new)
     if made.endpoint_id != before.endpoint_id:
         raise ConfigurationError([Problem("endpointId", "cannot be changed")])

@@ -24,6 +24,8 @@ MAX_PEM: Final = 16_384
 MAX_SERVERS: Final = 8
 USUAL_SHORT_ID: Final = 1
 MAX_TEXT: Final = 1_024
+MAX_PROFILE_NAME: Final = 64
+"""Bytes."""
 MAX_MS: Final = 2_147_483_647
 UINT32: Final = 4_294_967_295
 
@@ -40,6 +42,17 @@ def _bounded(most: int, what: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def checked_profile_name(name: str) -> str:
+    """`name` if a device profile can be called so; ValueError."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if not 1 <= size <= MAX_PROFILE_NAME or not name.isprintable() or name != name.strip():
+        raise ValueError(
+            f"a profile's name has 1 to {MAX_PROFILE_NAME} bytes of printable UTF-8, with no blank "
+            "at its ends"
+        )
+    return name
 
 
 def _hex_key(key: Secret) -> Secret:
@@ -96,6 +109,7 @@ EndpointName = Annotated[str, _bounded(MAX_ENDPOINT_BYTES, "an endpoint name")]
 Identity = Annotated[str, _bounded(MAX_IDENTITY_BYTES, "a PSK identity")]
 Key = Annotated[Secret, AfterValidator(_hex_key)]
 Uri = Annotated[str, Field(max_length=255), AfterValidator(_uri)]
+ProfileName = Annotated[str, AfterValidator(checked_profile_name)]
 Mode = Annotated[Literal["NO_SEC", "PSK", "X509", "PSK_GENERATED"], BeforeValidator(_mode)]
 Pem = Annotated[str, Field(max_length=MAX_PEM)]
 PrivatePem = Annotated[Secret, Field(max_length=MAX_PEM)]
@@ -198,7 +212,8 @@ class DeviceConfiguration(Fields):
         None, "The connection to the bootstrap server; unset: it may not bootstrap."
     )
     lwm2m_server_uri: Uri | None = _field(
-        None, "/0/x/0 of the server account; needed for a bootstrap.", "lwm2mServerUri"
+        None, "/0/x/0 of the server account; needed for a bootstrap, if there is no profile.",
+        "lwm2mServerUri",
     )
     bootstrap_short_server_id: ShortId = _field(0, "Short id of the bootstrap account.")
     lwm2m_short_server_id: ServerId | None = _field(
@@ -275,6 +290,9 @@ class DeviceConfiguration(Fields):
         None, "Package URL for the device.", "fwUpdateURL", "fwUpdateUrl"
     )
     disable_firmware_state_machine: bool = _field(False, "Object 5 is left alone.")
+    device_profile: ProfileName | None = _field(
+        None, "Name of a device profile of the tenant: what is unset here is as it says."
+    )
     further_servers: Annotated[
         tuple[FurtherServer, ...], Field(max_length=MAX_SERVERS), BeforeValidator(_listed)
     ] = _field((), "Other LwM2M servers whose accounts bootstrap writes.")

@@ -11,11 +11,13 @@ from typing import Any
 
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_settings import DeviceSettings
-from lwm2m_fast.errors import NotFound, RequestError
+from lwm2m_fast.errors import NotFound, RequestError, StoreError
 from lwm2m_fast.fleet.configuration import merged
 from lwm2m_fast.fleet.credentials import Change
+from lwm2m_fast.fleet.profile_fields import Profile
 from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.provisioning.device_rows import Device
+from lwm2m_fast.provisioning.profiles import of_device
 from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted, settings_of
 
 
@@ -100,6 +102,37 @@ class ProvisionedDevices:
             self._forget([endpoint])
 
         await self._security.write(lambda: self.registry.cleanup(endpoint, tenant), told)
+
+    # Their profiles
+
+    def profile_of(self, endpoint: str) -> Profile | None:
+        """The device profile of a configured device; StoreError when it cannot be read."""
+        found = self.registry.get(endpoint)
+        name = None if found is None else found.configuration.device_profile
+        return None if found is None else of_device(self.registry.profiles, found.tenant, name)
+
+    async def put_profile(self, tenant: str, name: str, profile: Profile) -> bool:
+        """Profiles.put(); it counts at once for whoever has it. True: there was none."""
+        profiles = self.registry.profiles
+        return await self._security.write(
+            lambda: profiles.put(tenant, name, profile), lambda done: None
+        )
+
+    async def remove_profile(self, tenant: str, name: str) -> None:
+        """Forget a device profile that nobody has; NotFound, Conflict."""
+
+        def uses(endpoint: str) -> bool:
+            try:
+                found = self.registry.get(endpoint)
+            except StoreError:  # of what nobody can read nobody knows that it does not
+                return True
+            own = None if found is None else (found.tenant, found.configuration.device_profile)
+            return own == (tenant, name)
+
+        profiles = self.registry.profiles
+        await self._security.write(
+            lambda: profiles.remove(tenant, name, uses), lambda done: None
+        )
 
     async def _added(self, outcome: Outcome) -> None:
         for result in outcome.results:

@@ -7,7 +7,9 @@ from typing import Any
 
 from lwm2m_fast.core.connector_shell import Ask
 from lwm2m_fast.errors import NotFound, RequestError
+from lwm2m_fast.fleet import profiles
 from lwm2m_fast.fleet.configuration import ConfigurationError, Problem, as_json, read
+from lwm2m_fast.fleet.profile_fields import Profile
 from lwm2m_fast.fleet.settings_groups import changes_of_group, show_group
 from lwm2m_fast.provisioning.connector import Connector, as_operation
 from lwm2m_fast.provisioning.device_rows import Device
@@ -146,6 +148,24 @@ class ProvisioningFace:
     async def forget_unbound(self, endpoint: str, tenant: str) -> None:
         if not await self._devices.forget_unbound(tenant, endpoint):
             raise NotFound(f"no device {endpoint!r:.80} is kept unbound")
+
+    def profiles(self, tenant: str) -> list[str]:
+        return self._registry.profiles.names(tenant)
+
+    def profile(self, name: str, tenant: str) -> dict[str, Any] | None:
+        found = self._registry.profiles.get(tenant, name)
+        return None if found is None else profiles.as_json(found)
+
+    def profile_of(self, endpoint: str) -> Profile | None:
+        return self._devices.profile_of(endpoint)
+
+    async def put_profile(self, name: str, given: Any, tenant: str) -> tuple[list[str], bool]:
+        made = profiles.read(given)
+        is_new = await self._devices.put_profile(tenant, name, made)
+        return profiles.warnings_of(made), is_new
+
+    async def remove_profile(self, name: str, tenant: str) -> None:
+        await self._devices.remove_profile(tenant, name)
 
     def counters(self) -> dict[str, int]:
         return {**self._devices.counters(), **self._jobs.counters()}

@@ -36,6 +36,7 @@ from lwm2m_fast.provisioning.device_rows import (
     parse_route,
 )
 from lwm2m_fast.provisioning.owners import Owners
+from lwm2m_fast.provisioning.profiles import Profiles
 from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
@@ -171,6 +172,7 @@ class Registry:
         """Names of other tenants than that which runs the server: mostly there are none."""
         self._owners = Owners(self._owner)
         self.unbound = Unbound(fleet, vault)
+        self.profiles = Profiles(fleet, vault)
         self._last_id = 0
         self.unreadable = 0
 
@@ -293,6 +295,9 @@ class Registry:
         route = self.route(made.configuration.endpoint_id) if one.is_legacy else None
         if route is None or route.tenant == one.tenant:
             return None
+        profile = one.configuration.device_profile
+        if profile is not None and not self.profiles.has(one.tenant, profile):
+            return None
         now = made.credential.changed_at
         kept = Device(0, one.tenant, made.configuration, one.shell, now)
         found = self.unbound.keep(kept, batch.unbound)
@@ -326,6 +331,8 @@ class Registry:
             raise Conflict(f"endpointId {endpoint!r} is given twice")
         if (ROUTE, key) in held:
             raise Conflict(f"endpointId {endpoint!r} belongs to a device already")
+        profile = made.configuration.device_profile
+        self.profiles.check(tenant, profile)
         prepared = self._credentials.prepare(
             made.credential, batch.claimed, replacing=False, held=held
         )
@@ -339,6 +346,7 @@ class Registry:
         batch.rows.append((DEVICE_ID, id_bytes(number), build_owner(tenant, endpoint)))
         batch.rows.append((ROUTE, key, build_route(Route(tenant, number))))
         batch.rows += bound
+        batch.rows += self.profiles.changes(tenant, endpoint, None, profile)
         batch.told += prepared.told
         batch.names.add(endpoint)
         batch.foreign += tenant != MANAGEMENT
@@ -385,19 +393,22 @@ class Registry:
         return results
 
     def change(self, endpoint: str, configuration: DeviceConfiguration) -> Outcome:
-        """Another configuration for a device that is; NotFound, Conflict as add().
+        """Another configuration for a device that is; NotFound, Conflict as add(), RequestError.
 
         What it may connect with changes only where the configuration of that connection does.
         """
         before = self._one(endpoint)
         given, generated = with_generated(configuration, self._random)
         device = replace(before, configuration=given)
+        profiles = before.configuration.device_profile, given.device_profile
+        rows = [*self._rows(device), *self.profiles.changes(before.tenant, endpoint, *profiles)]
+        self.profiles.check(before.tenant, given.device_profile)
         wanted = self._changed(before, given)
         if wanted is None:
-            self._fleet.apply(self._rows(device))
+            self._fleet.apply(rows)
             return Outcome([Added(device, generated)], [])
         prepared = self._credentials.prepare(wanted, {}, replacing=True)
-        self._fleet.apply([*prepared.changes, *self._rows(device)])
+        self._fleet.apply([*prepared.changes, *rows])
         self._credentials.note(prepared.is_fresh)
         return Outcome([Added(device, generated)], list(prepared.told))
 
@@ -447,6 +458,8 @@ class Registry:
                 (DEVICE_ID, id_bytes(found.id), None),
             ]
             rows += [] if keeps_route else [(ROUTE, key, None)]
+            profile = found.configuration.device_profile
+            rows += self.profiles.changes(found.tenant, endpoint, profile, None)
             told += prepared.told
             results.append(found)
         self._fleet.apply(rows)
@@ -459,7 +472,8 @@ class Registry:
     def cleanup(self, endpoint: str, tenant: str) -> list[Change]:
         """Free the name of an endpoint, with or without the device (row A4).
 
-        NotFound: nobody of this tenant has it.
+        NotFound: nobody of this tenant has it. A row of use of its profile may stay: whoever wants
+        to remove that one looks at the device.
         """
         route = self.route(endpoint)
         if route is None:

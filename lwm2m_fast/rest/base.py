@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from lwm2m_fast.core.connector_shell import Ask
 from lwm2m_fast.core.orders import Order
+from lwm2m_fast.fleet.profile_fields import Profile
 
 MAX_PAGE = 1000
 MAX_BULK = 10_000
@@ -302,6 +303,24 @@ class Provisioning(Protocol):
 
     async def forget_unbound(self, endpoint: str, tenant: str) -> None:
         """Keep one of them no longer. NotFound."""
+
+    def profiles(self, tenant: str) -> list[str]:
+        """Names of the device profiles of a tenant, in order."""
+
+    def profile(self, name: str, tenant: str) -> dict[str, Any] | None:
+        """One of them, as ThingsBoard's `transportConfiguration`; None when there is none."""
+
+    def profile_of(self, endpoint: str) -> Profile | None:
+        """The one that a configured device has. RequestError, StoreError: it cannot be had."""
+
+    async def put_profile(self, name: str, given: Any, tenant: str) -> tuple[list[str], bool]:
+        """Keep one in place of another of this name: what to be warned of, and whether it is new.
+
+        RequestError lists every wrong field, StoreError.
+        """
+
+    async def remove_profile(self, name: str, tenant: str) -> None:
+        """Forget one. NotFound; Conflict: a device has it."""
 
 
 class Service(Operations, Values, Protocol):

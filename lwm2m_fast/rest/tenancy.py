@@ -44,6 +44,8 @@ PATHS: Final[dict[str, Shown]] = {
     "/api/v1/events": Shown.OWN,
     "/api/v1/provisioned": Shown.OWN,
     "/api/v1/configurations": Shown.OWN,
+    "/api/v1/profiles": Shown.OWN,
+    "/api/v1/profiles/{name}": Shown.OWN,
     "/api/v1/imports": Shown.OWN,
     "/api/v1/imports/{number}": Shown.OWN,
     "/api/v1/credentials": Shown.OWN,

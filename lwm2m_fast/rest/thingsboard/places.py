@@ -2,16 +2,17 @@
 
     /3_1.1/0/9      a version must be the one that the device registered
     /3/0/9          without one it is the registered one, whatever that is
+    outside         the key that the device's profile gives a resource
     batteryLevel    the key that a resource has by default: its name in camel case
 
-Knows a registration and the object model; no method, no queue.
+Knows a registration, a profile's keys and the object model; no method, no queue.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lwm2m_fast.errors import RequestError
@@ -40,6 +41,8 @@ class Device:
     """As its description has it: object id to `version` and `instances`."""
     default_version: str
     view: View
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Paths to the keys that the device's profile gives them."""
 
     def version(self, object_id: int) -> str | None:
         """The registered version of an object; None when it is not registered."""
@@ -95,11 +98,14 @@ def default_key(name: str) -> str:
 
 
 def path_of_key(device: Device, key: Any) -> str:
-    """The path of the one resource that has this key. RequestError when none has, or several."""
+    """The path of the one resource that has this key, by the device's profile or else by default.
+
+    RequestError when none has, or several.
+    """
     if not isinstance(key, str) or not key:
         raise RequestError(f"key: {key!r:.80} is no name such as batteryLevel")
-    found = []
-    for path in _having(device, key):
+    found = [path for path, own in device.keys.items() if own == key and _is_there(device, path)]
+    for path in () if found else _having(device, key):
         found.append(path)
         if len(found) > MAX_NAMED:
             break
@@ -109,6 +115,13 @@ def path_of_key(device: Device, key: Any) -> str:
         raise RequestError(f"key: no resource of {device.endpoint!r} has the key {key[:80]!r}")
     named = ", ".join(found[:MAX_NAMED]) + (" ..." if len(found) > MAX_NAMED else "")
     raise RequestError(f"key: {key[:80]!r} is the key of {named}; give an id")
+
+
+def _is_there(device: Device, path: str) -> bool:
+    """Whether the device has registered the instance; without any, instance 0 is implied."""
+    object_id, instance, *_ = ids_of(path)
+    found = device.objects.get(str(object_id))
+    return found is not None and instance in (found["instances"] or (0,))
 
 
 def _having(device: Device, key: str) -> Iterator[str]:

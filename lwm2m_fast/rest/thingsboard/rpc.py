@@ -37,7 +37,8 @@ class RpcRequest(BaseModel):
     method: str = Field(description=", ".join(METHODS))
     params: dict[str, Any] | None = Field(
         None,
-        description="`id` (`/3_1.0/0/9`, `/3/0/9`) or `key` (`batteryLevel`), `ids` or `keys`; "
+        description="`id` (`/3_1.0/0/9`, `/3/0/9`) or `key` (`batteryLevel`, or what the device's "
+        "profile calls it), `ids` or `keys`; "
         "`value`, `nodes`, `attributes`; an object, or its JSON as text",
     )
     timeout: int = Field(
@@ -104,8 +105,13 @@ def _device(ctx: Context, endpoint: str) -> Device | None:
     target = ctx.service.target(endpoint)
     if described is None or target is None:
         return None
-    version = ctx.service.settings(endpoint).get("defaultObjectIDVer") or DEFAULT_VERSION
-    return Device(endpoint, described["objects"], version, target.view)
+    version = ctx.service.settings(endpoint).get("defaultObjectIDVer")
+    profile = ctx.service.provisioning.profile_of(endpoint)
+    if profile is None:
+        return Device(endpoint, described["objects"], version or DEFAULT_VERSION, target.view)
+    version = version or profile.client_settings.default_object_id_ver
+    keys = profile.observe_attr.key_name
+    return Device(endpoint, described["objects"], version, target.view, keys)
 
 
 async def _done(
