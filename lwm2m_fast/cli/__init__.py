@@ -30,6 +30,7 @@ COMMANDS = {
     "decode": "decode:decode",
     "encode": "encode:encode",
     "credentials": "credentials:credentials",
+    "profiles": "profiles:profiles",
     "trust": "trust:trust",
     "certs": "certs:certs",
     "tokens": "tokens:tokens",
