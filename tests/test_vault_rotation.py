@@ -16,6 +16,7 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.errors import ConfigError, StoreError
 from lwm2m_fast.fleet.configuration import read
 from lwm2m_fast.fleet.credentials import Credentials
+from lwm2m_fast.fleet.profiles import read as read_profile
 from lwm2m_fast.fleet.secured import Credential, Mode, Security
 from lwm2m_fast.fleet.trust import Trust
 from lwm2m_fast.provisioning.registry import Registry, Wanted
@@ -62,6 +63,7 @@ def data_dir(tmp_path: Path) -> Path:
     ]
     registry.add(wanted)
     registry.add([Wanted(read(NO_SEC | {"endpointId": "d-0001"}), "acme", is_legacy=True)])
+    registry.profiles.put("default", "p", read_profile({}))
     vault = open_vault(found / FILE_NAME, store.fleet)
     pinned = Credential("pinned", Security(Mode.X509, certificate=PINNED))
     Credentials(store.fleet, vault).put([pinned], replacing=False)
@@ -82,6 +84,7 @@ def everything(data_dir: Path) -> list[object]:
         found: list[object] = [*devices, *(credentials.get(one.endpoint) for one in devices)]
         found += [registry.unbound.page("acme", None, 9), credentials.get("pinned")]
         found += [Trust(store.fleet, vault).shown(), registry.unreadable]
+        found += [registry.profiles.get("default", "p")]
         found += [vault.unseal(row, ABOUT + key) for key, row in store.state.load(TABLE)]
         return found
     finally:
@@ -103,7 +106,7 @@ def keys_in_use(data_dir: Path) -> set[int]:
 
 def test_everything_is_sealed_anew_and_the_old_key_goes(data_dir: Path) -> None:
     before = everything(data_dir)
-    assert len(before) == 2 * DEVICES + 5
+    assert len(before) == 2 * DEVICES + 6
     old = (data_dir / FILE_NAME).read_text().split()[-1]
     done = rotate_data(config_of(data_dir))
     assert (done.number, done.dropped, done.unreadable) == (2, (1,), 0)
@@ -125,6 +128,7 @@ def test_every_place_that_seals_is_known_to_the_rotation() -> None:
     }
     assert found == {
         "fleet/credentials.py", "fleet/trust.py", "fleet/vault.py", "provisioning/device_rows.py",
+        "provisioning/profiles.py",
         "saved_sessions.py", "vault_file.py", "vault_rotation.py",
     }  # fmt: skip
 

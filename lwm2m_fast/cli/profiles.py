@@ -1,4 +1,4 @@
-"""`lwm2m-fast profiles`: device profiles, as ThingsBoard exports them; through the HTTP interface."""
+"""`lwm2m-fast profiles`: device profiles as ThingsBoard exports them; through HTTP."""
 
 from __future__ import annotations
 

@@ -212,7 +212,8 @@ class DeviceConfiguration(Fields):
         None, "The connection to the bootstrap server; unset: it may not bootstrap."
     )
     lwm2m_server_uri: Uri | None = _field(
-        None, "/0/x/0 of the server account; needed for a bootstrap, if there is no profile.",
+        None,
+        "/0/x/0 of the server account; needed for a bootstrap, if there is no profile.",
         "lwm2mServerUri",
     )
     bootstrap_short_server_id: ShortId = _field(0, "Short id of the bootstrap account.")

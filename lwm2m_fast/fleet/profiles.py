@@ -46,9 +46,7 @@ def read(given: Any) -> Profile:
         profile = Profile.model_validate(found.fields)
     except ValidationError as error:
         raise ConfigurationError([_problem(found, each) for each in error.errors()]) from None
-    problems = [
-        Problem(found.place(place), why) for rule in _RULES for place, why in rule(profile)
-    ]
+    problems = [Problem(found.place(place), why) for rule in _RULES for place, why in rule(profile)]
     if problems:
         raise ConfigurationError(problems)
     size = len(as_bytes(profile))

@@ -130,9 +130,7 @@ class ProvisionedDevices:
             return own == (tenant, name)
 
         profiles = self.registry.profiles
-        await self._security.write(
-            lambda: profiles.remove(tenant, name, uses), lambda done: None
-        )
+        await self._security.write(lambda: profiles.remove(tenant, name, uses), lambda done: None)
 
     async def _added(self, outcome: Outcome) -> None:
         for result in outcome.results:

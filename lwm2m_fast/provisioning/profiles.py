@@ -162,4 +162,3 @@ def of_device(profiles: Profiles, tenant: str, name: str | None) -> Profile | No
     if found is None:
         raise RequestError(f"deviceProfile is {name!r:.80}: there is no such device profile")
     return found
-

@@ -12,6 +12,7 @@ from fake_service import Api
 from outcome import Run
 
 from tests.certificate_kit import made_certificate
+from tests.fleet.profile_samples import EXPORTED
 
 KEY = "73656372657473656372657473656372"
 
@@ -144,3 +145,21 @@ def test_trust_comes_and_goes(admin: Run, api: Api, tmp_path: Path) -> None:
     assert admin("trust", "remove", made.sha256).out == "removed\n"
     assert len(api.service.security.trust) == 0
     assert admin("trust", "add", str(tmp_path / "nowhere")).code == 1
+
+
+def test_profiles_come_and_go(admin: Run, api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "profile.json"
+    file.write_text(json.dumps(EXPORTED))
+    added = admin("profiles", "add", "Smart meters", str(file))
+    assert added.out.startswith("added\nwarning: bootstrapServerUpdateEnable is not set")
+    assert admin("profiles", "add", "Smart meters", str(file)).out.startswith("changed\n")
+    assert admin("profiles", "list").out == "Smart meters\n"
+    assert json.loads(admin("profiles", "list", "--json").out) == ["Smart meters"]
+    shown = json.loads(admin("profiles", "show", "Smart meters").out)
+    assert shown["bootstrap"][1]["host"] == "localhost"
+    file.write_text('{"bootstrap": [{}]}')
+    refused = admin("profiles", "add", "other", str(file))
+    assert refused.code == 1 and "bootstrap.0.host is missing" in refused.err
+    assert admin("profiles", "remove", "Smart meters").out == "removed\n"
+    assert api.service.provisioning.profiles("default") == []
+    assert "HTTP 404" in admin("profiles", "show", "Smart meters").err

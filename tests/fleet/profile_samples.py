@@ -1,4 +1,4 @@
-"""Device profiles as they are written down elsewhere: the older shape, and the same in the newer."""
+"""Device profiles as they are written elsewhere: the older shape, and the same in the newer."""
 
 from __future__ import annotations
 
