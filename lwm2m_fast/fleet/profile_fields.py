@@ -33,6 +33,7 @@ MODES: Final = ("NO_SEC", "PSK", "RPK", "X509")
 
 _PATH: Final = re.compile(r"/([0-9]{1,5})(?:_[0-9]{1,3}\.[0-9]{1,3})?((?:/[0-9]{1,5}){0,3})", re.A)
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]*|0x[0-9a-f]*", re.ASCII)
 RESOURCE: Final = 3
 """Ids of a path down to a resource."""
 
@@ -114,10 +115,12 @@ def _mode(given: Any) -> Any:
 def _host(given: str) -> str:
     host = given.strip().removeprefix("[").removesuffix("]").lower()
     try:
-        return str(ip_address(host))
+        address = ip_address("" if "%" in host else host)  # a zone is of one machine only
+        return str(getattr(address, "ipv4_mapped", None) or address)
     except ValueError:
         pass
-    if len(host) > MAX_HOST or not _HOST.fullmatch(host):
+    # A last label of digits would be an address in a spelling of its own: "0" is 0.0.0.0.
+    if len(host) > MAX_HOST or not _HOST.fullmatch(host) or _NUMBER.fullmatch(host.split(".")[-1]):
         raise ValueError("a host is a name or an address, without scheme and port")
     return host
 

@@ -202,6 +202,7 @@ def test_its_address_times_and_certificate_are_the_profiles() -> None:
         ("0.0.0.0", Settings(), "coap://bs.example:5685"),
         ("::", Settings(), "coap://bs.example:5685"),
         ("[::]", Settings(), "coap://bs.example:5685"),
+        ("::ffff:0.0.0.0", Settings(), "coap://bs.example:5685"),
         ("0.0.0.0", Settings(uri=None), "coap://sec.example:5685"),
         ("0.0.0.0", Settings(uri="coap://[2001:db8::1]:5683"), "coap://[2001:db8::1]:5685"),
         ("localhost", Settings(), "coap://bs.example:5685"),
