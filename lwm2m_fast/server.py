@@ -33,6 +33,7 @@ from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.provisioning.start import Provisioning, open_provisioning, open_registry
 from lwm2m_fast.queue.calls import Clock
@@ -178,7 +179,9 @@ class Server:
         )
         service.attach_provisioning(provisioning.face)
         durable = self._durable = Durable(store.fleet)
-        operating = self._operating = _operating(config, data, store, durable, turns)
+        devices = provisioning.devices
+        operating = self._operating = _operating(config, data, store, durable, turns, devices)
+        registry.profiles.noticed = operating.post_registration.look
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
         turns.work, turns.tick = operating.run, _both(operating.tick, side.look)
@@ -355,7 +358,12 @@ def _data(
 
 
 def _operating(
-    config: Config, data: DataParts, store: Store, durable: Durable, turns: Turns
+    config: Config,
+    data: DataParts,
+    store: Store,
+    durable: Durable,
+    turns: Turns,
+    devices: ProvisionedDevices,
 ) -> Operating:
     around = Surroundings(
         data.engine,
@@ -368,6 +376,7 @@ def _operating(
         Clock(turns.now, time.time),
         turns.publish,
         turns.nudge,
+        devices,
     )
     operating = Operating(config.queue, around)
     if operating.unusable:

@@ -105,6 +105,11 @@ class ProvisionedDevices:
 
     # Their profiles
 
+    @property
+    def uses_profiles(self) -> bool:
+        """False: no device has one."""
+        return self.registry.profiles.in_use
+
     def profile_of(self, endpoint: str) -> Profile | None:
         """The device profile of a configured device; StoreError when it cannot be read."""
         found = self.registry.get(endpoint)
@@ -137,11 +142,13 @@ class ProvisionedDevices:
             if isinstance(result, Added):
                 device = result.device
                 self._settings.adopt(device.endpoint, settings_of(device.configuration))
+        self.registry.profiles.configured()
         await self._security.tell(outcome.changes)
 
     async def _filed(self, outcome: Filed) -> None:
         for endpoint, settings in outcome.settings:
             self._settings.adopt(endpoint, settings)
+        self.registry.profiles.configured()
         await self._security.tell(outcome.changes)
 
     async def _removed(self, done: tuple[list[Device | RequestError], list[Change]]) -> None:

@@ -55,6 +55,10 @@ class Profiles:
         self._fleet, self._vault = fleet, vault
         self._read: dict[bytes, Profile] = {}
         self._reading = Lock()  # what was read before a change must not be remembered after it
+        self.in_use = any(True for _ in fleet.scan(USE, None, 1))
+        """Some device has one, or had one in this run."""
+        self.noticed: Callable[[], None] = lambda: None
+        """Called on the loop when devices were configured while one is in use."""
 
     # Reading
 
@@ -143,15 +147,22 @@ class Profiles:
     def changes(
         self, tenant: str, endpoint: str, before: str | None, after: str | None
     ) -> list[FleetChange]:
-        """The rows of a device that named one and now names another; None: none."""
+        """The rows of a device that named one and now names another; None: none. To be followed by
+        configured(), on the loop, once they are kept."""
         if before == after:
             return []
         rows: list[FleetChange] = []
         if before is not None:
             rows.append((USE, _use(tenant, before, endpoint), None))
         if after is not None:
+            self.in_use = True
             rows.append((USE, _use(tenant, after, endpoint), b"\0"))
         return rows
+
+    def configured(self) -> None:
+        """Devices have been configured."""
+        if self.in_use:
+            self.noticed()
 
 
 def of_device(profiles: Profiles, tenant: str, name: str | None) -> Profile | None:

@@ -30,6 +30,7 @@ class Provisioning:
     registry: Registry
     face: ProvisioningFace
     jobs: Jobs
+    devices: ProvisionedDevices
 
 
 def open_registry(fleet: FleetStore, vault: Vault, security: DeviceCredentials) -> Registry:
@@ -65,4 +66,5 @@ def open_provisioning(
     cut_off = jobs.load()
     if cut_off:
         _log.warning("files of devices were cut off by the last stop", extra={"files": cut_off})
-    return Provisioning(registry, ProvisioningFace(devices, jobs, connector, about), jobs)
+    face = ProvisioningFace(devices, jobs, connector, about)
+    return Provisioning(registry, face, jobs, devices)

@@ -19,7 +19,7 @@ from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.core.shell import parse_shell
 from lwm2m_fast.errors import RequestError
-from lwm2m_fast.queue import calls, dispatch, reach, reestablish
+from lwm2m_fast.queue import calls, dispatch, profile_observing, reach, reestablish
 from lwm2m_fast.queue.batches import Batches
 from lwm2m_fast.queue.calls import Calls, Clock, Hears, Targets
 from lwm2m_fast.queue.delivery import Delivery
@@ -32,13 +32,21 @@ from lwm2m_fast.queue.kept_attributes import KeptAttributes
 from lwm2m_fast.queue.operation_ids import OperationIds
 from lwm2m_fast.queue.plain_reads import PlainReads
 from lwm2m_fast.queue.post_registration import PostRegistration
+from lwm2m_fast.queue.profile_observing import ProfileObserving, Profiles
 from lwm2m_fast.queue.reach import Reach, SettingsSource
 from lwm2m_fast.queue.reestablish import Reestablish
 from lwm2m_fast.queue.wakefulness import Wakefulness
 from lwm2m_fast.store.base import FleetStore
 
 
-class Engine(calls.Engine, dispatch.Engine, reach.Engine, reestablish.Engine, Protocol):
+class Engine(
+    calls.Engine,
+    dispatch.Engine,
+    reach.Engine,
+    reestablish.Engine,
+    profile_observing.Engine,
+    Protocol,
+):
     """Everything that the operations need of core/engine."""
 
     tells: bool
@@ -59,6 +67,7 @@ class Surroundings:
     clock: Clock
     publish: Callable[[Sequence[Event]], None]
     nudge: Callable[[], None]
+    profiles: Profiles | None = None
 
 
 class Operating:
@@ -108,12 +117,15 @@ class Operating:
             around.nudge,
         )
         first.go_on = self.dispatch.kick
+        profiles = around.profiles
+        own = None if profiles is None else ProfileObserving(profiles, around.engine)
         self.post_registration = PostRegistration(
             around.fleet,
             self.dispatch,
             parse_commands,
             config.post_registration_pending,
             around.clock.wall,
+            own,
         )
         batches = Batches(around.fleet, config.max_batches, delivery.current)
         self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock)
@@ -122,6 +134,7 @@ class Operating:
         """To be put behind the sinks, so that a device has registered before it is awake."""
         self._counted = (
             self.dispatch, first, attributes, self.post_registration, self.wakefulness,
+            *(() if own is None else (own,)),
         )  # fmt: skip
         self.unusable = self.dispatch.load(around.fleet)
         """Stored operations that could not be read."""

@@ -1,7 +1,8 @@
-"""The list of commands that every device gets after a full Register (requirements Q5).
+"""What a device gets after a full Register: a list of commands that all get (requirements Q5), and
+what its profile wants observed (I3).
 
-Per tenant; for now there is one. Each Register makes operations of the list, durable like all
-others; what an earlier Register has left of them is superseded, so that a device that never
+The list is per tenant; for now there is one. Each Register makes operations of both, durable like
+all others; what an earlier Register has left of them is superseded, so that a device that never
 answers does not fill its own queue.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import orjson
 
@@ -28,6 +30,17 @@ MAX_COMMAND_BYTES = 8192
 Parse = Callable[[str], Sequence[Order]]
 
 
+class Own(Protocol):
+    """What single devices get beside the list (profile_observing.py)."""
+
+    @property
+    def is_on(self) -> bool:
+        """False: none of them gets anything."""
+        ...
+
+    def orders(self, endpoint: str) -> list[Order]: ...
+
+
 class PostRegistration:
     """The list, and what becomes of it at each Register. Loop's thread only.
 
@@ -41,15 +54,15 @@ class PostRegistration:
         parse: Parse,
         cap: int,
         wall: Callable[[], float],
+        own: Own | None = None,
     ) -> None:
         self._fleet, self._dispatch, self._parse = fleet, dispatch, parse
-        self._cap, self._wall = cap, wall
+        self._cap, self._wall, self._own = cap, wall, own
         self._commands: list[str] = []
         self._orders: list[Order] = []
         self.not_queued = 0
         row = fleet.get(NAMESPACE, TENANT)
-        if row is not None:
-            self._take(orjson.loads(row))
+        self._take(orjson.loads(row) if row is not None else [])
 
     def commands(self) -> list[str]:
         return list(self._commands)
@@ -70,15 +83,24 @@ class PostRegistration:
     def _take(self, commands: list[str]) -> None:
         self._commands = commands
         self._orders = [order for line in commands for order in self._parse(line)]
-        self._dispatch.registered = self.registered if self._orders else None
+        self.look()
+
+    def look(self) -> None:
+        """Hear of Registers exactly as long as one may mean something."""
+        wanted = self._orders or (self._own is not None and self._own.is_on)
+        self._dispatch.registered = self.registered if wanted else None
         self._dispatch.hear()
 
     def registered(self, endpoint: str) -> None:
-        """A device has registered in full: queue the list for it."""
+        """A device has registered in full: queue the list for it, and what is its own."""
+        own = [] if self._own is None or not self._own.is_on else self._own.orders(endpoint)
+        orders = [*self._orders, *own]
+        if not orders:
+            return
         pending, now = self._dispatch.pending, self._wall()
         for operation_id in pending.listed(endpoint):
             self._dispatch.delivery.cancel(endpoint, operation_id, _ignore, reason="superseded")
-        count = len(self._orders)
+        count = len(orders)
         try:
             first = pending.reserve(endpoint, count)
         except QueueFull:
@@ -89,7 +111,7 @@ class PostRegistration:
                 first + i, endpoint, order_json(order), now, updated_at=now,
                 origin=POST_REGISTRATION,
             )
-            for i, order in enumerate(self._orders)
+            for i, order in enumerate(orders)
         ]  # fmt: skip
         pending.registered(endpoint, self._cap)
         self._dispatch.enqueue(operations, partial(self._queued, endpoint, count))

@@ -48,7 +48,7 @@ async def put_profile(request: Request, ctx: Ctx, name: Name, tenant: Tenant) ->
     """Keep a profile, in the place of another of this name.
 
     Of today's form or the older one, by itself or as a whole device profile was exported. It counts
-    for all devices that have it, from their next bootstrap or request on.
+    for all devices that have it, from their next bootstrap, Register or request on.
     """
     body = await json_body(request)
     warnings, is_new = await ctx.service.provisioning.put_profile(decoded(name), body, tenant)

@@ -68,6 +68,8 @@ def test_a_device_registers_with_what_its_profile_wrote(server: Server, shape: s
     assert device.objects["/1/1"] == {0: 123, 1: 300, 2: 1, 6: True, 7: "U"}
     with SecureSocket(server.coaps, by_psk(shape, account[5])) as connection:
         assert connection.register(shape).code == "2.01"
+        heard = connection.hear()  # the first of what its profile wants observed
+        assert (heard.path, heard.option(6)) == ([b"3", b"0", b"9"], b"")
     until(lambda: server.get(f"{CONFIGURATIONS}/{shape}")["bootstrap"]["state"] == "finished")
     assert server.http.delete(f"/api/v1/profiles/{shape}").status_code == 409
 

@@ -113,6 +113,7 @@ class QueueWorld(World):
         fleet: MemoryFleet | None = None,
         settings: SettingsTable | None = None,
         queue: dict[str, Any] | None = None,
+        profiles: Any = None,
         **parts: Any,
     ) -> None:
         self.operating: Operating | None = None
@@ -139,6 +140,7 @@ class QueueWorld(World):
                 clock,
                 self.told.extend,
                 self._nudge,
+                profiles,
             ),
         )
         self.desk, self.direct = self.operating.desk, self.operating.direct
