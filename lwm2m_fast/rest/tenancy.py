@@ -66,6 +66,8 @@ PATHS: Final[dict[str, Shown]] = {
     "/inventory/managedObjects/{device}": Shown.OWN,
     _AGENT + "/metadata": Shown.EVERYTHING,
     _AGENT + "/template.csv": Shown.EVERYTHING,
+    "/api/v1/objects": Shown.EVERYTHING,
+    "/api/v1/objects/{number}": Shown.EVERYTHING,
     "/healthz": Shown.EVERYTHING,
     "/readyz": Shown.EVERYTHING,
     "/metrics": Shown.MANAGEMENT,

@@ -207,3 +207,21 @@ def test_who_has_no_profile_and_who_has_a_lost_one(world: Provisioned) -> None:
     with pytest.raises(RequestError, match="there is no such device profile"):
         of_device(profiles, "default", "lost")
     assert world.face.profile_of("nobody") is None
+
+
+@pytest.mark.parametrize("how", ["one", "change", "file"])
+def test_it_is_noticed_when_the_first_device_has_one(world: Provisioned, how: str) -> None:
+    noticed: list[int] = []
+    world.registry.profiles.noticed = lambda: noticed.append(world.count(USE))
+    run(world.face.add(NO_SEC, "default"))
+    assert noticed == [] and not world.devices.uses_profiles
+    rows = b"endpoint id;securityMode;bootstrapSecurityMode;deviceProfile\na;NO_SEC;NO_SEC;p\n"
+    ways = {
+        "one": lambda: world.face.add(WITH_PROFILE | {"endpointId": "d-2"}, "default"),
+        "change": lambda: world.face.change("d-1", {"deviceProfile": "p"}, "default"),
+        "file": lambda: _file(world, "register", rows),
+    }
+    run(ways[how]())
+    assert noticed and noticed[0] == 1  # once it is kept
+    assert world.devices.uses_profiles
+    assert Provisioned(world.fleet).devices.uses_profiles
