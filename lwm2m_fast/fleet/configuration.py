@@ -260,8 +260,12 @@ def _with(part: F, changes: dict[str, Any]) -> F:
 
 
 def _plain(given: DeviceConfiguration) -> dict[str, Any]:
-    """Every field, unset ones left out, secrets as SecretStr."""
-    return given.model_dump(mode="python", by_alias=True, exclude_none=True)
+    """Every field, unset ones left out, secrets as SecretStr. A binding mode that nobody has set is
+    the profile's, where there is one."""
+    plain = given.model_dump(mode="python", by_alias=True, exclude_none=True)
+    if given.device_profile is not None and "binding_mode" not in given.model_fields_set:
+        del plain["bindingMode"]
+    return plain
 
 
 def _reveal(value: Any) -> Any:
@@ -275,10 +279,10 @@ def _reveal(value: Any) -> Any:
 
 
 def _said(given: DeviceConfiguration) -> dict[str, Any]:
-    """The same without a binding mode that nobody has set: a profile may have another."""
+    """The same without one in any case: a profile may come later."""
     plain = _plain(given)
     if "binding_mode" not in given.model_fields_set:
-        del plain["bindingMode"]
+        plain.pop("bindingMode", None)
     return plain
 
 

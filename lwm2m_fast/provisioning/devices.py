@@ -112,6 +112,8 @@ class ProvisionedDevices:
 
     def profile_of(self, endpoint: str) -> Profile | None:
         """The device profile of a configured device; StoreError when it cannot be read."""
+        if not self.uses_profiles:
+            return None
         found = self.registry.get(endpoint)
         name = None if found is None else found.configuration.device_profile
         return None if found is None else of_device(self.registry.profiles, found.tenant, name)

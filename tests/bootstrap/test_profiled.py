@@ -13,6 +13,7 @@ from test_bootstraps import Bench, asked, begin
 from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
 from lwm2m_fast.core.accounts import Account, Configuration, security_nodes, server_nodes
 from lwm2m_fast.errors import RequestError
+from lwm2m_fast.fleet.configuration import read as read_configuration
 from lwm2m_fast.fleet.profiles import read as read_profile
 from tests.certificate_kit import made_certificate
 from tests.fleet.profile_samples import NEWER, OLDER, changed
@@ -134,6 +135,12 @@ def test_a_binding_mode_that_nobody_set_is_the_profiles_after_a_change_too() -> 
     asyncio.run(world.face.change("dev-1", {"registrationLifetime": 5}, "default"))
     terms = found.configuration("dev-1").accounts[0].terms
     assert terms is not None and (terms.binding, terms.lifetime_s) == ("UQ", 5)
+    shown = world.face.device("dev-1", "default")
+    assert shown is not None and "bindingMode" not in shown["configuration"]
+    again = read_configuration(shown["configuration"])  # as from a file that was exported
+    assert "binding_mode" not in again.model_fields_set
+    own = {"deviceProfile": None, "lwm2mServerUri": "coap://own:1"}
+    asyncio.run(world.face.change("dev-1", own, "default"))
     shown = world.face.device("dev-1", "default")
     assert shown is not None and shown["configuration"]["bindingMode"] == "U"
 
