@@ -30,7 +30,8 @@ class BootstrapConfig(Section):
     uri: str | None = field(
         None,
         "Where devices find the plain port (`coap://HOST:PORT`): written to those whose own "
-        "bootstrap account is rewritten. Unset: that is refused.",
+        "bootstrap account is rewritten. Its host stands for addresses in device profiles that no "
+        "device can reach. Unset: both are refused.",
         max_length=255,
         json_schema_extra=words("a URI"),
     )

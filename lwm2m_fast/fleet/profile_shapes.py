@@ -16,12 +16,8 @@ from typing import Any, Final
 from lwm2m_fast.fleet.configuration import ConfigurationError, Problem
 
 LWM2M: Final = "LWM2M"
-_OF_SERVERS: Final = {
-    "lifetime": "lifetime",
-    "binding": "binding",
-    "notifIfDisabled": "notifIfDisabled",
-    "defaultMinPeriod": "defaultMinPeriod",
-}
+LWM2M_SERVER: Final = "bootstrap.lwm2mServer"
+_OF_SERVERS: Final = ("lifetime", "binding", "notifIfDisabled", "defaultMinPeriod")
 """Fields of the older `bootstrap.servers`, which all LwM2M servers have in common."""
 _NOT_OF_BOOTSTRAP: Final = frozenset({*_OF_SERVERS, "shortServerId"})
 """Said of a bootstrap server, they mean nothing: it has no object 1."""
@@ -95,10 +91,19 @@ def _take_bootstrap(found: Found, given: Any) -> None:
     found.entries = [where for where, _ in entries]
     found.fields["bootstrap"] = [fields for _, fields in entries]
     if not listed:
-        for number, (where, _) in enumerate(entries):
-            if where == "bootstrap.lwm2mServer":
-                for name, own in {"shortServerId": "shortId", **_OF_SERVERS}.items():
-                    found.names["bootstrap", number, name] = f"bootstrap.servers.{own}"
+        _name_terms(found, given)
+
+
+def _name_terms(found: Found, given: Any) -> None:
+    """What of the older form's LwM2M server was said in `bootstrap.servers`."""
+    if LWM2M_SERVER not in found.entries:
+        return
+    number = found.entries.index(LWM2M_SERVER)
+    own, terms = given["lwm2mServer"], given.get("servers", {})
+    for name in (name for name in _OF_SERVERS if name in terms and name not in own):
+        found.names["bootstrap", number, name] = f"bootstrap.servers.{name}"
+    where = "servers.shortId" if "shortId" in terms else "lwm2mServer.serverId"
+    found.names["bootstrap", number, "shortServerId"] = f"bootstrap.{where}"
 
 
 def _listed(found: Found, given: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -110,16 +115,16 @@ def _listed(found: Found, given: list[Any]) -> Iterator[tuple[str, dict[str, Any
 def _older(found: Found, given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     whole = _object(found.place(("bootstrap",)), given)
     terms = _object(found.prefix + "bootstrap.servers", whole.get("servers", {}))
-    common = {own: terms[name] for name, own in _OF_SERVERS.items() if name in terms}
+    common = {name: terms[name] for name in _OF_SERVERS if name in terms}
     if "bootstrapServer" in whole:
         where = "bootstrap.bootstrapServer"
         fields = _object(found.prefix + where, whole["bootstrapServer"])
         yield where, _entry(found, where, "serverId", {**fields, "bootstrapServerIs": True})
     if "lwm2mServer" in whole:
-        where = "bootstrap.lwm2mServer"
+        where = LWM2M_SERVER
         fields = _object(found.prefix + where, whole["lwm2mServer"])
-        ids = [terms[n] for n in ("shortId",) if n in terms]
-        ids += [fields[n] for n in ("serverId",) if n in fields]
+        places = ((terms, "shortId"), (fields, "serverId"))
+        ids = [at[name] for at, name in places if name in at]
         if len(ids) == 2 and ids[0] != ids[1]:
             why = f"is {ids[1]!r:.60}, but bootstrap.servers.shortId is {ids[0]!r:.60}"
             raise ConfigurationError([Problem(f"{found.prefix}{where}.serverId", why)])
