@@ -115,7 +115,7 @@ def _listed(found: Found, given: list[Any]) -> Iterator[tuple[str, dict[str, Any
 def _older(found: Found, given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     whole = _object(found.place(("bootstrap",)), given)
     terms = _object(found.prefix + "bootstrap.servers", whole.get("servers", {}))
-    common = {name: terms[name] for name in _OF_SERVERS if name in terms}
+    common: dict[str, Any] = {name: terms[name] for name in _OF_SERVERS if name in terms}
     if "bootstrapServer" in whole:
         where = "bootstrap.bootstrapServer"
         fields = _object(found.prefix + where, whole["bootstrapServer"])
