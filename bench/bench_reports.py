@@ -89,10 +89,7 @@ def main(words: list[str] | None = None) -> list[Finding]:
             for sample in kept:
                 sample["server_us"] /= BURST
                 sample["rate"] *= BURST
-    findings = [
-        report.ratio_finding(what, above, below, samples, missing, goal)
-        for what, above, below, goal in GOALS
-    ]
+    findings = report.ratio_findings(GOALS, samples, missing)
     report.publish("reports", findings, samples, missing, subject=chosen.subject)
     return findings
 

@@ -210,22 +210,16 @@ def test_flights_are_sent_again_after_doubling_times_and_then_no_more() -> None:
 
 def test_a_server_gives_up_a_client_that_is_gone() -> None:
     pair = Pair(psk_client(), psk_server(retransmit_first_ms=500, retransmit_most_ms=2000))
-    pair.client.connect(pair.now)
-    pair.gather()
-    pair.arrive_at_server(pair.to_server.pop())
-    pair.client.receive(pair.to_client.pop(), pair.now)
-    pair.gather()
-    pair.arrive_at_server(pair.to_server.pop())
-    assert pair.server is not None
+    server = pair.begun()
     flights, began, event = 0, pair.now, dtls.WAITS
     while event == dtls.WAITS:
-        flights += bool(pair.server.sent)
-        pair.server.sent.clear()
-        pair.now = pair.server.due
-        event = pair.server.handle_timeout(pair.now)
-    assert event == dtls.FAILED and pair.server.why == "no answer"
+        flights += bool(server.sent)
+        server.sent.clear()
+        pair.now = server.due
+        event = server.handle_timeout(pair.now)
+    assert event == dtls.FAILED and server.why == "no answer"
     assert flights == 3 and pair.now - began == 500 + 1000 + 2000
-    assert pair.server.sent == []  # nobody is there to be told
+    assert server.sent == []  # nobody is there to be told
 
 
 def test_a_late_datagram_is_read_though_the_timer_was_due() -> None:
