@@ -42,6 +42,7 @@ def read_sent(data: bytes) -> Plain:
     return plain_coap.read(data)
 
 
+PAYLOAD = Random(7).randbytes(3000)
 INBOX = Inbox()
 """One for all scripts: whoever receives looks at nothing but the last batch."""
 
@@ -71,7 +72,7 @@ class Conversation:
         self.tokens: deque[bytes] = deque([b"\x80\0\0\0abcd"], 16)  # of what was to be observed
         self.has_failed = False  # the store has refused something
         self.has_restarted = False
-        self.payload = bytearray(self.random.randbytes(3000))
+        self.payload = bytearray(PAYLOAD)
         self.strangers: dict[str, int] = defaultdict(int)  # bytes that may still be sent there
         self.known: set[str] = set()
 

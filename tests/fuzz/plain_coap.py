@@ -6,6 +6,7 @@ The second opinion for the compiled parser, and what mutations that keep the str
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from random import Random
 
 CON, NON, ACK, RST = range(4)
@@ -38,6 +39,7 @@ VALUES = (
     b"ep=a", b"ep=", b"lt=0", b"lt=abc", b"lt=4294967295", b"lwm2m=1.0", b"lwm2m=1.1", b"lwm2m=2.0",
     b"b=U", b"b=UQ", b"b=UT", b"Q", b"sms=1", b"ep=" + b"x" * 255, b"\xff\xff", b"\0\0\0\0",
 )  # fmt: skip
+FIRST = itemgetter(0)
 LINKS = b'</>;rt="oma.lwm2m";ct="60 110",</1/0>,</3/0>;ver=1.1,</3303/0>'
 
 
@@ -126,14 +128,23 @@ def _nibble(value: int) -> tuple[int, bytes]:
 
 def write(message: Plain) -> bytes:
     """The datagram; options in order of their numbers."""
-    data = bytearray([64 | message.type << 4 | len(message.token), message.code])
-    data += message.mid.to_bytes(2, "big") + message.token
+    mid, token = message.mid, message.token
+    data = bytearray((64 | message.type << 4 | len(token), message.code, mid >> 8, mid & 255))
+    data += token
     last = 0
-    for number, value in sorted(message.options, key=lambda option: option[0]):
-        (delta, more), (size, rest) = _nibble(number - last), _nibble(len(value))
-        data += bytes([delta << 4 | size]) + more + rest + value
-        last = number
-    return bytes(data + (b"\xff" + message.payload if message.payload else b""))
+    for number, value in sorted(message.options, key=FIRST):
+        delta, size, last = number - last, len(value), number
+        if delta < 13 and size < 13:
+            data.append(delta << 4 | size)
+        else:
+            (delta, more), (size, rest) = _nibble(delta), _nibble(size)
+            data.append(delta << 4 | size)
+            data += more + rest
+        data += value
+    if message.payload:
+        data.append(0xFF)
+        data += message.payload
+    return bytes(data)
 
 
 def _token(m: Plain, random: Random) -> None:

@@ -6,9 +6,12 @@ from itertools import product
 
 import pytest
 
+from lwm2m_fast.config import dtls as settings
 from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.net import dtls_base
 from lwm2m_fast.net import dtls_session as dtls
 from lwm2m_fast.net.dtls_session import DtlsContext
+from lwm2m_fast.sim import dtls as simulated
 from tests.net import certificates
 from tests.net.dtls_kit import (
     ECDSA_SUITES,
@@ -33,6 +36,11 @@ LONGEST = dtls.longest_key()
 def talks(pair: Pair) -> bool:
     """Both directions carry text."""
     return pair.up(b"up") == [b"up"] and pair.down(b"down") == [b"down"]
+
+
+def test_every_list_of_suites_says_the_same() -> None:
+    assert dtls.SUITES == dtls_base.SUITES == simulated.SUITES
+    assert tuple(dtls.SUITES) == settings.SUITES
 
 
 @pytest.mark.parametrize("suite", PSK_SUITES)
