@@ -11,7 +11,7 @@ ARGS ?=
 # What touches compiled code. The rest of the suite runs on Python alone, or starts processes that
 # a preloaded sanitizer would only slow down.
 COMPILED := $(wildcard tests/wire tests/codec tests/core tests/net tests/sim tests/scenario tests/fuzz \
-              tests/store tests/test_turn.py)
+              tests/store tests/test_turn*.py)
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12

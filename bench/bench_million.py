@@ -15,16 +15,17 @@ import signal
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import lookup, options, recovery, report, rig, servers
+from bench.over_http import Operator
 from bench.report import Finding, Goal
 from bench.rig import Sample
+from bench.run import Run
 
 MILLION = 1_000_000
 QUICK_DEVICES = 20_000
@@ -34,7 +35,6 @@ MIDS_PER_LOAD = 1000
 MODELS = 64  # distinct sets of links in the fleet
 # More than one contact_flush_s: what an Update did to the expiry is written meanwhile.
 IDLE_S = 65.0
-STALL_GAUGE = "loop_stall_max"
 
 MEMORY_GOAL = Goal(1.0, 0.5, is_limit=True)
 SHARE_GOAL = Goal(0.30, 0.40)
@@ -44,19 +44,12 @@ LOST_GOAL = Goal(0, is_limit=True)
 
 
 @dataclass
-class Run:
-    """The fleet's files and what was found so far."""
-
-    chosen: options.Options
-    data_root: Path
-    findings: list[Finding] = field(default_factory=list)
-    samples: dict[str, Sample] = field(default_factory=dict)
+class MillionRun(Run):
     loads: int = 0
-    empty_start_s: float = 0.0
 
     @property
     def recipe(self) -> servers.Recipe:
-        return self.chosen.recipe(self.data_root / "data")
+        return self.chosen.recipe(self.data)
 
     def fleet(self, **more: object) -> dict[str, object]:
         """Options of a load: the same addresses in all loads of this run."""
@@ -73,9 +66,6 @@ class Run:
     @property
     def locations(self) -> Path:
         return self.data_root / "locations"
-
-    def judge(self, what: str, value: float | None, goal: Goal, unit: str, why: str = "") -> None:
-        self.findings.append(Finding(what, value, goal, unit, why=why))
 
 
 @contextmanager
@@ -99,13 +89,8 @@ def stall_gauges(server: servers.Server) -> str:
     """The server's own gauge of its longest stall since its start, as it prints it."""
     if server.http is None:
         return "none"
-    request = urllib.request.Request(
-        f"{server.http}/metrics", headers={"Authorization": f"Bearer {servers.ADMIN_TOKEN}"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    values = [line.rsplit(" ", 1)[1] for line in lines if STALL_GAUGE in line and line[0] != "#"]
-    return f"{float(values[0]) * 1e3:.0f} ms" if values else "none"
+    with Operator(server) as operator:
+        return f"{operator.longest_stall_ms():.0f} ms"
 
 
 def judge_stall(run: Run, when: str, probe: dict[str, Any]) -> None:
@@ -124,7 +109,7 @@ def new_device_us(server: servers.Server, used_s: float, devices: int) -> float:
     return (servers.settle(server) - used_s) / devices * 1e6
 
 
-def ceiling_us(run: Run) -> float:
+def ceiling_us(run: MillionRun) -> float:
     """The same load on the ceiling."""
     with servers.running(servers.ceiling()) as server:
         used_s = servers.used_s(server)
@@ -132,7 +117,7 @@ def ceiling_us(run: Run) -> float:
         return new_device_us(server, used_s, run.chosen.devices)
 
 
-def load_fleet(run: Run, server: servers.Server) -> Sample:
+def load_fleet(run: MillionRun, server: servers.Server) -> Sample:
     """Register everyone, judge memory, cost and stall, and return the load's result."""
     probe: dict[str, Any] = {}
     fleet = run.fleet(mode="idle", seconds=0, save=run.locations)
@@ -159,7 +144,7 @@ def stay_idle(run: Run, server: servers.Server) -> None:
     judge_stall(run, "when idle", probe)
 
 
-def update_all(run: Run, server: servers.Server, when: str) -> None:
+def update_all(run: MillionRun, server: servers.Server, when: str) -> None:
     """Let every device send one Update and count those that were not answered 2.04."""
     probe: dict[str, Any] = {}
     fleet = run.fleet(mode="upd", once=1, locations=run.locations)
@@ -175,7 +160,7 @@ def update_all(run: Run, server: servers.Server, when: str) -> None:
 
 
 def restart(
-    run: Run, server: servers.Server, how: signal.Signals, path_options: bytes
+    run: MillionRun, server: servers.Server, how: signal.Signals, path_options: bytes
 ) -> servers.Server:
     """End the server, start it again, and judge the time to the first answered Update."""
     again, took = recovery.restart(server, run.recipe, how, path_options)
@@ -187,7 +172,7 @@ def restart(
     return again
 
 
-def live(run: Run) -> None:
+def live(run: MillionRun) -> None:
     started = time.monotonic()
     server = servers.start(run.recipe)
     run.empty_start_s = time.monotonic() - started
@@ -204,12 +189,10 @@ def live(run: Run) -> None:
 
 
 def main(words: list[str] | None = None) -> list[Finding]:
-    chosen = options.parse(__doc__ or "", devices=MILLION, words=words)
-    if chosen.quick and chosen.devices == MILLION:
-        chosen = options.parse("", devices=QUICK_DEVICES, words=words)
+    chosen = options.parse(__doc__ or "", MILLION, words, quick_devices=QUICK_DEVICES)
     missing: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lwm2m-bench-") as data_root:
-        run = Run(chosen, Path(data_root))
+        run = MillionRun(chosen, Path(data_root))
         try:
             live(run)
         except (servers.Unavailable, rig.LoadFailed) as error:

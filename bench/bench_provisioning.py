@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,11 +22,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import httpx
 import lmdb
 
 from bench import fleet_lookup, options, report, rig, servers
+from bench.over_http import Operator
 from bench.report import Finding, Goal
+from bench.run import Run
+from lwm2m_fast.config import StoreConfig
 from lwm2m_fast.fleet.credentials import Credentials
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.store.lmdb import LmdbStore
@@ -53,24 +54,8 @@ FAILURES_GOAL = Goal(0, is_limit=True)
 LOOKUP_GOAL = Goal(50.0, 20.0, is_limit=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoreConfig:
-    """The defaults of the server's configuration."""
-
-    durability: str = "commit"
-    sync_interval_s: float = 1.0
-    checkpoint_interval_s: float = 1.0
-    journal_max_bytes: int = 64 << 20
-
-
 @dataclass
-class Run:
-    """One server over one data directory, and what was found so far."""
-
-    chosen: options.Options
-    data: Path
-    findings: list[Finding] = field(default_factory=list)
-    samples: dict[str, Any] = field(default_factory=dict)
+class BootstrapRun(Run):
     ports: tuple[int, int] = field(
         default_factory=lambda: (servers.free_port(), servers.free_port())
     )
@@ -82,49 +67,24 @@ class Run:
         served = servers.ours(self.data, "--bootstrap", *where, "--policy", "provisioned")
         return servers.Recipe(served.name, served.command)
 
-    def judge(self, what: str, value: float | None, goal: Goal, unit: str, why: str = "") -> None:
-        self.findings.append(Finding(what, value, goal, unit, why=why))
 
-
-class Operator:
-    """Speaks to the server over HTTP."""
-
-    def __init__(self, server: servers.Server) -> None:
-        self._server = server
-        self._http = httpx.Client(
-            base_url=server.http or "",
-            headers={"Authorization": f"Bearer {servers.ADMIN_TOKEN}"},
-            trust_env=False,
-            timeout=60.0,
-        )
-
-    def import_file(self, text: str, rows: int) -> dict[str, float]:
-        """Have a file worked off; rows per second, and CPU microseconds of the server per row."""
-        used_s, started = servers.used_s(self._server), time.monotonic()
-        given = {"file": ("devices.csv", text.encode(), "text/csv")}
-        answer = self._http.post(f"{AGENT}/bulk", files=given)
-        if answer.status_code not in (200, 201, 202):
-            raise rig.LoadFailed(f"a file was answered {answer.status_code}: {answer.text[:200]}")
-        job = answer.json()
-        while job["status"] in ("PENDING", "EXECUTING"):
-            if time.monotonic() - started > LIMIT_S:
-                raise rig.LoadFailed(f"a file was not worked off within {LIMIT_S:.0f} s: {job}")
-            time.sleep(0.1)
-            job = self._http.get(f"/api/v1/imports/{job['id']}").json()
-        took_s, used_s = time.monotonic() - started, servers.used_s(self._server) - used_s
-        if job["succeeded"] != rows:
-            raise rig.LoadFailed(
-                f"{job['succeeded']} of {rows} rows were taken: {job['errors'][:3]}"
-            )
-        return {"rows": rows, "rate": rows / took_s, "us": used_s / rows * 1e6}
-
-    def count(self, name: str) -> float:
-        """A figure of /metrics."""
-        text = self._http.get("/metrics").text
-        found = re.search(rf"^lwm2m_fast_{name} (\S+)$", text, re.MULTILINE)
-        if found is None:
-            raise rig.LoadFailed(f"the server has no figure {name}")
-        return float(found[1])
+def import_file(operator: Operator, text: str, rows: int) -> dict[str, float]:
+    """Have a file worked off; rows per second, and CPU microseconds of the server per row."""
+    used_s, started = servers.used_s(operator.server), time.monotonic()
+    given = {"file": ("devices.csv", text.encode(), "text/csv")}
+    answer = operator.post(f"{AGENT}/bulk", files=given)
+    if answer.status_code not in (200, 201, 202):
+        raise rig.LoadFailed(f"a file was answered {answer.status_code}: {answer.text[:200]}")
+    job = answer.json()
+    while job["status"] in ("PENDING", "EXECUTING"):
+        if time.monotonic() - started > LIMIT_S:
+            raise rig.LoadFailed(f"a file was not worked off within {LIMIT_S:.0f} s: {job}")
+        time.sleep(0.1)
+        job = operator.get(f"/api/v1/imports/{job['id']}").json()
+    took_s, used_s = time.monotonic() - started, servers.used_s(operator.server) - used_s
+    if job["succeeded"] != rows:
+        raise rig.LoadFailed(f"{job['succeeded']} of {rows} rows were taken: {job['errors'][:3]}")
+    return {"rows": rows, "rate": rows / took_s, "us": used_s / rows * 1e6}
 
 
 def csv(server: servers.Server, prefix: str, first: int, rows: int, own: str = "NO_SEC") -> str:
@@ -141,11 +101,11 @@ def csv(server: servers.Server, prefix: str, first: int, rows: int, own: str = "
 
 def imports(run: Run, server: servers.Server, operator: Operator) -> None:
     """The whole fleet, file by file; the first one into an empty store."""
-    idle_ms = operator.count("loop_stall_max_seconds") * 1e3
+    idle_ms = operator.longest_stall_ms()
     samples = []
     for first in range(0, run.chosen.devices, ROWS):
         rows = min(ROWS, run.chosen.devices - first)
-        samples.append(operator.import_file(csv(server, "dev-", first, rows), rows))
+        samples.append(import_file(operator, csv(server, "dev-", first, rows), rows))
     run.samples["imports"] = samples
     rates = [each["rate"] for each in samples]
     why = f"{median(each['us'] for each in samples):.0f} us CPU each"
@@ -153,7 +113,7 @@ def imports(run: Run, server: servers.Server, operator: Operator) -> None:
         "CSV rows imported", median(rates), IMPORT_GOAL, "/s", min(rates), max(rates), why
     )
     run.findings.append(found)
-    stall_ms = operator.count("loop_stall_max_seconds") * 1e3
+    stall_ms = operator.longest_stall_ms()
     run.judge("longest stall of the loop", stall_ms, STALL_GOAL, "ms", f"{idle_ms:.1f} ms before")
 
 
@@ -163,7 +123,7 @@ def floor_us(run: Run) -> float:
     with source.begin(db=source.open_db(b"items", create=False)) as txn:
         rows = [(bytes(key), bytes(value)) for key, value in txn.cursor()]
     source.close()
-    target = lmdb.open(str(run.data.parent / "floor"), map_size=8 << 30, max_dbs=2)
+    target = lmdb.open(str(run.data_root / "floor"), map_size=8 << 30, max_dbs=2)
     table = target.open_db(b"items")
     used = time.process_time()
     for first in range(0, len(rows), ROWS_AT_ONCE):
@@ -174,7 +134,7 @@ def floor_us(run: Run) -> float:
     return used / run.chosen.devices * 1e6
 
 
-def simulated(run: Run, prefix: str, devices: int, *words: str) -> dict[str, Any]:
+def simulated(run: BootstrapRun, prefix: str, devices: int, *words: str) -> dict[str, Any]:
     """A fleet that knows its bootstrap server only; the report of `lwm2m-fast simulate`."""
     where = ["--prefix", prefix, "--first", "1000000", "--devices", str(devices), *words]
     command = [sys.executable, "-m", "lwm2m_fast", "simulate", "--json", "--duration", "0.1"]
@@ -186,7 +146,7 @@ def simulated(run: Run, prefix: str, devices: int, *words: str) -> dict[str, Any
     return found
 
 
-def bootstraps(run: Run, server: servers.Server, operator: Operator) -> None:
+def bootstraps(run: BootstrapRun, server: servers.Server, operator: Operator) -> None:
     """Bootstrap of both kinds, and registration with what was written."""
     plain, secure = run.ports
     trial = min(TRIAL, run.chosen.devices)
@@ -203,7 +163,7 @@ def bootstraps(run: Run, server: servers.Server, operator: Operator) -> None:
         samples = []
         for number in range(run.chosen.rounds):
             prefix = f"{kind.lower()}-{number}-"
-            operator.import_file(csv(server, prefix, 1_000_000, trial, kind), trial)
+            import_file(operator, csv(server, prefix, 1_000_000, trial, kind), trial)
             servers.settle(server)
             before = servers.used_s(server), operator.count("loop_stall_max_seconds")
             found = simulated(run, prefix, trial, *words)
@@ -259,12 +219,10 @@ def lookups(run: Run) -> None:
 
 
 def main(words: list[str] | None = None) -> list[Finding]:
-    chosen = options.parse(__doc__ or "", devices=DEVICES, words=words)
-    if chosen.quick and chosen.devices == DEVICES:
-        chosen = options.parse("", devices=QUICK_DEVICES, words=words)
+    chosen = options.parse(__doc__ or "", DEVICES, words, quick_devices=QUICK_DEVICES)
     missing: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lwm2m-bench-") as root:
-        run = Run(chosen, Path(root) / "data")
+        run = BootstrapRun(chosen, Path(root))
         try:
             with servers.running(run.recipe) as server:
                 operator = Operator(server)

@@ -16,15 +16,14 @@ import re
 import signal
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import httpx
-
 from bench import options, recovery, report, rig, servers
+from bench.over_http import Operator
 from bench.report import Finding, Goal
+from bench.run import Run
 
 DEVICES = 200_000
 QUICK_DEVICES = 10_000
@@ -35,7 +34,6 @@ ORDERS = 10
 ADDRESSES = {"shared": 16, "first-port": 21_000, "models": 64}
 ORDER = {"op": "write", "path": "/3/0/14", "value": "+01:00"}
 SETTINGS = ["LWM2M_FAST_QUEUE__AWAKE_TIME_MS=1"]
-CALL_LIMIT_S = 60.0
 
 RATE_GOAL = Goal(20_000)
 MEMORY_GOAL = Goal(0.5, 0.25, is_limit=True)
@@ -44,57 +42,23 @@ RESTART_GOAL = Goal(1.5, 0.6, is_limit=True)
 FORGOTTEN_GOAL = Goal(0, is_limit=True)
 
 
-@dataclass
-class Run:
-    """One server over one data directory, and what was found so far."""
-
-    chosen: options.Options
-    data_root: Path
-    findings: list[Finding] = field(default_factory=list)
-    samples: dict[str, Any] = field(default_factory=dict)
-    empty_start_s: float = 0.0
-
+class SleepyRun(Run):
     @property
     def recipe(self) -> servers.Recipe:
         """The server, whose devices are asleep a millisecond after they were heard."""
-        served = servers.ours(self.data_root / "data")
+        served = servers.ours(self.data)
         return servers.Recipe(served.name, lambda: ["env", *SETTINGS, *served.command()])
 
-    def judge(self, what: str, value: float | None, goal: Goal, unit: str, why: str = "") -> None:
-        self.findings.append(Finding(what, value, goal, unit, why=why))
 
-
-class Operator:
-    """Speaks to the server over HTTP."""
-
-    def __init__(self, server: servers.Server) -> None:
-        self._server = server
-        self._http = httpx.Client(
-            base_url=server.http or "",
-            headers={"Authorization": f"Bearer {servers.ADMIN_TOKEN}"},
-            trust_env=False,
-            timeout=CALL_LIMIT_S,
-        )
-
-    def batch(self, names: list[str], orders: int) -> dict[str, float]:
-        """Queue so many orders for each; what that took, per operation and in all."""
-        used_s, started = servers.used_s(self._server), time.monotonic()
-        made = self._http.post(
-            "/api/v1/batches", json={"endpoints": names, "orders": [ORDER] * orders}
-        )
-        took_s, used_s = time.monotonic() - started, servers.used_s(self._server) - used_s
-        if made.status_code != 202 or made.json()["failed"]:
-            raise rig.LoadFailed(f"a batch was answered {made.status_code}: {made.text[:200]}")
-        count = len(names) * orders
-        return {"operations": count, "rate": count / took_s, "us": used_s / count * 1e6}
-
-    def count(self, name: str) -> float:
-        """A figure of /metrics."""
-        text = self._http.get("/metrics").text
-        found = re.search(rf"^lwm2m_fast_{name} (\S+)$", text, re.MULTILINE)
-        if found is None:
-            raise rig.LoadFailed(f"the server has no figure {name}")
-        return float(found[1])
+def batch(operator: Operator, names: list[str], orders: int) -> dict[str, float]:
+    """Queue so many orders for each; what that took, per operation and in all."""
+    used_s, started = servers.used_s(operator.server), time.monotonic()
+    made = operator.post("/api/v1/batches", json={"endpoints": names, "orders": [ORDER] * orders})
+    took_s, used_s = time.monotonic() - started, servers.used_s(operator.server) - used_s
+    if made.status_code != 202 or made.json()["failed"]:
+        raise rig.LoadFailed(f"a batch was answered {made.status_code}: {made.text[:200]}")
+    count = len(names) * orders
+    return {"operations": count, "rate": count / took_s, "us": used_s / count * 1e6}
 
 
 def anonymous_kib(server: servers.Server) -> int:
@@ -128,13 +92,14 @@ def one_for_each(run: Run, server: servers.Server, operator: Operator) -> None:
     before_kib = anonymous_kib(server)
     names = [f"dev{number:07}" for number in range(run.chosen.devices)]
     batches = [names[at : at + BATCH] for at in range(0, len(names), BATCH)]
-    judge_rate(run, "enqueue, one for each device", [operator.batch(each, 1) for each in batches])
+    samples = [batch(operator, each, 1) for each in batches]
+    judge_rate(run, "enqueue, one for each device", samples)
     servers.settle(server)
     grown = (anonymous_kib(server) - before_kib) / run.chosen.devices
     both = grown + run.samples["registration_kib"]
     why = f"{both:.2f} KiB with the registration"
     run.judge("memory of a device's pending operation", grown, MEMORY_GOAL, "KiB", why)
-    stall_ms = operator.count("loop_stall_max_seconds") * 1e3
+    stall_ms = operator.longest_stall_ms()
     why = "the server's own gauge, since it was ready"
     run.judge("longest stall of the loop", stall_ms, STALL_GOAL, "ms", why)
 
@@ -144,12 +109,12 @@ def many_for_each(run: Run, operator: Operator) -> int:
     samples = []
     for number in range(run.chosen.rounds):
         names = [f"nobody-{number}-{each}" for each in range(BATCH // ORDERS)]
-        samples.append(operator.batch(names, ORDERS))
+        samples.append(batch(operator, names, ORDERS))
     judge_rate(run, f"enqueue, {ORDERS} for each device", samples)
     return len(samples) * BATCH
 
 
-def live(run: Run) -> None:
+def live(run: SleepyRun) -> None:
     started = time.monotonic()
     server = servers.start(run.recipe)
     run.empty_start_s = time.monotonic() - started
@@ -171,12 +136,10 @@ def live(run: Run) -> None:
 
 
 def main(words: list[str] | None = None) -> list[Finding]:
-    chosen = options.parse(__doc__ or "", devices=DEVICES, words=words)
-    if chosen.quick and chosen.devices == DEVICES:
-        chosen = options.parse("", devices=QUICK_DEVICES, words=words)
+    chosen = options.parse(__doc__ or "", DEVICES, words, quick_devices=QUICK_DEVICES)
     missing: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lwm2m-bench-") as data_root:
-        run = Run(chosen, Path(data_root))
+        run = SleepyRun(chosen, Path(data_root))
         try:
             live(run)
         except (servers.Unavailable, rig.LoadFailed) as error:

@@ -14,9 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import httpx
-
 from bench import options, report, rig, servers
+from bench.over_http import Operator
 from bench.report import Finding, Goal
 from bench.rig import Case
 
@@ -36,12 +35,10 @@ GOALS: list[tuple[str, str, str, Goal]] = [
 
 def observe_everybody(server: servers.Server) -> None:
     """Every Register from now on is followed by an Observe."""
-    answer = httpx.put(
-        f"{server.http}/api/v1/post-registration",
-        json={"commands": ["observe /3303/0/5700"]},
-        headers={"Authorization": f"Bearer {servers.ADMIN_TOKEN}"},
-        trust_env=False,
-    )
+    with Operator(server) as operator:
+        answer = operator.put(
+            "/api/v1/post-registration", json={"commands": ["observe /3303/0/5700"]}
+        )
     if answer.status_code != 200:
         raise servers.Unavailable(f"the server does not observe: {answer.text[:200]}")
 
@@ -92,10 +89,7 @@ def main(words: list[str] | None = None) -> list[Finding]:
             for sample in kept:
                 sample["server_us"] /= BURST
                 sample["rate"] *= BURST
-    findings = [
-        report.ratio_finding(what, above, below, samples, missing, goal)
-        for what, above, below, goal in GOALS
-    ]
+    findings = report.ratio_findings(GOALS, samples, missing)
     report.publish("reports", findings, samples, missing, subject=chosen.subject)
     return findings
 

@@ -75,10 +75,7 @@ def main(words: list[str] | None = None) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="lwm2m-bench-") as data_root:
         rows = cases(chosen, Path(data_root))
         samples, missing = rig.rounds(rows, chosen.rounds, say=print)
-    findings = [
-        report.ratio_finding(what, above, below, samples, missing, goal)
-        for what, above, below, goal in GOALS
-    ]
+    findings = report.ratio_findings(GOALS, samples, missing)
     report.publish("server", findings, samples, missing, subject=chosen.subject)
     return findings
 

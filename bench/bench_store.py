@@ -21,12 +21,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench import programs
+from lwm2m_fast.config import StoreConfig
 from lwm2m_fast.store.changes import put
 from lwm2m_fast.store.lmdb import LmdbStore, StateReader
 
@@ -102,16 +103,6 @@ int main(int argc, char **argv)
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """The defaults of the server's configuration."""
-
-    durability: str = "commit"
-    sync_interval_s: float = 1.0
-    checkpoint_interval_s: float = 1.0
-    journal_max_bytes: int = 64 << 20
-
-
 def endpoint(number: int) -> bytes:
     return b"urn:imei:%015d" % (number * 7919 % 100_000_000)
 
@@ -131,29 +122,10 @@ def fill(store: LmdbStore, rows: int) -> None:
     store.state.fold()
 
 
-def compile_c() -> Path | None:
-    """The C program, or None with a line that says why not."""
-    binary = HERE / "bin" / "store_get"
-    binary.parent.mkdir(exist_ok=True)
-    source = binary.with_suffix(".c")
-    source.write_text(C_SOURCE)
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", str(source), "-llmdb", "-o", str(binary)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        print("no C compiler: gets are not compared with liblmdb")
-        return None
-    if done.returncode != 0:
-        print("liblmdb-dev is missing or does not compile: gets are not compared with it")
-        print(done.stderr.strip().splitlines()[0] if done.stderr else "")
-        return None
-    return binary
-
-
 def lookup(data_dir: str, rows: int, gets: int, rounds: int) -> dict[str, Any]:
     """Random gets of folded rows: liblmdb in C, the server's own get(), another process' reader."""
-    binary = compile_c()
-    store = LmdbStore(data_dir, Config(), start=False)
+    binary = programs.build_with_lmdb("store_get", C_SOURCE)
+    store = LmdbStore(data_dir, StoreConfig(), start=False)
     figures: dict[str, list[float]] = {"c": [], "c_walk_s": [], "store": [], "reader": []}
     try:
         for seed in range(rounds):
@@ -185,10 +157,12 @@ def _get_us(get: Callable[[int, bytes], bytes | None], names: list[bytes]) -> fl
     return (time.perf_counter() - start) * 1e6 / len(names)
 
 
-def apply_cost(data_dir: str, keys: int, count: int, durability: str = "commit") -> dict[str, Any]:
+def apply_cost(
+    data_dir: str, keys: int, count: int, durability: Literal["commit", "sync"] = "commit"
+) -> dict[str, Any]:
     """CPU of the whole process per apply(), with the checkpoint thread and the last fold."""
     made = list(groups(keys, count, random.Random(keys)))
-    store = LmdbStore(data_dir, Config(durability=durability))
+    store = LmdbStore(data_dir, StoreConfig(durability=durability))
     walls = []
     cpu = time.process_time()
     for changes in made:
@@ -218,7 +192,7 @@ def load_cost(data_dir: str, rounds: int) -> dict[str, float]:
     opened, walked, count = [], [], 0
     for _ in range(rounds):
         start = time.perf_counter()
-        store = LmdbStore(data_dir, Config(), start=False)
+        store = LmdbStore(data_dir, StoreConfig(), start=False)
         middle = time.perf_counter()
         count = sum(1 for _ in store.state.load(1))
         walked.append(time.perf_counter() - middle)
@@ -267,7 +241,7 @@ def run(rows: int, rounds: int, count: int, gets: int) -> dict[str, Any]:
         results: dict[str, Any] = {"rows": rows, "row_bytes": ROW_BYTES}
         results["apply_1000_keys"] = apply_cost(f"{base}/few", 1000, count)
         results["apply_1000_keys_sync"] = apply_cost(f"{base}/sync", 1000, count // 4, "sync")
-        store = LmdbStore(f"{base}/many", Config(), start=False)
+        store = LmdbStore(f"{base}/many", StoreConfig(), start=False)
         start = time.perf_counter()
         fill(store, rows)
         results["fill_s"] = time.perf_counter() - start

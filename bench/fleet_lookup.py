@@ -15,7 +15,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
+from bench import programs
 
 C_SOURCE = r"""
 /* usage: fleet_get DIR FILE  ->  latencies of a get of each key (u16 size, bytes) in FILE */
@@ -92,24 +92,6 @@ int main(int argc, char **argv)
 Look = Callable[[str], object]
 
 
-def compile_c() -> Path | None:
-    """The C program, or None with a line that says why not."""
-    binary = HERE / "bin" / "fleet_get"
-    binary.parent.mkdir(exist_ok=True)
-    source = binary.with_suffix(".c")
-    source.write_text(C_SOURCE)
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", str(source), "-llmdb", "-o", str(binary)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        print("no C compiler: looks are not compared with liblmdb")
-        return None
-    if done.returncode:
-        print(f"liblmdb-dev is missing or does not compile: {done.stderr.strip().splitlines()[:1]}")
-        return None
-    return binary
-
-
 def latencies(look: Look, names: list[str]) -> dict[str, float]:
     """Median and 99th percentile in microseconds; SystemExit when one is missing."""
     took = []
@@ -128,7 +110,7 @@ def compare(
     directory: Path, looks: dict[str, Look], space: str, names: list[str], rounds: int
 ) -> dict[str, Any]:
     """Medians over the rounds of each look, and of "C", at `names`; `space` is what C looks in."""
-    binary = compile_c()
+    binary = programs.build_with_lmdb("fleet_get", C_SOURCE)
     prefix = bytes([len(space)]) + space.encode()
     samples: dict[str, list[dict[str, float]]] = {}
     for seed in range(rounds):

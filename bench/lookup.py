@@ -20,7 +20,7 @@ ROUNDS = 3
 
 def share(store: ModuleType, rows: int, directory: Path) -> float | None:
     """Time of a get in C over that of our own; None where liblmdb's header is missing."""
-    filled = store.LmdbStore(str(directory), store.Config(), start=False)
+    filled = store.LmdbStore(str(directory), store.StoreConfig(), start=False)
     store.fill(filled, rows)
     filled.close()
     found: float | None = store.lookup(str(directory), rows, GETS, ROUNDS).get("share_of_c")

@@ -28,8 +28,15 @@ class Options:
         return servers.ours(data_dir) if self.subject == "ours" else servers.ceiling()
 
 
-def parse(description: str, devices: int = 0, words: list[str] | None = None) -> Options:
-    """Read the command line; `devices` is the bench's own large fleet."""
+def parse(
+    description: str,
+    devices: int = 0,
+    words: list[str] | None = None,
+    *,
+    quick_devices: int | None = None,
+) -> Options:
+    """Read the command line; `devices` is the bench's own large fleet, `quick_devices` that of a
+    short round in which nobody asked for another."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.5, help="measured per case and round")
@@ -41,4 +48,6 @@ def parse(description: str, devices: int = 0, words: list[str] | None = None) ->
     read = parser.parse_args(words)
     if read.quick:
         read.rounds, read.seconds = 1, min(read.seconds, 1.0)
+        if quick_devices is not None and read.devices == devices:
+            read.devices = quick_devices
     return Options(**vars(read))

@@ -80,3 +80,22 @@ def build(name: str, directory: Path = BINARY_DIR) -> Path:
     if done.returncode:
         raise RuntimeError(f"{name} does not compile:\n{done.stderr}")
     return binary
+
+
+def build_with_lmdb(name: str, source: str) -> Path | None:
+    """A program over liblmdb from its text; None, and a line that says why, where it cannot be."""
+    binary = BINARY_DIR / name
+    binary.parent.mkdir(exist_ok=True)
+    text = binary.with_suffix(".c")
+    text.write_text(source)
+    cc = compiler()
+    if cc is None:
+        print("no C compiler: nothing is compared with liblmdb")
+        return None
+    command = [cc, *FLAGS, "-D_GNU_SOURCE", str(text), "-llmdb", "-o", str(binary)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print("liblmdb-dev is missing or does not compile: nothing is compared with it")
+        print(done.stderr.strip().splitlines()[0] if done.stderr else "")
+        return None
+    return binary

@@ -75,6 +75,16 @@ def ratio_finding(
     return Finding(what, found.median, goal, low=found.low, high=found.high)
 
 
+def ratio_findings(
+    goals: list[tuple[str, str, str, Goal]], samples: rig.Samples, missing: dict[str, str]
+) -> list[Finding]:
+    """One for each (what, above, below, goal)."""
+    return [
+        ratio_finding(what, above, below, samples, missing, goal)
+        for what, above, below, goal in goals
+    ]
+
+
 def machine() -> dict[str, Any]:
     """What the figures were taken on: enough to see that two files cannot be compared."""
     model = "unknown"

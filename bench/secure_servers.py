@@ -13,16 +13,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
-
 from bench import certificates, programs, servers
+from bench.over_http import Operator
 from bench.servers import Recipe, Server, Unavailable
 
 KEY = b"0123456789abcdef"  # SECURE_KEY of c/secure.h
 PREFIX = "dev"
 PSK_SUITE, X509_SUITE = "TLS-PSK-WITH-AES-128-CCM-8", "TLS-ECDHE-ECDSA-WITH-AES-128-CCM-8"
 AT_ONCE = 5000
-CALL_LIMIT_S = 60.0
 CREATED, CONFLICT = 201, 409
 
 
@@ -97,15 +95,12 @@ def add_keys(server: Server, devices: int) -> None:
     """A key for each device, unless they are there from an earlier start."""
     names = [f"{PREFIX}{number:07d}" for number in range(devices)]
     security = {"mode": "PSK", "key": KEY.hex()}
-    headers = {"Authorization": f"Bearer {servers.ADMIN_TOKEN}"}
-    with httpx.Client(
-        base_url=server.http or "", headers=headers, trust_env=False, timeout=CALL_LIMIT_S
-    ) as http:
+    with Operator(server) as operator:
         for start in range(0, devices, AT_ONCE):
             given = [
                 {"endpoint": name, "server": security} for name in names[start : start + AT_ONCE]
             ]
-            made = http.post("/api/v1/credentials", json=given)
+            made = operator.post("/api/v1/credentials", json=given)
             if made.status_code == CONFLICT:
                 return
             if made.status_code != CREATED:

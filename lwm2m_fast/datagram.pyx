@@ -3,6 +3,7 @@
 # Plain memory with an owner: knows neither sockets nor CoAP. `Inbox.load` and `Outbox.drain` are
 # the seam by which tests hold whole conversations without a socket.
 
+import functools
 import ipaddress
 
 from libc.stdlib cimport free, malloc, realloc
@@ -12,27 +13,38 @@ cdef uint8_t V4_PREFIX[12]
 V4_PREFIX[:] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
 
 
+def _host_text(ip):
+    """16 bytes as people write them: IPv4 where they are such an address, else IPv6."""
+    address = ipaddress.IPv6Address(ip)
+    return str(address.ipv4_mapped or address)
+
+
+def _host_bytes(text):
+    """The inverse of _host_text."""
+    address = ipaddress.ip_address(text)
+    return bytes(V4_PREFIX[:12]) + address.packed if address.version == 4 else address.packed
+
+
+# Whoever has one datagram written or read mostly has the next of the same hosts.
+_host_text = functools.lru_cache(1024)(_host_text)
+_host_bytes = functools.lru_cache(1024)(_host_bytes)
+
+
 cdef object addr_text(const lf_addr *addr):
-    ip = ipaddress.IPv6Address((<const char *>addr.ip)[:16])
-    v4 = ip.ipv4_mapped
-    if v4 is not None:
-        return f"{v4}:{addr.port}"
+    host = _host_text((<const char *>addr.ip)[:16])
+    if ":" not in host:
+        return f"{host}:{addr.port}"
     scope = f"%{addr.scope}" if addr.scope else ""
-    return f"[{ip}{scope}]:{addr.port}"
+    return f"[{host}{scope}]:{addr.port}"
 
 
 cdef int addr_parse(str text, lf_addr *addr) except -1:
     """The inverse of addr_text, port 0 being a principal's; ValueError says what is wrong."""
     host, _, port = text.rpartition(":")
     host, _, scope = host.strip("[]").partition("%")
-    ip = ipaddress.ip_address(host)
-    cdef bytes packed = ip.packed
+    cdef bytes packed = _host_bytes(host)
     memset(addr, 0, sizeof(lf_addr))
-    if ip.version == 4:
-        memcpy(addr.ip, V4_PREFIX, 12)
-        memcpy(addr.ip + 12, <const char *>packed, 4)
-    else:
-        memcpy(addr.ip, <const char *>packed, 16)
+    memcpy(addr.ip, <const char *>packed, 16)
     addr.port = int(port)
     addr.local = 0 if addr.port else LOCAL_SECURE
     addr.scope = int(scope) if scope else 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +10,7 @@ from lwm2m_fast import device_settings
 from lwm2m_fast.device_settings import NAMESPACE, DeviceSettings
 from lwm2m_fast.errors import RequestError, StoreError
 from lwm2m_fast.fleet.settings import UNSET, Settings
-from lwm2m_fast.store import BACK_ENDS, Store, open_store
-from tests.store.store_kit import Config
-
-
-@pytest.fixture(params=sorted(BACK_ENDS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(request.param, str(tmp_path), Config())
-    yield opened
-    opened.close()
+from lwm2m_fast.store import Store
 
 
 def test_settings_are_kept_and_read_back(store: Store) -> None:

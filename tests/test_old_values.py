@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path as FilePath
 
 import pytest
 
@@ -12,32 +10,15 @@ from lwm2m_fast.codec import Kind, Node
 from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.fleet.settings import Settings
-from lwm2m_fast.store import BACK_ENDS, Store, open_store
+from lwm2m_fast.store import Store
 from lwm2m_fast.value_rows import TABLE_PATHS, TABLE_VALUES
-from tests.store.store_kit import Config
 from tests.value_kit import (
     UNIX,
     Scene,
     celsius,
+    flush,
     senml,
 )
-
-
-@pytest.fixture(params=sorted(BACK_ENDS))
-def store(request: pytest.FixtureRequest, tmp_path: FilePath) -> Iterator[Store]:
-    opened = open_store(request.param, str(tmp_path), Config())
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def memory() -> Store:
-    return open_store("memory", "", Config())
-
-
-def flush(scene: Scene) -> None:
-    asyncio.run(scene.values.flush())
-
 
 REMOVING = ["4.01", "4.03", "4.04", "5.00", "5.01"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path as FilePath
+from collections.abc import Callable
 
 import pytest
 
@@ -14,9 +12,8 @@ from lwm2m_fast.core.ask import Report
 from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import RequestError
-from lwm2m_fast.store import BACK_ENDS, Store, open_store
+from lwm2m_fast.store import Store
 from lwm2m_fast.value_rows import TABLE_VALUES
-from tests.store.store_kit import Config
 from tests.value_kit import (
     LWM2M_CBOR,
     SENML_CBOR,
@@ -26,24 +23,9 @@ from tests.value_kit import (
     UNIX,
     Scene,
     celsius,
+    flush,
     senml,
 )
-
-
-@pytest.fixture(params=sorted(BACK_ENDS))
-def store(request: pytest.FixtureRequest, tmp_path: FilePath) -> Iterator[Store]:
-    opened = open_store(request.param, str(tmp_path), Config())
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def memory() -> Store:
-    return open_store("memory", "", Config())
-
-
-def flush(scene: Scene) -> None:
-    asyncio.run(scene.values.flush())
 
 
 def pack(*nodes: Node):

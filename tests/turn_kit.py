@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent / "scenario"))
@@ -24,13 +25,18 @@ from scripted import (
     register,
 )
 
+from lwm2m_fast import turn as turn_module
 from lwm2m_fast.config import Config
+from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox, Outbox
 from lwm2m_fast.turn import Turns
 
 DEVICE = "192.0.2.1:5683"
+DEVICE_OBJECT = CoapRequest(1, (b"3", b"0"))
+PROBE_S = 0.01
+"""Between two looks at a store that failed."""
 
 
 class Udp:
@@ -184,6 +190,13 @@ class Scene:
             await asyncio.sleep(0)
 
 
+def observe(scene: Scene) -> None:
+    """Ask dev-1 to report."""
+    scene.engine.wants_reports = True
+    scene.engine.observe("dev-1", DEVICE_OBJECT, b"ctx", 10.0, scene.turns.now())
+    scene.turns.act()
+
+
 def play(act: Callable[[Scene], Awaitable[None]], **coap: Any) -> None:
     """Run `act`, within ten seconds, and stop the worker."""
 
@@ -197,5 +210,9 @@ def play(act: Callable[[Scene], Awaitable[None]], **coap: Any) -> None:
             await scene.turns.stop()
             scene.udp.close()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        patch.setattr(turn_module, "PROBE_S", PROBE_S)
         runner.run(played())

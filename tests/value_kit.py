@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -161,6 +162,11 @@ class Scene:
 
     def count(self, name: str) -> int:
         return self.values.counters()[f"values_{name}"]
+
+
+def flush(scene: Scene) -> None:
+    """Have what was heard written."""
+    asyncio.run(scene.values.flush())
 
 
 def senml(*nodes: Node) -> bytes:

@@ -120,3 +120,15 @@ cdef extern from "lf_dtls.h" nogil:
 
     void lf_dtls_library(char *text, size_t room)
     size_t lf_dtls_longest_key()
+
+
+cdef inline dict lf_dtls_suites():
+    """Cipher suites by their IANA names, as bits."""
+    return {
+        "TLS_PSK_WITH_AES_128_CCM_8": LF_DTLS_PSK_AES128_CCM8,
+        "TLS_PSK_WITH_AES_128_GCM_SHA256": LF_DTLS_PSK_AES128_GCM,
+        "TLS_PSK_WITH_AES_128_CBC_SHA256": LF_DTLS_PSK_AES128_CBC,
+        "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8": LF_DTLS_ECDSA_AES128_CCM8,
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": LF_DTLS_ECDSA_AES128_GCM,
+        "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256": LF_DTLS_ECDSA_AES128_CBC,
+    }

@@ -19,8 +19,6 @@ cdef class Attended(Exchanges):
     cdef int64_t sleep_ns         # a device is deaf so long after its last datagram; 0 = never
     cdef readonly uint64_t slept_through
     cdef readonly uint64_t rebooted
-    cdef object fault             # what Python raised where nobody could catch it
-    cdef bint is_faulty
 
     cdef bint is_asleep(self, uint32_t key, int64_t now) noexcept nogil
     # What the desk does by itself.
@@ -28,7 +26,6 @@ cdef class Attended(Exchanges):
     cdef void came_in(self, uint32_t key) noexcept nogil
     cdef void write_own_links(self, uint32_t key, Writer *w, int last) noexcept nogil
     cdef uint32_t own_lifetime_s(self, uint32_t key) noexcept nogil
-    cdef void note_fault(self, error) noexcept
 
     # For the subclass.
     cdef void registers_anew(self, uint32_t key, int64_t now) noexcept nogil

@@ -107,18 +107,6 @@ cdef class Attended(Exchanges):
                           uint32_t size) noexcept nogil:
         pass
 
-    cdef void note_fault(self, error) noexcept:
-        """The first one is raised where Python called."""
-        if not self.is_faulty:
-            self.fault = error
-            self.is_faulty = True
-
-    def raise_fault(self):
-        """What went wrong in Python below the compiled loop, if anything did."""
-        if self.is_faulty:
-            fault, self.fault, self.is_faulty = self.fault, None, False
-            raise fault
-
     # The Python edge: what a desk needs of its fleet.
 
     def attend(self, desk, *, bint always=False):

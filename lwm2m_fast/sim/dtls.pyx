@@ -24,7 +24,7 @@ from lwm2m_fast.net.lf_dtls cimport (LF_DTLS_ALL_SUITES, LF_DTLS_CLOSED, LF_DTLS
                                      lf_dtls_open, lf_dtls_options, lf_dtls_read_more,
                                      lf_dtls_recall, lf_dtls_receive,
                                      lf_dtls_remember, lf_dtls_save,
-                                     lf_dtls_session, lf_dtls_suite, lf_dtls_user,
+                                     lf_dtls_session, lf_dtls_suite, lf_dtls_suites, lf_dtls_user,
                                      lf_dtls_uses_cid, lf_dtls_was_resumed, lf_dtls_why, lf_dtls_write)
 from lwm2m_fast.sim.departures cimport Departures, room
 from lwm2m_fast.sim.device cimport FLAG_ANEW, FLAG_BLANK, mixed
@@ -45,14 +45,7 @@ cdef enum:
     PSK_SUITES = LF_DTLS_PSK_AES128_CCM8 | LF_DTLS_PSK_AES128_GCM | LF_DTLS_PSK_AES128_CBC
     X509_SUITES = LF_DTLS_ECDSA_AES128_CCM8 | LF_DTLS_ECDSA_AES128_GCM | LF_DTLS_ECDSA_AES128_CBC
 
-SUITES = {
-    "TLS_PSK_WITH_AES_128_CCM_8": LF_DTLS_PSK_AES128_CCM8,
-    "TLS_PSK_WITH_AES_128_GCM_SHA256": LF_DTLS_PSK_AES128_GCM,
-    "TLS_PSK_WITH_AES_128_CBC_SHA256": LF_DTLS_PSK_AES128_CBC,
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8": LF_DTLS_ECDSA_AES128_CCM8,
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": LF_DTLS_ECDSA_AES128_GCM,
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256": LF_DTLS_ECDSA_AES128_CBC,
-}
+SUITES = lf_dtls_suites()
 
 
 cdef void send_hook(void *owner, lf_dtls_session *session, const uint8_t *datagram,

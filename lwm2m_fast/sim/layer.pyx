@@ -15,6 +15,18 @@ cdef class Receiver:
                       int64_t now) noexcept nogil:
         pass
 
+    cdef void note_fault(self, error) noexcept:
+        """The first one is raised where Python called."""
+        if not self.is_faulty:
+            self.fault = error
+            self.is_faulty = True
+
+    def raise_fault(self):
+        """What went wrong in Python below the compiled loop, if anything did."""
+        if self.is_faulty:
+            fault, self.fault, self.is_faulty = self.fault, None, False
+            raise fault
+
 
 cdef class Layer(Receiver):
     """Between `above`, which it feeds, and whatever sends its `out`."""
@@ -30,15 +42,3 @@ cdef class Layer(Receiver):
 
     cdef void turn(self, int64_t now) noexcept nogil:
         pass
-
-    cdef void note_fault(self, error) noexcept:
-        """The first one is raised where Python called."""
-        if not self.is_faulty:
-            self.fault = error
-            self.is_faulty = True
-
-    def raise_fault(self):
-        """What went wrong in Python below the compiled loop, if anything did."""
-        if self.is_faulty:
-            fault, self.fault, self.is_faulty = self.fault, None, False
-            raise fault

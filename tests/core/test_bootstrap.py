@@ -20,14 +20,9 @@ from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.core.bootstrap import MAX_STEPS, Policy, Session, chosen_format, pack
 from lwm2m_fast.core.bootstrap_plan import known_of, plan
 from lwm2m_fast.errors import RequestError
+from tests.account_types import TYPES
 
 TLV, SENML_CBOR, SENML_JSON = 11542, 112, 110
-TYPES = {
-    (0, 0): "STRING", (0, 1): "BOOLEAN", (0, 2): "INTEGER", (0, 3): "OPAQUE", (0, 4): "OPAQUE",
-    (0, 5): "OPAQUE", (0, 10): "INTEGER", (0, 11): "INTEGER", (0, 12): "INTEGER",
-    (0, 15): "UNSIGNED_INTEGER", (1, 0): "INTEGER", (1, 1): "INTEGER", (1, 2): "INTEGER",
-    (1, 3): "INTEGER", (1, 5): "INTEGER", (1, 6): "BOOLEAN", (1, 7): "STRING",
-}  # fmt: skip
 
 TERMS = ServerTerms(lifetime_s=300)
 SERVER = Account("coap://s:5783", SecurityMode.NO_SEC, 1, TERMS)

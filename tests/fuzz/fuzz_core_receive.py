@@ -52,17 +52,18 @@ class Arguments:
     """The bytes of a step, as numbers and choices."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        self._data, self._at = data, 0
 
     def number(self) -> int:
-        first, self._data = self._data[:1], self._data[1:]
-        return first[0] if first else 0
+        at = self._at
+        self._at += 1
+        return self._data[at] if at < len(self._data) else 0
 
     def choice(self, among: Sequence[Choice]) -> Choice:
         return among[self.number() % len(among)]
 
     def rest(self) -> bytes:
-        return self._data
+        return self._data[self._at :]
 
 
 class Script:

@@ -6,6 +6,7 @@ The second opinion for the compiled parser, and what mutations that keep the str
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from random import Random
 
 CON, NON, ACK, RST = range(4)
@@ -38,6 +39,7 @@ VALUES = (
     b"ep=a", b"ep=", b"lt=0", b"lt=abc", b"lt=4294967295", b"lwm2m=1.0", b"lwm2m=1.1", b"lwm2m=2.0",
     b"b=U", b"b=UQ", b"b=UT", b"Q", b"sms=1", b"ep=" + b"x" * 255, b"\xff\xff", b"\0\0\0\0",
 )  # fmt: skip
+FIRST = itemgetter(0)
 LINKS = b'</>;rt="oma.lwm2m";ct="60 110",</1/0>,</3/0>;ver=1.1,</3303/0>'
 
 
@@ -60,54 +62,59 @@ class Plain:
         return [value for n, value in self.options if n == number]
 
 
-class _Bytes:
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def take(self, size: int) -> bytes:
-        if self.at + size > len(self.data):
-            raise Malformed("the bytes end")
-        self.at += size
-        return self.data[self.at - size : self.at]
-
-    def extended(self, nibble: int) -> int:
-        if nibble == 15:
-            raise Malformed("reserved")
-        size = max(0, nibble - 12)
-        return int.from_bytes(self.take(size), "big") + (
-            nibble if not size else 13 if size == 1 else 269
-        )
+def _extended(data: bytes, at: int, nibble: int) -> tuple[int, int]:
+    """A number of 13 or more (section 3.1), and where it ends."""
+    if nibble == 15:
+        raise Malformed("reserved")
+    end = at + nibble - 12
+    if end > len(data):
+        raise Malformed("the bytes end")
+    return int.from_bytes(data[at:end], "big") + (13 if nibble == 13 else 269), end
 
 
 def read(data: bytes) -> Plain:
     """A datagram's parts, or Malformed."""
-    r = _Bytes(data)
-    first, code = r.take(2)
-    mid = int.from_bytes(r.take(2), "big")
+    size = len(data)
+    if size < 4:
+        raise Malformed("the bytes end")
+    first, code = data[0], data[1]
+    kind = first >> 4 & 3
     if first >> 6 != 1:
         raise Malformed("version")
     if first & 15 > 8:
         raise Malformed("token length")
-    message = Plain(first >> 4 & 3, code, mid, r.take(first & 15))
-    if code == 0 and (len(data) > 4 or message.type == NON):
+    at = 4 + (first & 15)
+    if at > size:
+        raise Malformed("the bytes end")
+    message = Plain(kind, code, data[2] << 8 | data[3], data[4:at])
+    if code == 0 and (size > 4 or kind == NON):
         raise Malformed("an empty message is four bytes, and confirmable, ACK or RST")
     # Sections 4.2 and 4.3: which codes a type may carry; section 12.1: the classes in use.
-    if code and (message.type == RST or (message.type == ACK and code < 32)):
+    if code and (kind == RST or (kind == ACK and code < 32)):
         raise Malformed("this type does not carry this code")
     if code >> 5 not in (0, 2, 3, 4, 5):
         raise Malformed("reserved class")
-    number = 0
-    while r.at < len(data):
-        (head,) = r.take(1)
+    number, options = 0, message.options
+    while at < size:
+        head = data[at]
+        at += 1
         if head == 0xFF:
-            message.payload = data[r.at :]
+            message.payload = data[at:]
             if not message.payload:
                 raise Malformed("a payload marker and no payload")
             break
-        number += r.extended(head >> 4)
+        delta, length = head >> 4, head & 15
+        if delta > 12:
+            delta, at = _extended(data, at, delta)
+        number += delta
         if number > 65535:
             raise Malformed("no such option")
-        message.options.append((number, r.take(r.extended(head & 15))))
+        if length > 12:
+            length, at = _extended(data, at, length)
+        if at + length > size:
+            raise Malformed("the bytes end")
+        options.append((number, data[at : at + length]))
+        at += length
     return message
 
 
@@ -121,14 +128,23 @@ def _nibble(value: int) -> tuple[int, bytes]:
 
 def write(message: Plain) -> bytes:
     """The datagram; options in order of their numbers."""
-    data = bytearray([64 | message.type << 4 | len(message.token), message.code])
-    data += message.mid.to_bytes(2, "big") + message.token
+    mid, token = message.mid, message.token
+    data = bytearray((64 | message.type << 4 | len(token), message.code, mid >> 8, mid & 255))
+    data += token
     last = 0
-    for number, value in sorted(message.options, key=lambda option: option[0]):
-        (delta, more), (size, rest) = _nibble(number - last), _nibble(len(value))
-        data += bytes([delta << 4 | size]) + more + rest + value
-        last = number
-    return bytes(data + (b"\xff" + message.payload if message.payload else b""))
+    for number, value in sorted(message.options, key=FIRST):
+        delta, size, last = number - last, len(value), number
+        if delta < 13 and size < 13:
+            data.append(delta << 4 | size)
+        else:
+            (delta, more), (size, rest) = _nibble(delta), _nibble(size)
+            data.append(delta << 4 | size)
+            data += more + rest
+        data += value
+    if message.payload:
+        data.append(0xFF)
+        data += message.payload
+    return bytes(data)
 
 
 def _token(m: Plain, random: Random) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,8 @@ from serving import Socket, register_many, served, until
 sys.path.insert(0, str(Path(__file__).parent.parent / "scenario"))
 
 from scripted import ACK, CON, DELETE, GET, POST, RST, read, register, write
+
+from tests.this_machine import disk_of, has_ipv6
 
 
 @pytest.fixture(scope="module")
@@ -286,15 +286,6 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path):
 # Both families
 
 
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 def test_devices_over_ipv6_are_served(tmp_path):
     with served(tmp_path / "data", host="::1") as server, Socket(server) as device:
@@ -368,15 +359,8 @@ def test_a_reboot_under_the_same_port_is_noticed(server):
 
 @pytest.fixture
 def small_disk():
-    # Not below tmp_path: pytest cannot remove a mount point that a failed test left busy.
-    path = Path(tempfile.mkdtemp(prefix="lwm2m-fast-live-"))
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(path)]
-    if subprocess.run(command, capture_output=True).returncode != 0:
-        path.rmdir()
-        pytest.skip("mounting a tmpfs needs root: the RLIMIT_FSIZE test stands in")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
-    path.rmdir()
+    with disk_of(8) as path:
+        yield path
 
 
 def register_until_refused(device: Socket, prefix: str) -> tuple[dict[str, str], str]:

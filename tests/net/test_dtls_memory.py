@@ -55,14 +55,7 @@ def test_what_is_kept_of_fragments_is_bounded() -> None:
     before = 0
     for number in range(31):
         pair = Pair(psk_client(), server)
-        pair.client.connect(pair.now)
-        pair.gather()
-        pair.arrive_at_server(pair.to_server.pop())
-        pair.client.receive(pair.to_client.pop(), pair.now)
-        pair.gather()
-        pair.arrive_at_server(pair.to_server.pop())
-        assert pair.server is not None
-        sessions.append(pair.server)
+        sessions.append(pair.begun())
         for count in range(60):
             seq, offset = (count % 10 + 2).to_bytes(2), (count * 100).to_bytes(3)
             message = b"\x10\0\x3f\xff" + seq + offset + b"\0\4\0" + bytes(1024)

@@ -11,6 +11,7 @@ import pytest
 from lwm2m_fast.datagram import Inbox, Outbox
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.udp import UdpEndpoint
+from tests.this_machine import has_ipv6
 
 BUFFERS = {"receive_buffer_bytes": 1 << 20, "send_buffer_bytes": 1 << 20}
 SLOTS, SLOT_BYTES = 64, 2048
@@ -167,15 +168,6 @@ def test_a_closed_endpoint_says_so(device):
     with pytest.raises(OSError) as caught:
         endpoint.receive(Inbox())
     assert caught.value.errno == errno.EBADF
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -204,6 +205,15 @@ def test_no_row_has_a_key_in_clear(world: Provisioned) -> None:
     assert key not in kept and key.hex().encode() not in kept
 
 
+def a_thousand_at_once(one: Callable[[int], Awaitable[bool]]) -> int:
+    """How many of them came to be."""
+
+    async def all_of_them() -> int:
+        return sum(await asyncio.gather(*(one(number) for number in range(1000))))
+
+    return asyncio.run(all_of_them())
+
+
 def test_a_thousand_requests_for_one_name_make_one_device(world: Provisioned) -> None:
     async def one(number: int) -> bool:
         given = copy.deepcopy(psk("d-1", f"i-{number}"))
@@ -213,10 +223,7 @@ def test_a_thousand_requests_for_one_name_make_one_device(world: Provisioned) ->
             return False
         return True
 
-    async def all_of_them() -> int:
-        return sum(await asyncio.gather(*(one(number) for number in range(1000))))
-
-    assert asyncio.run(all_of_them()) == 1
+    assert a_thousand_at_once(one) == 1
     assert world.rows()["psk"] == 1
 
 
@@ -228,10 +235,7 @@ def test_a_thousand_requests_for_one_identity_make_one_device(world: Provisioned
             return False
         return True
 
-    async def all_of_them() -> int:
-        return sum(await asyncio.gather(*(one(number) for number in range(1000))))
-
-    assert asyncio.run(all_of_them()) == 1
+    assert a_thousand_at_once(one) == 1
     assert world.rows()["device"] == 1
 
 

@@ -14,6 +14,18 @@ def path(number: int) -> str:
     return f"/3303/0/{number}"
 
 
+def cancelled_meanwhile(world, operation_id):
+    """Cancel while the keeper holds what went before; it keeps all of it then."""
+
+    async def cancelled():
+        task = asyncio.ensure_future(world.desk.cancel("dev-1", operation_id))
+        await asyncio.sleep(0)
+        world.keeper.release()
+        return await task
+
+    return world.do(cancelled())
+
+
 def test_pending_operations_survive_and_go_in_order_once_each():
     world = QueueWorld()
     world.device().register(lifetime=86400, query=["at=1000"])
@@ -138,13 +150,7 @@ def test_what_was_foreseen_and_is_cancelled_does_not_leave():
     world.keeper.holds = True
     answer_next(device)
 
-    async def cancelled():
-        task = asyncio.ensure_future(world.desk.cancel("dev-1", two))
-        await asyncio.sleep(0)
-        world.keeper.release()
-        return await task
-
-    assert world.do(cancelled())["state"] == "FAILED"
+    assert cancelled_meanwhile(world, two)["state"] == "FAILED"
     world.finish_turn()
     assert answer_all(device) == ["/3/0/3"]
     assert world.state("dev-1", three) == "SUCCESSFUL"
@@ -182,13 +188,7 @@ def test_what_is_cancelled_while_it_is_being_kept_does_not_leave():
     device.update("rd/" + world.shown("dev-1")["registration_id"])
     device.hear_nothing()
 
-    async def cancelled():
-        task = asyncio.ensure_future(world.desk.cancel("dev-1", one))
-        await asyncio.sleep(0)
-        world.keeper.release()
-        return await task
-
-    assert world.do(cancelled())["reason"] == "cancelled"
+    assert cancelled_meanwhile(world, one)["reason"] == "cancelled"
     world.finish_turn()
     assert answer_all(device) == ["/3/0/2"]
     assert world.state("dev-1", two) == "SUCCESSFUL"

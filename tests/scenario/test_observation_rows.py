@@ -1,10 +1,7 @@
 """Stored observations that are damaged: the disk is not trusted."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from own_process import play_apart
 from scripted import OBSERVATIONS, REGISTRATIONS, World, reachable
 
 PATH = b"3303/0/5700"
@@ -109,8 +106,6 @@ def test_more_rows_than_a_device_may_have_are_passed_over():
 
 
 BYTES_CHANGED = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from test_observation_rows import KEY, VALUE, loaded
 
 for at in range(len(VALUE)):
@@ -131,12 +126,4 @@ for at in range(len(VALUE)):
 
 
 def test_a_row_with_any_byte_changed_does_no_harm():
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", BYTES_CHANGED, here],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=Path(here).parent.parent,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    play_apart(BYTES_CHANGED)

@@ -1,12 +1,9 @@
 """Another process over the same rows: nobody has to register again."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from own_process import play_apart
 from scripted import CONTACTS, REGISTRATIONS, START, UNIX, World
 
 DATED = ("updated_at", "expires_at")
@@ -313,8 +310,6 @@ def test_a_contact_far_in_the_future_counts_as_now():
 
 
 BYTES_CHANGED = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from scripted import REGISTRATIONS, POST, World, request
 from test_restart import KEY, VALUE
 
@@ -333,12 +328,4 @@ for at in range(len(VALUE)):
 
 def test_a_row_with_any_byte_changed_does_no_harm():
     # In a process of its own: this once ended in a crash.
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", BYTES_CHANGED, here],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=Path(here).parent.parent,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    play_apart(BYTES_CHANGED)

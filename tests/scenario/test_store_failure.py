@@ -1,10 +1,7 @@
 """Commit, then answer, then tell: what devices and operators see when the store refuses a turn."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from own_process import play_apart
 from scripted import (
     BLOCK1,
     DELETE,
@@ -324,8 +321,6 @@ def test_a_slot_of_a_refused_register_is_used_again():
 
 
 UNDONE_WITH_A_READ = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from scripted import World, register
 
 world = World()
@@ -348,15 +343,7 @@ assert [call] == [call for call, outcome in world.outcomes()] or call is None
 
 def test_a_read_of_a_device_whose_register_is_refused_ends():
     # In a process of its own: this once ended in a crash.
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", UNDONE_WITH_A_READ, here],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        cwd=Path(here).parent.parent,
-    )
-    assert done.returncode == 0, done.stderr
+    play_apart(UNDONE_WITH_A_READ)
 
 
 # While the store does not work

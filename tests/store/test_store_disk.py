@@ -1,11 +1,9 @@
 """Maps that fill, disks that fill, disks that cannot be written."""
 
 import os
-import pathlib
 import re
 import resource
 import subprocess
-import tempfile
 
 import lmdb
 import pytest
@@ -15,6 +13,7 @@ from lwm2m_fast.errors import StoreError
 from lwm2m_fast.store.changes import put
 from lwm2m_fast.store.environment import Environment
 from lwm2m_fast.store.lmdb import LmdbStore
+from tests.this_machine import disk_of
 
 FULL = r"(No space left on device|Input/output error) \(\d{1,5} bytes free\)"
 """What LMDB says depends on whether the disk filled between two writes or in the middle of one."""
@@ -119,15 +118,8 @@ def test_an_environment_that_panics_is_opened_anew_and_the_turn_kept(tmp_path):
 
 @pytest.fixture
 def small_disk():
-    # Not below tmp_path: pytest cannot remove a mount point that a failed test left busy.
-    path = pathlib.Path(tempfile.mkdtemp(prefix="lwm2m-fast-disk-"))
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(path)]
-    if subprocess.run(command, capture_output=True).returncode != 0:
-        path.rmdir()
-        pytest.skip("mounting a tmpfs needs root: the RLIMIT_FSIZE test stands in")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
-    path.rmdir()
+    with disk_of(2) as path:
+        yield path
 
 
 def test_a_full_disk_refuses_whole_turns_and_is_well_again_with_space(small_disk):
