@@ -17,6 +17,7 @@ cdef class Form:
     cdef uint32_t *instances      # object id << 16 | instance id of what is registered, ascending
     cdef uint32_t instance_count
     cdef readonly dict ready      # for who asks: what was worked out before for this form
+    cdef object newest_key, newest    # of these, what was asked for last
 
     # Whether this object instance (object id << 16 | instance id) is registered.
     cdef bint has(self, uint32_t instance) noexcept nogil

@@ -5,6 +5,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from cpython.buffer cimport Py_buffer
+from cpython.object cimport PyObject
 
 from lwm2m_fast.core.records cimport Record
 
@@ -32,6 +33,7 @@ cdef enum Restart:
 cdef struct Outgoing:
     uint64_t call                 # generation and number: what start() returned
     uint64_t owner                # for RequestOwner.ended(); 0: nobody's
+    PyObject *answer              # core/answered.pxd: Answer, which is owned; NULL: a tuple will do
     uint32_t slot                 # of the device
     uint32_t peer                 # where it was sent
     uint32_t next                 # in the device's list, oldest first; or the free list

@@ -5,6 +5,7 @@
 # Decides nothing: core/downlink says what the next step is, core/requests when it leaves.
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.ref cimport Py_XDECREF
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -254,4 +255,5 @@ cdef void outgoing_clear(Outgoing *out) noexcept:
     if out.payload != NULL:
         PyBuffer_Release(out.payload)
         free(out.payload)
+    Py_XDECREF(out.answer)
     memset(out, 0, sizeof(Outgoing))

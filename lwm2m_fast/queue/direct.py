@@ -106,8 +106,8 @@ class Direct:
                 await together.ended
         finally:
             del self._waiting[together]
-            if together.calls:
-                for call in together.calls.values():  # its caller has gone
+            if together.left:
+                for _, call in together.waiting():  # its caller has gone
                     self._forget(call)
         return together.outcomes
 
@@ -133,7 +133,7 @@ class Direct:
             self._timer = loop.call_at(min(left), self._on_timer, loop)
 
     def _give_up(self, together: Together) -> None:
-        for number, call in list(together.calls.items()):
+        for number, call in together.waiting():
             endpoint, order = together.asks[number]
             if not is_streamed(order):
                 self._forget(call)
