@@ -94,9 +94,7 @@ class DeviceOperations(DeviceData):
     def batches(self) -> list[dict[str, Any]]:
         return self._desk().batches()
 
-    def perform(
-        self, endpoint: str, order: Order, timeout_s: float
-    ) -> Coroutine[Any, Any, Result]:
+    def perform(self, endpoint: str, order: Order, timeout_s: float) -> Coroutine[Any, Any, Result]:
         return self._operations().direct.perform(endpoint, order, timeout_s)
 
     def perform_many(

@@ -3,6 +3,7 @@
 # Knows the order of core/ask.py: Report and core/answers.py: Result, and a few dictionaries; not
 # what a report means.
 
+cimport cython
 from libc.stdint cimport uint64_t
 
 from lwm2m_fast.codec.pack cimport Pack
@@ -31,6 +32,7 @@ def take_known(list reports not None, dict items not None, dict bound not None, 
     return rest, size
 
 
+@cython.no_gc                           # in no cycle, and there may be one for every device
 cdef class Heard:
     """Something about a device's values that is not yet in the store, unless it is a report.
 

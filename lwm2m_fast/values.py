@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
-from lwm2m_fast.codec import Pack, Path
+from lwm2m_fast.codec import Path
 from lwm2m_fast.config import ReportingConfig
 from lwm2m_fast.core.ask import Report, ReportTuple
 from lwm2m_fast.core.events import Event

@@ -11,6 +11,7 @@ from lwm2m_fast.core.records cimport Record
 
 
 cdef enum:
+    DATAGRAM_FEW = 64             # bytes: a Read, and most of what else asks for little
     TOKEN_SIZE = 8                # shard 1, number 3, random 4; an owner's token is its own matter
 
 cdef enum Phase:
@@ -71,6 +72,7 @@ cdef struct Outgoing:
     uint32_t body_size            # of the answer's blocks so far
     uint32_t body_room
     uint8_t *body
+    uint8_t few[DATAGRAM_FEW]     # where `datagram` is when it is no larger
 
 
 # Everything that start() is given, checked and written down; `out` has number and token already.

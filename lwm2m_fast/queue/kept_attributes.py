@@ -51,9 +51,7 @@ class KeptAttributes:
         elif order.op == "delete":
             self._deleted(target.endpoint, order.path)
 
-    def read(
-        self, endpoints: object, orders: object, results: object, at: float
-    ) -> None:
+    def read(self, endpoints: object, orders: object, results: object, at: float) -> None:
         """Reads change no attributes."""
 
     def orders(self, endpoint: str) -> list[Order]:

@@ -4,6 +4,7 @@
 # why. Sends what core/operations builds, once for all devices that are alike, and understands the
 # answers that are values; every other answer goes the long way as well.
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
@@ -110,6 +111,7 @@ cdef class Ready:
     cdef Path path
 
 
+@cython.no_gc                     # nothing that it refers to refers to it
 cdef class Asked(Answer):
     """A Read under way, and later its answer."""
 
@@ -134,7 +136,8 @@ cdef class PlainReads:
     cdef list spare               # Asked that wait for their next use
     cdef Py_ssize_t waiting
     cdef object order             # the newest; it never changes
-    cdef tuple key                # of Form.ready; None: it is no Read
+    cdef tuple key                # its in Form.ready; None: it is no Read
+    cdef tuple last_key           # of the newest Read
 
     def __init__(self, Engine engine not None, targets, hears, clock, long_way, int64_t awake_ms):
         self.engine = engine
@@ -144,6 +147,7 @@ cdef class PlainReads:
         self.long_way = long_way
         self.awake_ms = awake_ms
         self.spare = []
+        self.last_key = (None, None, False)
 
     def begin(self, Together together not None, Py_ssize_t first, Py_ssize_t last,
               double timeout_s):
@@ -157,12 +161,20 @@ cdef class PlainReads:
             endpoint, order = asks[number]
             if order is not self.order:     # of many asks at once, nearly all are for the same
                 self.order = order
-                self.key = None
-                if order.op == "read":
-                    self.key = (order.path, order.format, order.is_unchecked)
+                self.key = self.key_of(order)
             if self.key is None or not self.start(endpoint, timeout_ms, together, number):
                 rest.append(number)
         return rest
+
+    cdef tuple key_of(self, order):
+        """The same object as for an equal order before it: that is found without a comparison."""
+        cdef tuple last = self.last_key
+        if order.op != "read":
+            return None
+        path, number, is_unchecked = order.path, order.format, order.is_unchecked
+        if last[0] != path or last[1] != number or last[2] != is_unchecked:
+            self.last_key = (path, number, is_unchecked)
+        return self.last_key
 
     cdef bint start(self, str endpoint, int64_t timeout_ms, Together together,
                     Py_ssize_t number) except -1:
