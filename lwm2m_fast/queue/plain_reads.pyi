@@ -57,6 +57,6 @@ class PlainReads:
         """Nobody waits for this any more; whether it is one of those here."""
 
     def resolve(self, answers: Sequence[AnsweredTuple]) -> Sequence[AnsweredTuple]:
-        """Hand out the answers to what was begun here; the rest."""
+        """Hand out the answers to what was begun here, each once; the rest, which are tuples."""
 
     def __len__(self) -> int: ...
