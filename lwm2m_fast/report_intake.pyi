@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Protocol
 
 from lwm2m_fast.codec import Pack
 from lwm2m_fast.core.ask import ReportTuple
@@ -34,16 +34,21 @@ class Heard:
     def renew(self, later: Heard) -> None:
         """Be what a later one of the same kind is."""
 
-def read_known(
-    endpoints: list[str],
-    results: list[Result],
-    at: float,
-    latest: dict[str, Heard],
-    newest: dict[tuple[str, int, int], Heard],
-    origin: Origin,
-) -> list[Heard]:
-    """Put the values of each Read, a Result, in the place of the newest ones of the same kind.
+class Batch(Protocol):
+    """Where values wait for a flush (value_rows.py)."""
 
-    `newest` has the items by their kind, `latest` the one that was renewed last by endpoint name
-    (value_rows.py: Batch). Returns items of new kinds.
-    """
+    @property
+    def latest(self) -> dict[str, Heard]: ...
+    @property
+    def newest(self) -> dict[tuple[str, int, int], Heard]: ...
+    @property
+    def items(self) -> dict[int, ReportTuple | Heard]: ...
+    @property
+    def keys(self) -> dict[str, list[int]]: ...
+
+def read_known(
+    endpoints: list[str], results: list[Result], at: float, batch: Batch, origin: Origin, key: int
+) -> int:
+    """Put the values of each Read, a Result, into a Batch (value_rows.py): in the place of the
+    newest item of the same kind, else as one more under `key` and those below it. Returns the next
+    key."""

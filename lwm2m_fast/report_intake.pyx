@@ -70,28 +70,33 @@ cdef class Heard:
         self.take(later.pack)
 
 
-def read_known(list endpoints not None, list results not None, double at, dict latest not None,
-               dict newest not None, origin):
-    """Put the values of each Read, a Result, in the place of the newest ones of the same kind.
-
-    `newest` has the items by their kind, `latest` the one that was renewed last by endpoint name
-    (value_rows.py: Batch). Returns items of new kinds.
-    """
-    cdef list rest = []
+def read_known(list endpoints not None, list results not None, double at, batch, origin, key):
+    """Put the values of each Read, a Result, into a Batch (value_rows.py): in the place of the newest
+    item of the same kind, else as one more under `key` and those below it. Returns the next key."""
+    cdef dict latest = batch.latest, newest = batch.newest, items = batch.items, keys = batch.keys
     cdef int number = origin
+    cdef uint64_t shape
     cdef Py_ssize_t i
     cdef Pack pack
     cdef Heard known
     for i in range(len(endpoints)):
         endpoint = endpoints[i]
         pack = (<tuple>results[i])[PACK]
+        shape = pack.shape_number()
         known = latest.get(endpoint)
-        if known is None or known.number != number or known.shape != pack.shape_number():
-            known = newest.get((endpoint, number, pack.shape_number()))
+        if known is None or known.number != number or known.shape != shape:
+            kind = (endpoint, number, shape)
+            known = newest.get(kind)
             if known is None:
-                rest.append(Heard(endpoint, at, origin, pack))
-                continue
+                known = Heard.__new__(Heard)
+                known.endpoint = endpoint
+                known.origin = origin
+                known.number = number
+                known.shape = shape
+                newest[kind] = items[key] = known
+                keys.setdefault(endpoint, []).append(key)
+                key -= 1
             latest[endpoint] = known
         known.at = at
-        known.pack = pack               # of the same shape
-    return rest
+        known.pack = pack
+    return key

@@ -243,9 +243,10 @@ class Values:
         self, endpoints: list[str], orders: list[Order], results: list[Result], at: float
     ) -> None:
         """As queue/calls.py: Hears."""
-        latest, newest = self._batch.latest, self._batch.newest
-        for each in read_known(endpoints, results, at, latest, newest, Origin.READ_RESPONSE):
-            self._note_values(each)
+        key = self._next_key
+        self._next_key = read_known(endpoints, results, at, self._batch, Origin.READ_RESPONSE, key)
+        if self._next_key != key:
+            self._check_bounds()
 
     def _forget(self, endpoint: str, at: float, paths: Sequence[Path]) -> None:
         if paths:

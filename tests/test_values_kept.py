@@ -122,11 +122,11 @@ def test_at_the_bound_what_was_read_and_is_read_again_is_kept(memory: Store) -> 
     }
     read(orders[0], 2)  # is a new one
     read(orders[-1], 3)  # is in the place of the one before it
-    assert scene.count("unflushed") == 65
+    assert scene.count("unflushed") == 64
     assert {"/3303/0/1": 2, "/3303/0/128": 3}.items() <= scene.shown().items()
     flush(scene)
     assert {"/3303/0/1": 2, "/3303/0/128": 3}.items() <= scene.shown().items()
-    assert len(scene.shown()) == 65
+    assert len(scene.shown()) == 64
 
 
 def test_reads_of_several_kinds_keep_apart_and_the_newest_of_each(memory: Store) -> None:

@@ -3,6 +3,18 @@
 
 from cpython.object cimport PyTypeObject
 
+cdef extern from *:
+    """
+    static inline void lf_named_begin(PyObject *named) {
+    #if PY_VERSION_HEX >= 0x030E0000        /* a tuple keeps its hash: none yet */
+        ((PyTupleObject *)named)->ob_hash = -1;
+    #else
+        (void)named;
+    #endif
+    }
+    """
+    void lf_named_begin(object named)
+
 cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject *kind, Py_ssize_t size)
     void PyTuple_SET_ITEM(object named, Py_ssize_t field, object value)
@@ -17,6 +29,7 @@ cdef inline object named_new(object kind, Py_ssize_t size):
     it, as it does not look at a plain tuple of such.
     """
     cdef object named = PyType_GenericAlloc(<PyTypeObject *>kind, size)
+    lf_named_begin(named)
     PyObject_GC_UnTrack(named)
     return named
 
