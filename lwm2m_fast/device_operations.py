@@ -5,7 +5,7 @@ Hands on to desk.py, direct.py and their neighbours (rest/base.py: Operations).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from lwm2m_fast.core.ask import Contact
@@ -94,13 +94,13 @@ class DeviceOperations(DeviceData):
     def batches(self) -> list[dict[str, Any]]:
         return self._desk().batches()
 
-    async def perform(self, endpoint: str, order: Order, timeout_s: float) -> Result:
-        return await self._operations().direct.perform(endpoint, order, timeout_s)
+    def perform(self, endpoint: str, order: Order, timeout_s: float) -> Coroutine[Any, Any, Result]:
+        return self._operations().direct.perform(endpoint, order, timeout_s)
 
-    async def perform_many(
+    def perform_many(
         self, asks: Sequence[tuple[str, Order]], timeout_s: float
-    ) -> list[Result | Error]:
-        return await self._operations().direct.perform_many(asks, timeout_s)
+    ) -> Coroutine[Any, Any, list[Result | Error]]:
+        return self._operations().direct.perform_many(asks, timeout_s)
 
     def presence(self, endpoint: str) -> dict[str, Any] | None:
         return self._desk().presence(endpoint)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from lwm2m_fast.core.target import Target, target_of
 from lwm2m_fast.fleet.settings import UNSET, Settings
-from lwm2m_fast.model import Model, binary_format, forced_format
+from lwm2m_fast.model import Layer, Model, binary_format, forced_format
 
 MAX_NAMED = 16_384
 """Targets under their endpoint name kept ready: of devices that are asked again and again."""
@@ -61,9 +61,9 @@ class Targets:
         return self._settings.own
 
     @property
-    def revision(self) -> int:
-        """Changes when any target may."""
-        return self._model.revision
+    def revised(self) -> tuple[Layer, ...]:
+        """Any target may change when the sum of their revisions does: for whoever asks often."""
+        return self._model.layers
 
     def of(self, endpoint: str) -> Target | None:
         """The device's own target; None when it is not registered."""

@@ -83,10 +83,10 @@ class Listeners(Protocol):
 class Turns:
     """Drives `engine` from `listeners`, the clock and our own side's calls.
 
-    `resolve` gets the answers of devices to our requests, once each; `reports` what devices sent by
-    themselves, in the turn that received it, as the slots in it are those of this turn, and returns
-    what is to be told of it; `contacts` who was heard, as events are told: once the store has what
-    came with it and before it.
+    `resolve` gets the answers of devices to our requests (Output.answers), once each; `reports`
+    what devices sent by themselves, in the turn that received it, as the slots in it are those of
+    this turn, and returns what is to be told of it; `contacts` who was heard, as events are told:
+    once the store has what came with it and before it.
     """
 
     def __init__(

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
-from lwm2m_fast.codec import Pack
 from lwm2m_fast.config import ReportingConfig
 from lwm2m_fast.core.ask import Report, ReportTuple
 from lwm2m_fast.core.last_values import (
     DeviceValues,
-    Gone,
     Origin,
     read_paths,
     write_paths,
@@ -25,6 +22,7 @@ from lwm2m_fast.core.last_values import (
 from lwm2m_fast.core.operations import ObservedContext, decode_report
 from lwm2m_fast.core.target import Target
 from lwm2m_fast.errors import FormatError
+from lwm2m_fast.report_intake import Heard
 from lwm2m_fast.rest.base import MAX_ENDPOINT_BYTES
 from lwm2m_fast.store.base import StateStore
 from lwm2m_fast.store.changes import delete, put
@@ -42,22 +40,10 @@ Bound = tuple[str, ObservedContext | None, Target]
 about, what the device is like."""
 
 
-class Heard(NamedTuple):
-    """Something about a device's values that is not yet in the store, unless it is a report."""
-
-    endpoint: str
-    at: float
-    """Unix time in seconds."""
-    origin: Origin
-    pack: Pack | None
-    gone: Gone | None = None
-    """Instead of values: which are to be forgotten."""
-
-
 class Batch:
     """What was heard since the last flush, by a key that repeats where the later one suffices."""
 
-    __slots__ = ("bound", "items", "keys", "newest")
+    __slots__ = ("bound", "items", "keys", "latest", "newest")
 
     def __init__(self) -> None:
         self.items: dict[int, ReportTuple | Heard] = {}
@@ -67,8 +53,10 @@ class Batch:
         """Report.observation to what its reports are read with."""
         self.keys: dict[str, list[int]] = {}
         """Endpoint name to the keys of its items; some may have gone."""
-        self.newest: dict[tuple[str, int, int], int] = {}
-        """Endpoint name, origin and Pack.shape() to the key of the newest item with such values."""
+        self.newest: dict[tuple[str, int, int], Heard] = {}
+        """Heard.kind to the item that later ones of this kind renew."""
+        self.latest: dict[str, Heard] = {}
+        """Endpoint name to the item that was renewed last: nearly always it is the next, too."""
 
     def of(self, endpoint: str) -> list[tuple[int, ReportTuple | Heard]]:
         """A device's items with their keys, in the order of their arrival."""
@@ -97,7 +85,12 @@ class Batch:
         if number < 0 and number in self.bound:  # of these there may be any number
             endpoint = self.bound.pop(number)[0]
             self.keys[endpoint].remove(number)
-        return self.items.pop(number)
+        item = self.items.pop(number)
+        if isinstance(item, Heard) and self.newest.get(item.kind) is item:
+            del self.newest[item.kind]
+            self.latest.pop(item.endpoint, None)
+            self.keys[item.endpoint].remove(number)
+        return item
 
     def size_bytes(self) -> int:
         """Payloads and packs of all items, about."""
@@ -108,7 +101,7 @@ class Batch:
         both = Batch()
         both.items = self.items | later.items
         both.bound = self.bound | later.bound
-        both.newest = later.newest.copy()
+        both.newest, both.latest = later.newest.copy(), later.latest.copy()
         both.keys = {name: list(keys) for name, keys in self.keys.items()}
         for name, keys in later.keys.items():
             both.keys[name] = list(dict.fromkeys([*both.keys.get(name, ()), *keys]))
@@ -122,7 +115,7 @@ def origin_of(number: int) -> Origin:
 
 def _moment(found: tuple[int, ReportTuple | Heard]) -> float:
     item = found[1]
-    return item[1] if isinstance(item, Heard) else item[5]
+    return item.at if isinstance(item, Heard) else item[5]
 
 
 def _size(item: ReportTuple | Heard) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
-from lwm2m_fast.codec import Pack, Path
+from lwm2m_fast.codec import Path
 from lwm2m_fast.config import ReportingConfig
 from lwm2m_fast.core.ask import Report, ReportTuple
 from lwm2m_fast.core.events import Event
@@ -33,13 +33,12 @@ from lwm2m_fast.core.target import Target
 from lwm2m_fast.core.typed_values import value_json
 from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.model import Model, View
-from lwm2m_fast.queue.calls import Read
 from lwm2m_fast.report_events import notification, observe_ended, send
-from lwm2m_fast.report_intake import read_known, take_known
+from lwm2m_fast.report_intake import Heard, read_known, take_known
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
 from lwm2m_fast.targets import SettingsSource, Targets
-from lwm2m_fast.value_rows import Batch, Heard, ValueRows, origin_of
+from lwm2m_fast.value_rows import Batch, ValueRows, origin_of
 
 _log = logging.getLogger("lwm2m_fast.values")
 
@@ -201,14 +200,13 @@ class Values:
         else:
             events.append(send(endpoint, whole, pack, why))
 
-    def _note_values(self, item: Heard, pack: Pack) -> None:
+    def _note_values(self, item: Heard) -> None:
         """In the place of what no flush has seen of the same values, from the same origin."""
-        newest, kind = self._batch.newest, (item.endpoint, int(item.origin), pack.shape())
-        key = newest.get(kind)
-        if key is not None:
-            self._batch.items[key] = item
+        known = self._batch.newest.get(item.kind)
+        if known is not None:
+            known.renew(item)
         else:
-            newest[kind] = self._next_key
+            self._batch.newest[item.kind] = self._batch.latest[item.endpoint] = item
             self._note(item)
 
     def _name_of(self, slot: int) -> str | None:
@@ -229,7 +227,7 @@ class Values:
         endpoint = target.endpoint
         origin = READS.get(order.op) or OBSERVES.get(order.op)
         if origin is not None and result.ok and result.pack is not None:
-            self._note_values(Heard(endpoint, at, origin, result.pack), result.pack)
+            self._note_values(Heard(endpoint, at, origin, result.pack))
         elif order.op == "delete" and result.ok:
             self._forget(endpoint, at, _paths_of(order))
         elif self._settings.get(endpoint).retains_values:
@@ -241,12 +239,14 @@ class Values:
         elif (order.op in READS or order.op in WRITES) and result.code in REMOVING_CODES:
             self._forget(endpoint, at, _paths_of(order))
 
-    def read(self, done: list[Read]) -> None:
-        """answered() for many Reads of a single path that brought values, each with a pack."""
-        items, newest = self._batch.items, self._batch.newest
-        for each in read_known(done, items, newest, Heard, Origin.READ_RESPONSE):
-            if each.pack is not None:
-                self._note_values(each, each.pack)
+    def read(
+        self, endpoints: list[str], orders: list[Order], results: list[Result], at: float
+    ) -> None:
+        """As queue/calls.py: Hears."""
+        key = self._next_key
+        self._next_key = read_known(endpoints, results, at, self._batch, Origin.READ_RESPONSE, key)
+        if self._next_key != key:
+            self._check_bounds()
 
     def _forget(self, endpoint: str, at: float, paths: Sequence[Path]) -> None:
         if paths:
@@ -255,7 +255,7 @@ class Values:
 
     def _note(self, item: Heard) -> None:
         if item.gone is not None:  # what comes after it must not take the place of what came before
-            self._batch.newest = {}
+            self._batch.newest, self._batch.latest = {}, {}
             self._batch.set_aside(item.endpoint, self._fresh_key)
         key = self._fresh_key()
         self._batch.items[key] = item

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from lwm2m_fast import value_rows, values
-from lwm2m_fast.codec import Kind, Node
+from lwm2m_fast.codec import Kind, Node, Pack, decode, encode
 from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import StoreError
@@ -78,6 +78,50 @@ def test_at_the_bound_of_unflushed_reports_the_oldest_go(memory: Store) -> None:
     assert scene.count("reports_dropped") == 1
     assert "/3303/0/1" not in scene.shown()
     assert {"/3303/0/2", "/3303/0/65"} <= scene.shown().keys()
+
+
+def read_pack(order: Order, value: int) -> Pack:
+    assert order.path is not None
+    payload = encode(60, [Node(order.path, value, Kind.INTEGER)], order.path)
+    return decode(60, payload, order.path)
+
+
+def test_at_the_bound_what_was_read_and_is_read_again_is_kept(memory: Store) -> None:
+    scene = Scene(memory, max_unflushed_reports=64)
+    orders = [Order("read", path=f"/3303/0/{number}") for number in range(1, 129)]
+
+    def read(order: Order, value: int) -> None:
+        result = Result(True, "2.05", read_pack(order, value), content_format=60)
+        scene.values.read(["dev-1"], [order], [result], scene.now)
+
+    for order in orders:
+        read(order, 1)
+    assert scene.count("unflushed") == 64
+    dropped = scene.count("reports_dropped")
+    assert dropped == 64
+    assert scene.values._batch.newest.keys() == {
+        item.kind for item in scene.values._batch.items.values()
+    }
+    read(orders[0], 2)  # is a new one
+    read(orders[-1], 3)  # is in the place of the one before it
+    assert scene.count("unflushed") == 64
+    assert {"/3303/0/1": 2, "/3303/0/128": 3}.items() <= scene.shown().items()
+    flush(scene)
+    assert {"/3303/0/1": 2, "/3303/0/128": 3}.items() <= scene.shown().items()
+    assert len(scene.shown()) == 64
+
+
+def test_reads_of_several_kinds_keep_apart_and_the_newest_of_each(memory: Store) -> None:
+    scene = Scene(memory)
+    orders = [Order("read", path=f"/3303/0/{number}") for number in (1, 2)]
+    for value in range(6):  # by turns, so that the one renewed last is never the next
+        for order in orders:
+            result = Result(True, "2.05", read_pack(order, value), content_format=60)
+            scene.values.read(["dev-1", "dev-2"], [order] * 2, [result] * 2, scene.now + value)
+    assert scene.count("unflushed") == 4
+    for endpoint in ("dev-1", "dev-2"):
+        assert scene.shown(endpoint=endpoint) == {"/3303/0/1": 5, "/3303/0/2": 5}
+    assert {each["time"] for each in scene.values.listing("dev-1")} == {scene.now + 5}
 
 
 def test_the_bytes_of_unflushed_reports_are_bounded(

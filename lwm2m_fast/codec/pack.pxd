@@ -19,10 +19,12 @@ cdef class Pack:
     cdef Record *records
     cdef size_t count
     cdef size_t room
+    cdef Record one                 # where `records` begins: most payloads are a single value
     cdef list contents              # what FORM_OBJECT points into; None until needed
 
     # A cleared record at the end, valid until the next add(); NULL when the limit is reached.
     cdef Record *add(self) except? NULL
+    cdef int make_room(self, size_t room) except -1
     cdef int hold(self, Record *record, object content) except -1
     # The first record that repeats another's path and time, or -1.
     cdef Py_ssize_t find_repeated(self) except -2
@@ -30,6 +32,8 @@ cdef class Pack:
     cdef object content_of(self, const Record *record)
     cdef object value_of(self, const Record *record)
     cdef Node node_at(self, size_t index)
+    # A number that two packs with values at the same paths, in the same order, share.
+    cdef uint64_t shape_number(self) noexcept
 
 
 cdef Pack new_pack(bytes payload, int content_format, size_t expected)

@@ -3,6 +3,7 @@
 # A Pack makes a Python object only for the value that is asked for. Knows how contents lie in
 # payloads (node.pxd: ContentForm) but no format.
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcpy, memset
@@ -89,30 +90,43 @@ cdef bytes from_escaped(const uint8_t *data, size_t size):
     return raw[:length]
 
 
+@cython.no_gc                           # it refers to bytes and str only, and is in no cycle
+@cython.freelist(512)
 cdef class Pack:
     """The values of one payload, in its order; pack[i] is a Node made when it is asked for.
 
     `payload` and `content_format` are what was received, for whoever forwards it unread.
     """
 
+    def __cinit__(self):
+        self.records = &self.one
+        self.room = 1
+
     def __dealloc__(self):
-        free(self.records)
+        if self.records != &self.one:
+            free(self.records)
 
     cdef Record *add(self) except? NULL:
         cdef Record *record
-        cdef Record *grown
         if self.count == self.room:
             if self.count >= PACK_MAX_RECORDS:
                 return NULL
-            grown = <Record *>realloc(self.records, 2 * self.room * sizeof(Record))
-            if grown == NULL:
-                raise MemoryError()
-            self.records = grown
-            self.room *= 2
+            self.make_room(2 * self.room)
         record = &self.records[self.count]
         self.count += 1
         memset(record, 0, sizeof(Record))
         return record
+
+    cdef int make_room(self, size_t room) except -1:
+        cdef Record *held = NULL if self.records == &self.one else self.records
+        cdef Record *grown = <Record *>realloc(held, room * sizeof(Record))
+        if grown == NULL:
+            raise MemoryError()
+        if held == NULL:
+            grown[0] = self.one
+        self.records = grown
+        self.room = room
+        return 0
 
     cdef int hold(self, Record *record, object content) except -1:
         """Keep a content that does not lie in the payload."""
@@ -249,6 +263,9 @@ cdef class Pack:
 
     def shape(self):
         """A number that two packs with values at the same paths, in the same order, share."""
+        return self.shape_number()
+
+    cdef uint64_t shape_number(self) noexcept:
         cdef uint64_t mixed = self.count
         cdef size_t i
         for i in range(self.count):
@@ -291,10 +308,8 @@ cdef Pack new_pack(bytes payload, int content_format, size_t expected):
     cdef Pack pack = Pack.__new__(Pack)
     reuse_pack(pack, payload)
     pack.content_format = content_format
-    pack.room = min(max(expected, 2), 1024)
-    pack.records = <Record *>malloc(pack.room * sizeof(Record))
-    if pack.records == NULL:
-        raise MemoryError()
+    if expected > 1:
+        pack.make_room(min(expected, 1024))
     return pack
 
 

@@ -13,7 +13,8 @@ class Output:
     held: Outbox
     events: list[Event]
     answers: list[AnsweredTuple]
-    """In the field order of core/ask.py: Answered."""
+    """In the field order of core/ask.py: Answered. What compiled code has asked with an Answer of
+    its own (core/answered.pxd) stands here as that, and is only for it."""
     reports: list[ReportTuple]
     """In the field order of core/ask.py: Report."""
     contacts: list[Contact]

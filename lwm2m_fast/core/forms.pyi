@@ -1,14 +1,18 @@
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.target import Target
 
+class HasRevision(Protocol):
+    @property
+    def revision(self) -> int: ...
+
 class Targets(Protocol):
     """What makes the targets (targets.py)."""
 
     @property
-    def revision(self) -> int: ...
+    def revised(self) -> Iterable[HasRevision]: ...
     @property
     def own(self) -> Mapping[str, Any]: ...
     def form_at(self, slot: int, endpoint: str) -> Target | None: ...

@@ -5,6 +5,7 @@
 # not like the others; not what they mean.
 
 from libc.stdlib cimport free, malloc, qsort
+from libc.string cimport memset
 
 from lwm2m_fast.codec.senml cimport root_prefix
 from lwm2m_fast.codec.types cimport as_types
@@ -15,6 +16,10 @@ from lwm2m_fast.core.records cimport record_endpoint
 cdef int compare(const void *a, const void *b) noexcept nogil:
     return (<const uint32_t *>a)[0] > (<const uint32_t *>b)[0] or -(
         (<const uint32_t *>a)[0] < (<const uint32_t *>b)[0])
+
+
+cdef inline uint32_t near_of(uint64_t shape) noexcept nogil:
+    return <uint32_t>(shape >> 8) & (NEAR - 1)      # of the objects' hash
 
 
 cdef class Form:
@@ -50,7 +55,7 @@ cdef class Form:
 
 
 cdef class Forms:
-    """`targets` makes what is not known yet (targets.py: form_at, own, revision)."""
+    """`targets` makes what is not known yet (targets.py: form_at, own, revised)."""
 
     def __init__(self, Engine engine not None, targets):
         self.engine = engine
@@ -58,37 +63,55 @@ cdef class Forms:
         self.own = targets.own
         self.by_shape = {}
         self.by_target = {}
-        self.revision = targets.revision
+        self.revised = tuple(targets.revised)
+        self.revision = self.revision_now()
 
     cdef Form at(self, uint32_t slot):
-        cdef object shape = self.engine.shape_at(slot)
-        cdef object found
+        cdef uint64_t shape = self.engine.shape_at(slot)
         cdef Device *device
         if not shape:
             return None
         if self.entered != self.engine.state.entered:
             self.check_revision()
-        device = self.engine.state.devices.at(slot)
         if len(self.own):
+            device = self.engine.state.devices.at(slot)
             endpoint = (<const char *>record_endpoint(
                 device.record))[:device.record.endpoint_size].decode()
             if endpoint in self.own:
                 return self.of_target(self.targets.form_at(slot, endpoint))
-        found = self.by_shape.get(shape)
+        if self.near_shape[near_of(shape)] == shape:
+            return <Form>self.near_form[near_of(shape)]
+        return self.at_shape(slot, shape)
+
+    cdef Form at_shape(self, uint32_t slot, uint64_t shape):
+        cdef object found = self.by_shape.get(shape)
         if found is None:
             found = self.of_target(self.targets.form_at(slot, self.engine.endpoint_of(slot)))
             self.by_shape[shape] = found
+        if found is not None:
+            self.near_shape[near_of(shape)] = shape
+            self.near_form[near_of(shape)] = <PyObject *>found
         return <Form>found
+
+    cdef void forget(self) noexcept:
+        memset(self.near_shape, 0, sizeof(self.near_shape))     # no device has the shape 0
+        self.by_shape.clear()
+        self.by_target.clear()
 
     cdef int check_revision(self) except -1:
         """What is kept is of the present definitions; asked once for each time the core is entered."""
         self.entered = self.engine.state.entered
-        revision = self.targets.revision
+        cdef int64_t revision = self.revision_now()
         if self.revision != revision:
             self.revision = revision
-            self.by_shape.clear()
-            self.by_target.clear()
+            self.forget()
         return 0
+
+    cdef int64_t revision_now(self) except? -1:
+        cdef int64_t total = 0
+        for each in self.revised:
+            total += <int64_t>each.revision
+        return total
 
     cdef Form of_target(self, object target):
         cdef object found
@@ -97,8 +120,7 @@ cdef class Forms:
         found = self.by_target.get(target)
         if found is None:
             if len(self.by_target) >= MAX_FORMS:
-                self.by_shape.clear()
-                self.by_target.clear()
+                self.forget()
             found = Form(target)
             self.by_target[target] = found
             self.made += 1

@@ -5,11 +5,13 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from cpython.buffer cimport Py_buffer
+from cpython.object cimport PyObject
 
 from lwm2m_fast.core.records cimport Record
 
 
 cdef enum:
+    DATAGRAM_FEW = 64             # bytes: a Read, and most of what else asks for little
     TOKEN_SIZE = 8                # shard 1, number 3, random 4; an owner's token is its own matter
 
 cdef enum Phase:
@@ -32,6 +34,7 @@ cdef enum Restart:
 cdef struct Outgoing:
     uint64_t call                 # generation and number: what start() returned
     uint64_t owner                # for RequestOwner.ended(); 0: nobody's
+    PyObject *answer              # core/answered.pxd: Answer, which is owned; NULL: a tuple will do
     uint32_t slot                 # of the device
     uint32_t peer                 # where it was sent
     uint32_t next                 # in the device's list, oldest first; or the free list
@@ -69,6 +72,7 @@ cdef struct Outgoing:
     uint32_t body_size            # of the answer's blocks so far
     uint32_t body_room
     uint8_t *body
+    uint8_t few[DATAGRAM_FEW]     # where `datagram` is when it is no larger
 
 
 # Everything that start() is given, checked and written down; `out` has number and token already.

@@ -5,6 +5,7 @@
 # Decides nothing: core/downlink says what the next step is, core/requests when it leaves.
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.ref cimport Py_XDECREF
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -95,6 +96,21 @@ cdef uint8_t *with_room(const Writer *head, size_t room) except NULL:
     return copy
 
 
+cdef int make_datagram(Outgoing *out, const Writer *head) except -1:
+    """Begin it with the head, in the room that it will need."""
+    if out.datagram_room > DATAGRAM_FEW:
+        out.datagram = with_room(head, out.datagram_room)
+    else:
+        out.datagram = out.few
+        memcpy(out.few, head.start, <size_t>(head.pos - head.start))
+    return 0
+
+
+cdef inline void free_datagram(Outgoing *out) noexcept:
+    if out.datagram != out.few:
+        free(out.datagram)
+
+
 cdef int hold_payload(Outgoing *out, object payload, int block_szx) except -1:
     """Keep the buffer alive, and choose how it leaves: whole, or in which blocks."""
     cdef Py_buffer *held
@@ -137,7 +153,7 @@ cdef int outgoing_order(Outgoing *out, const Record *record, object request, int
     out.datagram_room = out.head_size + TAIL_ROOM
     if out.payload != NULL:
         out.datagram_room += <uint32_t>min(<size_t>out.payload.len, block_bytes(out.szx))
-    out.datagram = with_room(&w, out.datagram_room)
+    make_datagram(out, &w)
     if observe >= 0:
         writer_init(&w, head, HEAD_MOST)
         last = 0
@@ -159,7 +175,7 @@ cdef int outgoing_copy(Outgoing *out, int method, bytes options) except -1:
         <const uint8_t *><const char *>options)[1]
     out.head_size = <uint32_t>writer_size(&w)
     out.datagram_room = out.head_size + TAIL_ROOM
-    out.datagram = with_room(&w, out.datagram_room)
+    make_datagram(out, &w)
     return 0
 
 
@@ -172,9 +188,14 @@ cdef int outgoing_attach(Outgoing *out, bytes payload, int block_szx) except -1:
     out.stage = STAGE_FETCH
     out.repeats_payload = True
     out.datagram_room += <uint32_t>len(payload)
-    grown = <uint8_t *>realloc(out.datagram, out.datagram_room)
+    if out.datagram_room <= DATAGRAM_FEW:
+        return 0                    # only what is larger is elsewhere
+    grown = <uint8_t *>realloc(NULL if out.datagram == out.few else out.datagram,
+                               out.datagram_room)
     if grown == NULL:
         raise MemoryError
+    if out.datagram == out.few:
+        memcpy(grown, out.few, out.head_size)
     out.datagram = grown
     return 0
 
@@ -222,7 +243,7 @@ cdef void outgoing_write(Outgoing *out) noexcept:
 
 
 cdef void outgoing_drop_observe(Outgoing *out) noexcept:
-    free(out.datagram)
+    free_datagram(out)
     out.datagram = out.follow
     out.follow = NULL
     out.head_size = out.follow_size
@@ -248,10 +269,11 @@ cdef bint outgoing_keep(Outgoing *out, const uint8_t *payload, uint32_t size) no
 
 
 cdef void outgoing_clear(Outgoing *out) noexcept:
-    free(out.datagram)
+    free_datagram(out)
     free(out.follow)
     free(out.body)
     if out.payload != NULL:
         PyBuffer_Release(out.payload)
         free(out.payload)
+    Py_XDECREF(out.answer)
     memset(out, 0, sizeof(Outgoing))

@@ -1,10 +1,11 @@
 # Requests of the server to devices: one in flight per device (NSTART), retransmitted, answered once.
 #
 # A request is ordered with start() and leaves when its turn comes. It ends exactly once, with an
-# entry in `answers`, a tuple in the order of core/ask.py: Answered.
+# entry in `answers`: a tuple in the order of core/ask.py: Answered, or the Answer that was attached.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from lwm2m_fast.core.answered cimport Answer
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.exchange cimport Exchange
 from lwm2m_fast.core.index cimport Index
@@ -55,6 +56,10 @@ cdef class Requests:
     # The same with options that options_of() gave, for a device with the same root path.
     cdef uint64_t start_again(self, uint32_t slot, int method, bytes options,
                               int64_t timeout_ms) except 0
+    # Have `answer` filled in at the end, and put among the answers; only of a request that has no
+    # owner, and has just been started. attached() gives it back, None when the request has ended.
+    cdef int attach(self, uint64_t call, Answer answer) except -1
+    cdef Answer attached(self, uint64_t call)
     # Ask for what is missing of an answer whose first block is `m` (of a notification); `options`
     # and `payload` are those of the request that it answers.
     cdef uint64_t start_fetch(self, uint32_t slot, int method, bytes options, bytes payload,

@@ -6,9 +6,11 @@
 
 from collections import deque
 
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from libc.string cimport memcmp, memcpy
 
-from lwm2m_fast.core.answered cimport answered
+from lwm2m_fast.core.answered cimport Answer, answered
 from lwm2m_fast.core.devices cimport Device
 from lwm2m_fast.core.downlink cimport (VERDICT_ANSWERED, VERDICT_LATE, VERDICT_MALFORMED,
                                        VERDICT_NEXT, VERDICT_TOO_LARGE, Verdict, downlink_receive)
@@ -137,6 +139,20 @@ cdef class Requests:
             self.release(number)
             raise
         return self.enqueue(number)
+
+    cdef int attach(self, uint64_t call, Answer answer) except -1:
+        cdef uint32_t number = self.find_call(call)
+        if number == NONE or self.at(number).answer != NULL or self.at(number).owner:
+            raise ValueError("not a request that has just been started")
+        Py_INCREF(answer)
+        self.at(number).answer = <PyObject *>answer
+        return 0
+
+    cdef Answer attached(self, uint64_t call):
+        cdef uint32_t number = self.find_call(call)
+        if number == NONE or self.at(number).answer == NULL:
+            return None
+        return <Answer>self.at(number).answer
 
     cdef bytes options_of(self, uint64_t call):
         cdef uint32_t number = self.find_call(call)
@@ -337,7 +353,10 @@ cdef class Requests:
         cdef int64_t observation = 0
         if out.owner:
             observation = self.owner.ended(out, outcome, m)
-        if observation >= 0:
+        if out.answer != NULL:
+            (<Answer>out.answer).take(out, outcome, code, m)
+            self.answers.append(<Answer>out.answer)
+        elif observation >= 0:
             self.answers.append(answered(out, outcome, code, m, observation))
         if m != NULL:
             self.state.counts[COUNT_REQUESTS_ANSWERED] += 1

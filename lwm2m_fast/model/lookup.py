@@ -207,6 +207,11 @@ class Model:
         return View(objects, types, multiple)
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Nearest first."""
+        return self._layers
+
+    @property
     def revision(self) -> int:
         """Changes whenever a definition does: what was derived from a View is then out of date."""
         return self._layer_revisions()

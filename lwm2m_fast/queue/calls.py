@@ -39,17 +39,16 @@ class Targets(Protocol):
     def of(self, endpoint: str) -> Target | None: ...
 
 
-Read = tuple[str, Order, Result, float]
-"""Endpoint name, order, what came of it, and unix time."""
-
-
 class Hears(Protocol):
     """Who keeps something of what devices answer (values.py, kept_attributes.py)."""
 
     def answered(self, target: Target, order: Order, result: Result, at: float) -> None: ...
 
-    def read(self, done: list[Read]) -> None:
-        """answered() for each of many Reads that brought values."""
+    def read(
+        self, endpoints: list[str], orders: list[Order], results: list[Result], at: float
+    ) -> None:
+        """answered() for many Reads of a single path that brought values, each with a pack: the
+        first endpoint, order and result are of the first, and so on."""
 
 
 @dataclass(frozen=True, slots=True)

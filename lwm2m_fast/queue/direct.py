@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 from lwm2m_fast.core.operations import Result
@@ -78,9 +79,23 @@ class Direct:
         self._waiting: dict[Together, float] = {}
         """What is waited for, and the loop's time until when."""
         self._timer: asyncio.TimerHandle | None = None
+        self._due = inf
+        """The moment of the timer."""
 
     async def perform(self, endpoint: str, order: Order, timeout_s: float) -> Result:
-        [outcome] = await self.perform_many(((endpoint, order),), timeout_s)
+        self._reach.check_timeout(timeout_s)
+        loop = asyncio.get_running_loop()
+        together = Together(((endpoint, order),), loop.create_future(), failure)
+        self._watch(together, timeout_s, loop)
+        try:
+            if self._reads.begin(together, 0, 1, timeout_s):
+                self._start(together, 0, endpoint, order, timeout_s)
+            self._act()
+            if together.left:
+                await together.ended
+        finally:
+            self._leave(together)
+        [outcome] = together.outcomes
         if isinstance(outcome, Error):
             raise outcome
         return outcome
@@ -105,11 +120,15 @@ class Direct:
             if together.left:
                 await together.ended
         finally:
-            del self._waiting[together]
-            if together.calls:
-                for call in together.calls.values():  # its caller has gone
-                    self._forget(call)
+            self._leave(together)
         return together.outcomes
+
+    def _leave(self, together: Together) -> None:
+        """Nobody waits for it any more."""
+        del self._waiting[together]
+        if together.left:
+            for _, call in together.waiting():  # its caller has gone
+                self._forget(call)
 
     # The engine's time begins when a request leaves; this one has others before it, perhaps.
 
@@ -117,23 +136,23 @@ class Direct:
         """Give up on what has not ended by then. One timer for all that are waited for."""
         until = loop.time() + timeout_s + GRACE_S
         self._waiting[together] = until
-        if self._timer is None or until < self._timer.when():
+        if until < self._due:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = loop.call_at(until, self._on_timer, loop)
+            self._due, self._timer = until, loop.call_at(until, self._on_timer, loop)
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
-        assert self._timer is not None  # noqa: S101
-        now, self._timer = max(loop.time(), self._timer.when()), None
+        now, self._due, self._timer = max(loop.time(), self._due), inf, None
         for together, until in list(self._waiting.items()):
             if until <= now:
                 self._give_up(together)
         left = [until for until in self._waiting.values() if until > now]
         if left:
-            self._timer = loop.call_at(min(left), self._on_timer, loop)
+            self._due = min(left)
+            self._timer = loop.call_at(self._due, self._on_timer, loop)
 
     def _give_up(self, together: Together) -> None:
-        for number, call in list(together.calls.items()):
+        for number, call in together.waiting():
             endpoint, order = together.asks[number]
             if not is_streamed(order):
                 self._forget(call)

@@ -6,7 +6,6 @@ A device that registers anew may have lost what Write-Attributes told it (LwM2M 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -52,7 +51,7 @@ class KeptAttributes:
         elif order.op == "delete":
             self._deleted(target.endpoint, order.path)
 
-    def read(self, done: Sequence[object]) -> None:
+    def read(self, endpoints: object, orders: object, results: object, at: float) -> None:
         """Reads change no attributes."""
 
     def orders(self, endpoint: str) -> list[Order]:

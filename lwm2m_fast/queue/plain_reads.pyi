@@ -17,7 +17,6 @@ class Together:
     asks: Sequence[tuple[str, Order]]
     ended: Future[None]
     outcomes: list[Result | Error]
-    calls: dict[int, int]
     left: int
     def __init__(
         self,
@@ -27,6 +26,9 @@ class Together:
     ) -> None: ...
     def begun(self, number: int, call: int) -> None:
         """This ask waits for the answer to `call`."""
+
+    def waiting(self) -> list[tuple[int, int]]:
+        """(number of an ask, call) of those that wait for an answer."""
 
     def end(self, number: int, ended: Ended) -> None:
         """A call has ended (calls.py: Ended)."""
@@ -55,6 +57,6 @@ class PlainReads:
         """Nobody waits for this any more; whether it is one of those here."""
 
     def resolve(self, answers: Sequence[AnsweredTuple]) -> Sequence[AnsweredTuple]:
-        """Hand out the answers to what was begun here; the rest."""
+        """Hand out the answers to what was begun here, each once; the rest, which are tuples."""
 
     def __len__(self) -> int: ...

@@ -41,6 +41,7 @@ class Reach:
         self._config, self._engine, self._settings = config, engine, settings
         self._clock = clock
         self._usual = window_of(None, {}, config.awake_time_ms)
+        self._timeouts_s = config.min_request_timeout_s, config.max_request_timeout_s
 
     def window(self, endpoint: str) -> Window | None:
         """The awake window in force; None when the device is not registered."""
@@ -108,7 +109,7 @@ class Reach:
 
     def check_timeout(self, timeout_s: float | None) -> float | None:
         """`timeout_s` itself; RequestError beyond its bounds."""
-        least, most = self._config.min_request_timeout_s, self._config.max_request_timeout_s
+        least, most = self._timeouts_s
         if timeout_s is not None and not least <= timeout_s <= most:
             raise RequestError(
                 f"timeout_s is {timeout_s}, allowed are {least} to {most} "

@@ -4,6 +4,7 @@
 # whole before anyone writes a byte of it, so that a malformed one is never half kept.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcpy
 
 from lwm2m_fast.cursor cimport reader_init
 from lwm2m_fast.errors import StoreError
@@ -65,14 +66,27 @@ def rows(bytes changes not None):
 
 def put(int table, bytes key not None, bytes value not None):
     """The bytes of one put; what check() would refuse is built all the same."""
-    return _header(OP_PUT, table, len(key), len(value)) + key + value
+    return _change(OP_PUT, table, key, value)
 
 
 def delete(int table, bytes key not None):
     """The bytes of one delete."""
-    return _header(OP_DELETE, table, len(key), 0) + key
+    return _change(OP_DELETE, table, key, b"")
 
 
-cdef bytes _header(int op, int table, Py_ssize_t key_size, Py_ssize_t value_size):
-    return (op.to_bytes(1, "big") + table.to_bytes(1, "big")
-            + key_size.to_bytes(2, "big") + value_size.to_bytes(4, "big"))
+cdef bytes _change(int op, int table, bytes key, bytes value):
+    cdef Py_ssize_t key_size = PyBytes_GET_SIZE(key), value_size = PyBytes_GET_SIZE(value)
+    cdef bytes made
+    cdef uint8_t *at
+    cdef int i
+    if not 0 <= table <= 0xFF or key_size > 0xFFFF or value_size > 0xFFFFFFFF:
+        raise OverflowError(f"table {table}, a key of {key_size} bytes, a value of {value_size}")
+    made = PyBytes_FromStringAndSize(NULL, HEADER_BYTES + key_size + value_size)
+    at = <uint8_t *>PyBytes_AS_STRING(made)
+    at[0], at[1] = <uint8_t>op, <uint8_t>table
+    at[2], at[3] = <uint8_t>(key_size >> 8), <uint8_t>key_size
+    for i in range(4):
+        at[4 + i] = <uint8_t>(value_size >> 8 * (3 - i))
+    memcpy(at + HEADER_BYTES, PyBytes_AS_STRING(key), key_size)
+    memcpy(at + HEADER_BYTES + key_size, PyBytes_AS_STRING(value), value_size)
+    return made

@@ -99,8 +99,11 @@ class Ear:
     def answered(self, target: Target, order: Order, result: Result, at: float) -> None:
         self.heard.append((target.endpoint, order.op, result.ok))
 
-    def read(self, done: list[tuple[str, Order, Result, float]]) -> None:
-        self.heard += [(endpoint, order.op, result.ok) for endpoint, order, result, _ in done]
+    def read(
+        self, endpoints: list[str], orders: list[Order], results: list[Result], at: float
+    ) -> None:
+        done = zip(endpoints, orders, results, strict=True)
+        self.heard += [(endpoint, order.op, result.ok) for endpoint, order, result in done]
 
 
 class QueueWorld(World):

@@ -343,3 +343,76 @@ def test_many_kinds_of_reads_are_remembered_to_a_bound() -> None:
         [outcome] = kit.perform([("dev-1", order)], heard)
         assert outcome.ok
     assert kit.long == []
+
+
+def test_what_is_used_again_for_the_next_read_leaves_earlier_results_as_they_are() -> None:
+    kit = Kit()
+    devices = [kit.device(f"dev-{n}", f"192.0.2.{n}:5683") for n in (1, 2)]
+    kept: list[Any] = []
+    for level in (10, 20, 30):
+
+        def heard(level: int = level) -> None:
+            answer(devices[0], 60, b"\x18" + bytes([level + 20]))
+            if level == 20:
+                answer(devices[1], 0, b"no battery", "4.04")
+            else:
+                answer(devices[1], 60, b"\x18" + bytes([level + 21]))
+
+        kept += kit.perform([("dev-1", READ), ("dev-2", READ)], heard)
+    values = [each.pack[0].value if each.ok else each.code for each in kept]
+    assert values == [30, 31, 40, "4.04", 50, 51]
+    assert [each.answered.payload for each in kept if each.ok] == [
+        b"\x18" + bytes([value]) for value in values if value != "4.04"
+    ]
+    assert len({each.answered.call for each in kept if each.ok}) == 5
+    assert len(kit.reads) == 0
+
+
+def test_an_answer_after_the_caller_gave_up_changes_nothing() -> None:
+    kit = Kit()
+    device = kit.device()
+    asked = []
+
+    async def leaving() -> None:
+        task = asyncio.ensure_future(kit.world.direct.perform("dev-1", READ, 5.0))
+        await asyncio.sleep(0)
+        kit.world.finish_turn()
+        asked.append(device.hear())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    kit.world.do(leaving())
+    kit.world.finish_turn()
+    device.answer(asked[0], "2.05", options=[(CONTENT_FORMAT, b"")], payload=b"1")
+    assert kit.world.ear.heard == []
+    assert len(kit.reads) == 0
+    [outcome] = kit.perform([("dev-1", READ)], lambda: answer(device, 60, b"\x02"))
+    assert outcome.pack[0].value == 2
+
+
+def test_equal_orders_are_one_and_others_are_not() -> None:
+    kit = Kit()
+    device = kit.device()
+    orders = [
+        Order("read", path="/3/0/9"),
+        Order("read", path="/3/0/9"),
+        Order("read", path="/3/0/9", format=0),
+        Order("read", path="/3/0/10"),
+        Order("discover", path="/3/0/10"),
+        Order("read", path="/3/0/10"),
+    ]
+    seen = []
+
+    def heard() -> None:
+        for _ in orders:
+            asked = device.hear()
+            path = b"/".join(value for number, value in asked.options if number == URI_PATH)
+            seen.append((path, asked.number(ACCEPT)))
+            device.answer(asked, "2.05", options=[(CONTENT_FORMAT, b"")], payload=b"1")
+
+    kit.perform([("dev-1", order) for order in orders], heard)
+    assert [path for path, _ in seen] == [
+        b"3/0/9", b"3/0/9", b"3/0/9", b"3/0/10", b"3/0/10", b"3/0/10",
+    ]  # fmt: skip
+    assert [accept for _, accept in seen] == [60, 60, 0, 60, 60, 40], "the Discover goes last"

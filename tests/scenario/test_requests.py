@@ -16,6 +16,7 @@ from scripted import (
     write,
 )
 
+from lwm2m_fast.core.ask import CoapRequest
 from lwm2m_fast.errors import QueueFull, UnknownDevice
 
 TICK = 0.064  # the timer wheel turns every 32 ms
@@ -51,6 +52,21 @@ def test_an_alternate_root_stands_before_every_path():
     world.device().register(payload=b'</a/b>;rt="oma.lwm2m",</a/b/3/0>')
     world.read("dev-1", 3, 0)
     assert world.device().hear().path == [b"a", b"b", b"3", b"0"]
+
+
+def test_a_request_of_any_size_leaves_as_it_was_ordered_and_again():
+    """Short ones are kept elsewhere than long ones; the bound is among these."""
+    world, device = reachable()
+    for size in (*range(20, 60), 200, 255):
+        path = (b"a" * (size - 16), b"b" * 14)
+        call = world.start("dev-1", CoapRequest(1, path, accept=11542))
+        asked = device.hear()
+        assert (asked.path, asked.number(ACCEPT)) == (list(path), 11542)
+        world.after(4)
+        again = device.hear()
+        assert (again.mid, again.token, again.options) == (asked.mid, asked.token, asked.options)
+        device.answer(asked, "2.05", payload=b"x" * size)
+        assert world.answers[-1][:2] == (call, "answered")
 
 
 def test_tokens_and_message_ids_are_not_used_twice():
