@@ -9,9 +9,11 @@ than one group.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from lwm2m_fast.core.engine import Output
@@ -84,6 +86,7 @@ class Committer:
             self._changed.notify()
 
     def _run(self) -> None:
+        _give_way()
         error: StoreError | None = None
         while (work := self._next_work()) is not None:
             group, aside = work
@@ -127,6 +130,16 @@ class Committer:
         except Exception as error:  # a store must raise StoreError; whatever else counts as one
             return StoreError(f"the store failed: {error!r}")
         return None
+
+
+def _give_way() -> None:
+    """Let this thread's waking never push another off its core (sched(7), SCHED_BATCH).
+
+    Whoever wakes it is the loop, which still holds Python's lock: put in its place, this thread
+    could only wait for it. Where there is a core to spare nothing changes.
+    """
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle(kept: asyncio.Future[None], error: StoreError | None) -> None:
