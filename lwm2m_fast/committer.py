@@ -146,10 +146,12 @@ def _give_way() -> None:
     """Let this thread's waking never push another off its core (sched(7), SCHED_BATCH).
 
     Whoever wakes it is the loop, which still holds Python's lock: put in its place, this thread
-    could only wait for it. Where there is a core to spare nothing changes.
+    could only wait for it. Where there is a core to spare nothing changes, and where somebody has
+    chosen another policy for the server it stays.
     """
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle(kept: asyncio.Future[None], error: StoreError | None) -> None:
