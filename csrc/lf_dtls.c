@@ -168,8 +168,11 @@ static void drop_datagram(mbedtls_ssl_context *ssl) {
 }
 
 static lf_dtls_event go_on(lf_dtls_session *session) {
+    lf_sha256_memory memory;
     session->context->current = session;
+    lf_sha256_remember(&memory);
     int error = mbedtls_ssl_handshake(&session->ssl);
+    lf_sha256_forget(&memory);
     session->context->current = NULL;
     session->in_size = 0;
     if (error == 0) return finish(session);

@@ -2,7 +2,6 @@
  * come from. */
 #define _GNU_SOURCE
 #include "lf_dtls_inside.h"
-#include "lf_sha256.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

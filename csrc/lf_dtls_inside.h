@@ -20,6 +20,12 @@
 #include <mbedtls/x509_crt.h>
 
 #include "lf_dtls.h"
+#include "lf_sha256.h"
+
+#if !defined(LF_MBEDTLS_CONFIG_H) || !defined(MBEDTLS_SHA256_PROCESS_ALT)
+#define lf_sha256_remember(memory) ((void)(memory))
+#define lf_sha256_forget(memory) ((void)(memory))
+#endif
 
 #define SESSION_ID_BYTES 32
 #define SUITE_COUNT 6

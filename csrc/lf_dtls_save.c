@@ -60,6 +60,7 @@ static void raise_sequence(uint8_t *counter, uint64_t least) {
 
 lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_t *blob,
                               size_t size, uint64_t least_sequence, int64_t now_ms) {
+    lf_sha256_memory memory;
     uint64_t sum;
     if (size <= FINGERPRINT_AT || size > LF_DTLS_MAX_BLOB || blob[0] != MARK || blob[1] != FORM)
         return NULL;
@@ -71,7 +72,10 @@ lf_dtls_session *lf_dtls_load(lf_dtls_context *context, void *user, const uint8_
     if (least_sequence >> 48) return NULL;
     lf_dtls_session *session = lf_session_new(context, user, now_ms);
     if (!session) return NULL;
-    if (mbedtls_ssl_context_load(&session->ssl, blob + head, size - head)) {
+    lf_sha256_remember(&memory); /* it derives the keys anew */
+    int failed = mbedtls_ssl_context_load(&session->ssl, blob + head, size - head);
+    lf_sha256_forget(&memory);
+    if (failed) {
         lf_dtls_free(session);
         return NULL;
     }

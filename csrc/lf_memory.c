@@ -138,11 +138,19 @@ static void give_block(piece *one, uint8_t *block) {
 #define IS_KEPT(size) ((size) >= LEAST && (size) <= MOST)
 #endif
 
+/* glibc's malloc() has small blocks at hand for each thread; its calloc() looks for one each time.
+ * The compiler would make calloc() of the two, so it is told that the block may have changed. */
+static uint8_t *take_small(size_t size) {
+    uint8_t *block = malloc(size);
+    __asm__("" : "+r"(block));
+    return block ? memset(block, 0, size) : NULL;
+}
+
 void *lf_memory_take(size_t count, size_t size) {
     uint8_t *block;
     if (__builtin_mul_overflow(count, size, &size) || size > SIZE_MAX - HEAD) return NULL;
     if (!IS_KEPT(size)) {
-        block = calloc(1, size + HEAD);
+        block = size < LEAST ? take_small(size + HEAD) : calloc(1, size + HEAD);
         return block ? block + HEAD : NULL;
     }
     pthread_mutex_lock(&lock);

@@ -9,9 +9,13 @@ than one group.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from lwm2m_fast.core.engine import Output
@@ -31,6 +35,11 @@ class _Aside(NamedTuple):
     kept: asyncio.Future[None]
 
 
+class _Mark(Enum):
+    RESUME = "the turns that failed are undone"
+    STOP = "nothing comes any more"
+
+
 class Committer:
     """Applies turns to `store`; calls `done(turns, error)` on the loop's thread, in order.
 
@@ -42,20 +51,22 @@ class Committer:
         self._store = store
         self._done = done
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Output | None] = deque()  # None: resume()
+        # Taken by the thread as it comes, and then its own. A lock of C throughout: with Python's
+        # Condition each turn would cost a microsecond here and three there.
+        self._given: SimpleQueue[Output | _Aside | _Mark] = SimpleQueue()
+        self._turns: deque[Output | _Mark] = deque()
         self._asides: deque[_Aside] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = self._is_last = False
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
     def submit(self, turn: Output) -> None:
         """Bring `turn` to the store after all turns submitted before."""
-        self._put(turn)
+        self._given.put(turn)
 
     def resume(self) -> None:
         """The turns that failed have been undone: take new ones again."""
-        self._put(None)
+        self._given.put(_Mark.RESUME)
 
     async def keep(self, changes: bytes) -> None:
         """Bring changes to the store that are no turn, in the order of the calls.
@@ -63,60 +74,62 @@ class Committer:
         Not ordered with turns, and no turn fails with them. StoreError: nothing of them is kept.
         Keep them small: a group of turns may have to wait for one call's.
         """
+        if self._stopping:
+            raise StoreError("the server is stopping")
         kept: asyncio.Future[None] = self._loop.create_future()
-        with self._changed:
-            if self._stopping:
-                raise StoreError("the server is stopping")
-            self._asides.append(_Aside(changes, kept))
-            self._changed.notify()
+        self._given.put(_Aside(changes, kept))
         await kept
 
     async def stop(self) -> None:
         """Write what was submitted, then end the thread."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
+        self._stopping = True
+        self._given.put(_Mark.STOP)
         await self._loop.run_in_executor(None, self._thread.join)
 
-    def _put(self, item: Output | None) -> None:
-        with self._changed:
-            self._waiting.append(item)
-            self._changed.notify()
-
     def _run(self) -> None:
+        _give_way()
         error: StoreError | None = None
-        while (work := self._next_work()) is not None:
-            group, aside = work
+        while self._take_in():
+            group = self._take_group()
             if group:
                 if error is None:
                     error = self._apply(b"".join([turn.changes for turn in group]))
                 self._loop.call_soon_threadsafe(self._done, group, error)
-            elif group is not None:  # resume()
+            elif self._turns:
+                self._turns.popleft()  # RESUME
                 error = None
-            if aside is not None:
+            if self._asides:
+                aside = self._asides.popleft()
                 outcome = self._apply(aside.changes)
                 self._loop.call_soon_threadsafe(_settle, aside.kept, outcome)
 
-    def _next_work(self) -> tuple[list[Output] | None, _Aside | None] | None:
-        """What is next of both kinds, None where nothing waits; None: stopped, all is written."""
-        with self._changed:
-            while not self._waiting and not self._asides:
-                if self._stopping:
-                    return None
-                self._changed.wait()
-            group = self._take_group() if self._waiting else None
-            return group, self._asides.popleft() if self._asides else None
+    def _take_in(self) -> bool:
+        """Sort all that was given; wait where there is nothing. False: stopped, all is kept."""
+        if not (self._turns or self._asides or self._given.qsize()):
+            if self._is_last:
+                return False
+            self._sort(self._given.get())
+        for _ in range(self._given.qsize()):
+            self._sort(self._given.get())
+        return True
+
+    def _sort(self, item: Output | _Aside | _Mark) -> None:
+        if item is _Mark.STOP:
+            self._is_last = True
+        elif isinstance(item, _Aside):
+            self._asides.append(item)
+        else:
+            self._turns.append(item)
 
     def _take_group(self) -> list[Output]:
-        """The turns that wait, up to the next resume(), which is []."""
+        """The turns that wait, up to the next RESUME."""
         group: list[Output] = []
-        while self._waiting and len(group) < MAX_GROUP:
-            if self._waiting[0] is None and group:
-                break
-            turn = self._waiting.popleft()
-            if turn is None:
+        while self._turns and len(group) < MAX_GROUP:
+            turn = self._turns[0]
+            if isinstance(turn, _Mark):
                 break
             group.append(turn)
+            self._turns.popleft()
         return group
 
     def _apply(self, changes: bytes) -> StoreError | None:
@@ -127,6 +140,18 @@ class Committer:
         except Exception as error:  # a store must raise StoreError; whatever else counts as one
             return StoreError(f"the store failed: {error!r}")
         return None
+
+
+def _give_way() -> None:
+    """Let this thread's waking never push another off its core (sched(7), SCHED_BATCH).
+
+    Whoever wakes it is the loop, which still holds Python's lock: put in its place, this thread
+    could only wait for it. Where there is a core to spare nothing changes, and where somebody has
+    chosen another policy for the server it stays.
+    """
+    with suppress(OSError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle(kept: asyncio.Future[None], error: StoreError | None) -> None:

@@ -402,7 +402,8 @@ class Turns:
     def _arm_timer(self) -> None:
         due = self._engine.next_timer()
         if self._is_timed:
-            due = min(due, self._listeners.next_timer())
+            soonest = self._listeners.next_timer()
+            due = soonest if soonest < due else due
         if due >= self._timer_at:
             return
         if self._timer is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,17 @@ def test_turns_that_wait_are_written_together_and_answered_in_order() -> None:
         assert [answer.mid for answer in await scene.hear(10)] == list(range(10))
         assert scene.store.rows() == [[b"dev-0"], [b"dev-%d" % n for n in range(1, 10)]]
         assert [event.endpoint for event in scene.sink.events] == [f"dev-{n}" for n in range(10)]
+
+    play(act)
+
+
+def test_the_thread_that_writes_pushes_the_loop_off_no_core() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.register()
+        (writer,) = (one for one in threading.enumerate() if one.name == "committer")
+        assert writer.native_id is not None
+        assert os.sched_getscheduler(writer.native_id) == os.SCHED_BATCH
+        assert os.sched_getscheduler(0) != os.SCHED_BATCH
 
     play(act)
 

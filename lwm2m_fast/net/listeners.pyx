@@ -83,9 +83,13 @@ cdef class Listeners:
 
     def next_timer(self):
         """When handle_timer() must be called, by time.monotonic()."""
-        if self.only is not None:
-            return self.only.next_timer()
-        return min((endpoint.next_timer() for endpoint in self.endpoints), default=INFINITY)
+        cdef UdpEndpoint endpoint
+        cdef double due = INFINITY, own
+        for endpoint in self.endpoints:
+            if endpoint.is_timed:
+                own = endpoint.next_timer()
+                due = own if own < due else due
+        return due
 
     def handle_timer(self, double now):
         """Do what is due at any endpoint."""

@@ -66,3 +66,54 @@ def test_what_mbedtls_calls_takes_either(library: ctypes.CDLL) -> None:
     library.lf_sha256_plain(plain, block)
     assert library.mbedtls_internal_sha256_process(context, block) == 0
     assert list(context[18:26]) == list(plain)
+
+
+KEPT_BYTES = 4 * (64 + 32)
+MEMORY_BYTES = KEPT_BYTES + 8 + 8  # how many, and the one outside
+
+
+def mbedtls_digest(library: ctypes.CDLL, message: bytes) -> bytes:
+    """By the block that mbedTLS calls."""
+    context = (ctypes.c_uint32 * (16 + 2 + 8 + 2))()
+
+    def block(state: ctypes.Array[ctypes.c_uint32], data: bytes) -> None:
+        context[18:26] = list(state)
+        library.mbedtls_internal_sha256_process(context, data)
+        state[:] = context[18:26]
+
+    return digest(block, message)
+
+
+def test_a_first_block_that_comes_again_is_the_same(library: ctypes.CDLL) -> None:
+    chance = random.Random(2104)
+    firsts = [chance.randbytes(64) for _ in range(7)]
+    # One byte from another, anywhere: who compares less than all of it is found out.
+    firsts += [firsts[0][:at] + b"x" + firsts[0][at + 1 :] for at in (0, 7, 31, 32, 63)]
+    memory = ctypes.create_string_buffer(MEMORY_BYTES)
+    library.lf_sha256_remember(memory)
+    for _ in range(500):
+        message = chance.choice(firsts[: chance.choice((2, 4, 12))]) + chance.randbytes(40)
+        assert mbedtls_digest(library, message) == hashlib.sha256(message).digest()
+        # The same bytes further on are no first block.
+        message = chance.randbytes(64) + message
+        assert mbedtls_digest(library, message) == hashlib.sha256(message).digest()
+    library.lf_sha256_forget(memory)
+
+
+def test_what_was_remembered_is_wiped(library: ctypes.CDLL) -> None:
+    outer, inner = (ctypes.create_string_buffer(MEMORY_BYTES) for _ in range(2))
+    library.lf_sha256_remember(outer)
+    mbedtls_digest(library, b"o" * 64)
+    library.lf_sha256_remember(inner)
+    for letter in (b"a", b"b", b"c", b"d", b"e"):
+        mbedtls_digest(library, letter * 64)
+    assert b"e" * 64 in inner.raw and b"a" * 64 not in inner.raw, "the oldest goes"
+    assert b"o" * 64 in outer.raw and b"e" * 64 not in outer.raw
+    library.lf_sha256_forget(inner)
+    assert inner.raw == bytes(MEMORY_BYTES)
+    mbedtls_digest(library, b"p" * 64)
+    assert b"p" * 64 in outer.raw
+    library.lf_sha256_forget(outer)
+    assert outer.raw == bytes(MEMORY_BYTES)
+    mbedtls_digest(library, b"q" * 64)
+    assert outer.raw == bytes(MEMORY_BYTES), "nothing is remembered by nobody"
