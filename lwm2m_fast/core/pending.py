@@ -18,8 +18,11 @@ ID_BYTES = 8
 MIN_EXPIRIES = 1024
 """So many expiries of operations that have ended are not worth a clean-up."""
 
-_MARK = 1 << 63
+MARK = 1 << 63
 """Set in a line's entry that came from the post-registration list."""
+
+Expiry = tuple[int, int, str]
+"""Unix ms, id, endpoint."""
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ class Pending:
         self._held: set[str] = set()
         self._phases: dict[str, int] = {}
         self._reserved: dict[str, int] = {}
-        self._expiries: list[tuple[int, int, str]] = []
+        self._expiries: list[Expiry] = []
         self._count = self._reserved_count = 0
         self.refused = 0
 
@@ -87,7 +90,7 @@ class Pending:
         is_post_registration: bool = False,
     ) -> None:
         """Let a stored operation join its device's line, where its id belongs."""
-        entry = operation_id | _MARK if is_post_registration else operation_id
+        entry = operation_id | MARK if is_post_registration else operation_id
         place, line = entry.to_bytes(ID_BYTES, "big"), self._lines.get(endpoint)
         self._lines[endpoint] = place if line is None else _with(line, place, operation_id)
         self._count += 1
@@ -104,23 +107,14 @@ class Pending:
         heapq.heapify(self._expiries)
 
     def load(
-        self,
-        endpoint: str,
-        operation_id: int,
-        *,
-        valid_until_ms: int,
-        is_post_registration: bool,
-        is_tried: bool,
+        self, lines: dict[str, bytes], expiries: list[Expiry], held: set[str], next_id: int
     ) -> None:
-        """add() at a start: what was sent before waits for the device's next contact."""
-        self.add(
-            endpoint,
-            operation_id,
-            valid_until_ms=valid_until_ms,
-            is_post_registration=is_post_registration,
-        )
-        if is_tried:
-            self._held.add(endpoint)
+        """All lines at a start, before anything else: each with its entries in the order of their
+        ids, which are below `next_id`. Those in `held` wait for their device's next contact."""
+        self._lines, self._expiries, self._held = lines, expiries, held
+        heapq.heapify(expiries)
+        self._count = sum(map(len, lines.values())) // ID_BYTES
+        self._next_id = max(self._next_id, next_id)
 
     # Whose turn it is
 
@@ -266,7 +260,7 @@ class Pending:
 
 
 def _id_at(line: bytes, at: int) -> int:
-    return int.from_bytes(line[at : at + ID_BYTES], "big") & ~_MARK
+    return int.from_bytes(line[at : at + ID_BYTES], "big") & ~MARK
 
 
 def _with(line: bytes, place: bytes, operation_id: int) -> bytes:

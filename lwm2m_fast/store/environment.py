@@ -54,14 +54,20 @@ def make_directory(path: str) -> None:
         raise StoreError(f"{path} cannot be created: {error.strerror}") from error
 
 
-def page_of(rows: Iterable[tuple[bytes, bytes]], limit: int) -> list[tuple[bytes, bytes]]:
-    """The first rows, at most `limit`, fewer when they are large; empty only when there is none."""
+def page_of(
+    rows: Iterable[tuple[bytes, bytes]], limit: int, prefix: bytes = b""
+) -> list[tuple[bytes, bytes]]:
+    """The first rows whose keys begin with `prefix`, at most `limit`, fewer when they are large;
+    empty only when there is none. `rows` are in order."""
     page: list[tuple[bytes, bytes]] = []
     size, rows = 0, iter(rows)
     while some := list(islice(rows, min(LOOK_ROWS, limit - len(page)))):
+        is_last = not some[-1][0].startswith(prefix)
+        if is_last:
+            some = [row for row in some if row[0].startswith(prefix)]
         page += some
         size += sum(map(len, map(_VALUE, some)))
-        if size >= PAGE_BYTES:
+        if is_last or size >= PAGE_BYTES:
             break
     return page
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import takewhile
 from typing import TypeVar
 
 from lwm2m_fast.store.base import FleetChange, check_fleet_key, check_fleet_value, check_namespace
@@ -103,14 +102,15 @@ class LmdbFleet:
 
     def _page(self, prefix: bytes, after: bytes | None, size: int) -> list[tuple[bytes, bytes]]:
         # The smallest key behind `after` is `after` and a zero byte.
+        skipped = len(prefix)
         start = prefix if after is None else prefix + after + b"\0"
 
         def page(txn: Transaction) -> list[tuple[bytes, bytes]]:
             cursor = txn.cursor(self._env.table(ITEMS))
             if not cursor.set_range(start):
                 return []
-            rows = takewhile(lambda row: row[0].startswith(prefix), cursor.iternext())
-            return [(key[len(prefix) :], value) for key, value in page_of(rows, size)]
+            rows = page_of(cursor.iternext(), size, prefix)
+            return [(key[skipped:], value) for key, value in rows]
 
         return self._env.read(page)
 
