@@ -131,7 +131,7 @@ class Batches:
         }
         rows: list[FleetChange] = [(NAMESPACE, _key(batch.id, 0), orjson.dumps(head))]
         for number, start in enumerate(range(0, len(entries), PAGE_DEVICES), 1):
-            page = [list(entry) for entry in entries[start : start + PAGE_DEVICES]]
+            page = list(map(list, entries[start : start + PAGE_DEVICES]))
             rows.append((NAMESPACE, _key(batch.id, number), orjson.dumps(page)))
         return rows
 

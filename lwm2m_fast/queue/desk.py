@@ -17,6 +17,7 @@ from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.operation import (
     ENDED,
     MAX_ID,
+    MAX_NAME_BYTES,
     POST_REGISTRATION,
     Operation,
     device_key,
@@ -153,8 +154,6 @@ class Desk:
         except QueueFull:
             self._release(operations)
             raise
-        for operation in operations:
-            operation.batch = batch.id
         # Shielded: it goes its way also when the caller goes meanwhile.
         keeping = asyncio.create_task(self._keep_many(operations, rows, batch))
         self._keeping.add(keeping)
@@ -173,6 +172,8 @@ class Desk:
         kept: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
         rows = list(beside)
         for some in _slices(operations):
+            for operation in some:
+                operation.batch = batch.id
             rows += rows_of(some)
             await asyncio.sleep(0)
         self._dispatch.keep(rows, lambda error: None if kept.done() else kept.set_result(error))
@@ -365,6 +366,8 @@ def _slices(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
 
 
 def _check_name(endpoint: str) -> None:
+    if endpoint.isascii() and 1 <= len(endpoint) <= MAX_NAME_BYTES:  # nearly all
+        return
     try:
         device_key(endpoint)
     except FormatError as error:

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from lwm2m_fast.core.pending import MIN_EXPIRIES, Pending
+from lwm2m_fast.core.pending import MIN_EXPIRIES, SHARDS, Pending
 from lwm2m_fast.errors import QueueFull
 
 DEVICE = "dev-1"
@@ -266,13 +266,23 @@ def test_a_line_that_is_empty_leaves_nothing_behind():
         "operations_refused": 0,
         "operation_devices": 0,
     }
-    assert (line._held, line._phases, line._reserved, line._lines) == (set(), {}, {}, {})
+    assert (line._held, line._phases, line._reserved) == (set(), {}, {})
+    assert line.endpoints() == []
 
 
 def test_a_device_with_one_operation_costs_a_line_of_eight_bytes_and_nothing_for_the_collector():
     line = pending()
     queue(line, 1)
-    [kept] = line._lines.values()
+    [lines] = filter(None, line._lines)
+    [kept] = lines.values()
     assert isinstance(kept, bytes)
     assert len(kept) == 8
-    assert not gc.is_tracked(line._lines)
+    assert not gc.is_tracked(lines)
+
+
+def test_no_growth_moves_the_lines_of_all_devices():
+    line = pending(total=20_000)
+    for number in range(20_000):
+        line.add(f"dev-{number}", number + 1)
+    assert max(map(len, line._lines)) < 4 * 20_000 / SHARDS
+    assert line.counters()["operation_devices"] == len(line.endpoints()) == 20_000
