@@ -6,7 +6,7 @@ Checks what they give and waits on their behalf; everything else is dispatch.py'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from typing import Any
@@ -118,6 +118,7 @@ class Desk:
             )
         for name in names:
             _check_name(name)
+        await asyncio.sleep(0)
         now = self._clock.wall()
         entries: list[Entry] = []
         operations: list[Operation] = []
@@ -165,12 +166,15 @@ class Desk:
         return shown if shown is not None else batch.as_json()
 
     async def _keep_many(
-        self, operations: Sequence[Operation], beside: Sequence[FleetChange], batch: Batch
+        self, operations: Sequence[Operation], beside: Iterable[FleetChange], batch: Batch
     ) -> StoreError | None:
         """Queue them all in one transaction, without holding up the loop for all of them. With an
         error none of it is kept."""
         kept: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
-        rows = list(beside)
+        rows: list[FleetChange] = []
+        for row in beside:
+            rows.append(row)
+            await asyncio.sleep(0)
         for some in _slices(operations):
             for operation in some:
                 operation.batch = batch.id
