@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from lwm2m_fast.config import LogConfig
 
@@ -67,13 +65,17 @@ class ConsoleHandler(logging.Handler):
     """One coloured line per event; colours only where the stream is a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console  # takes longer than all else here, and JSON needs none
+        from rich.text import Text
+
         super().__init__()
+        self._text = Text
         self._console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             moment = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-            line = Text(moment, style="dim")
+            line = self._text(moment, style="dim")
             line.append(f" {record.levelname.lower():7} ", _COLOURS.get(record.levelname, ""))
             line.append(printable(str(_cut(record.getMessage()))), style="")
             for name, value in facts(record).items():

@@ -10,11 +10,12 @@ import gc
 import logging
 import os
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
 from lwm2m_fast.bootstrap.running import BootstrapServer
@@ -39,8 +40,8 @@ from lwm2m_fast.provisioning.start import Provisioning, open_provisioning, open_
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.durable import Durable
 from lwm2m_fast.queue.operating import Operating, Surroundings
-from lwm2m_fast.rest.app import HttpServer, create_app
-from lwm2m_fast.rest.auth import new_secret, open_tokens
+from lwm2m_fast.rest.address import bind
+from lwm2m_fast.rest.fresh_tokens import new_secret, open_tokens
 from lwm2m_fast.saved_sessions import restore, save
 from lwm2m_fast.secure import SecureSide
 from lwm2m_fast.secure_start import DtlsPort, open_port, report, security_of, vault_of
@@ -52,6 +53,9 @@ from lwm2m_fast.store import Store, open_store
 from lwm2m_fast.targets import Targets
 from lwm2m_fast.turn import Turns
 from lwm2m_fast.values import Values
+
+if TYPE_CHECKING:
+    from lwm2m_fast.rest.app import HttpServer
 
 _log = logging.getLogger("lwm2m_fast.server")
 
@@ -103,6 +107,7 @@ class Server:
         self._durable: Durable | None = None
         self._operating: Operating | None = None
         self._http: HttpServer | None = None
+        self._http_socket: socket.socket | None = None
         self._provisioning: Provisioning | None = None
         self._bootstrap: BootstrapServer | None = None
         self.service: RunningServer | None = None
@@ -112,9 +117,17 @@ class Server:
 
         Raises ConfigError (an address cannot be had) or StoreError (the data directory).
         """
+        gc.disable()  # nearly nothing of what is made here is garbage
+        try:
+            return await self._start()
+        finally:
+            gc.enable()
+
+    async def _start(self) -> Addresses:
         config = self._config
         started = time.monotonic()
         sys.setswitchinterval(SWITCH_S)
+        bound = self._http_socket = bind(config.http.host, config.http.port)
         store = self._store = open_store(
             config.store.kind, str(config.store.data_dir), config.store
         )
@@ -188,19 +201,19 @@ class Server:
         stream.changed = turns.listen
         turns.listen()
         self.service = service
-        app = create_app(service, tokens, config)
-        # What is alive now stays alive: the collector need not look at it again, and what it
-        # takes to find that out must not hold up the loop once devices are served.
-        gc.collect()
-        gc.freeze()
-        self._http = HttpServer(app, config.http.host, config.http.port)
-        http_port = await self._http.start()
         turns.start()
         if dtls is not None:
             dtls.start()
         if bootstrap is not None:
             bootstrap.start()
         data.values.start()
+        # Devices are served; what HTTP needs, half of all that is imported, comes beside them.
+        self._http = await asyncio.to_thread(_http, service, tokens, config)
+        http_port = await self._http.start(bound)
+        # What is alive now stays alive: the collector need not look at it again, and what it takes
+        # to find that out must not hold up the loop. No collection before: it would take a tenth
+        # of the start, for some hundred objects.
+        gc.freeze()
         report(config, dtls, security)
         _log.info(
             "started",
@@ -217,6 +230,8 @@ class Server:
 
     async def stop(self) -> None:
         """Answer what was received, then let go of everything. Harmless after a failed start."""
+        if self._http_socket is not None:
+            self._http_socket.close()
         if self._http is not None:
             await self._http.stop()
         if self._provisioning is not None:
@@ -240,7 +255,7 @@ class Server:
             await asyncio.to_thread(self._store.close)
         self._http = self._turns = self._store = self.service = self._values = None
         self._durable = self._operating = self._vault = None
-        self._listeners = self._side = self._dtls = None
+        self._listeners = self._side = self._dtls = self._http_socket = None
         self._provisioning = self._bootstrap = None
         _log.info("stopped")
 
@@ -393,19 +408,22 @@ def _tokens(store: Store, config: Config) -> tuple[Tokens, str | None]:
     return tokens, fresh
 
 
+def _http(service: RunningServer, tokens: Tokens, config: Config) -> HttpServer:
+    """The HTTP interface, not yet listening. Takes a while, and may run in any thread."""
+    from lwm2m_fast.rest.app import HttpServer, create_app
+
+    return HttpServer(create_app(service, tokens, config), config.http.host, config.http.port)
+
+
 def _load(engine: Engine, store: Store) -> tuple[int, int]:
     """Bring the stored rows into the engine; how many registrations, and unusable rows."""
     unusable = 0
-    gc.disable()  # nothing of what is made here is garbage
-    try:
-        engine.begin_load()
-        now = time.monotonic()
-        for table in TABLES:
-            unusable += engine.load_all(table, store.state.load(table), now)
-        engine.finish_load()
-        engine.allow(key.decode() for key, _ in store.fleet.scan(PROVISIONED))
-    finally:
-        gc.enable()
+    engine.begin_load(store.state.expected(TABLES[0]))
+    now = time.monotonic()
+    for table in TABLES:
+        unusable += engine.load_all(table, store.state.pages(table), now)
+    engine.finish_load()
+    engine.allow(key.decode() for key, _ in store.fleet.scan(PROVISIONED))
     if unusable:
         _log.warning("stored rows could not be used", extra={"rows": unusable})
     return engine.device_count(), unusable

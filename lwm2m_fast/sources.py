@@ -11,12 +11,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
@@ -136,8 +134,8 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: larger than the {MAX_FILE_BYTES} bytes allowed")
     try:
         values = parse(raw.decode("utf-8"))
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file}: {_syntax(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: must hold sections, not {type(values).__name__}")
     problems: list[str] = []
@@ -147,20 +145,27 @@ def _read(file: Path) -> dict[str, Any]:
     return dict(resolved)
 
 
-def _syntax(error: Exception) -> str:
-    """What is wrong and where, without the line itself: there may be a secret in it."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{error.problem} (at line {mark.line + 1}, column {mark.column + 1})"
-    return " ".join(str(error).split())
-
-
 def _parse_toml(text: str) -> Any:
+    import tomllib  # only the parser of the file that is there, if there is one
+
     return tomllib.loads(text)
 
 
 def _parse_yaml(text: str) -> Any:
-    return yaml.safe_load(text) or {}
+    import yaml
+
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.MarkedYAMLError as error:
+        if error.problem_mark is None:
+            raise ValueError(str(error)) from None
+        # What is wrong and where, without the line itself: there may be a secret in it.
+        mark = error.problem_mark
+        raise ValueError(
+            f"{error.problem} (at line {mark.line + 1}, column {mark.column + 1})"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
 
 
 # `${NAME}`, `${NAME:default}`; `$${` stands for a plain `${`.

@@ -129,7 +129,7 @@ class ValueRows:
 
     def __init__(self, state: StateStore, config: ReportingConfig) -> None:
         self._state, self._config = state, config
-        self.devices = sum(1 for _ in state.load(TABLE_PATHS))
+        self.devices = sum(len(page) for page in state.pages(TABLE_PATHS))
         self.counts = {
             "values_stored": 0, "values_removed": 0, "values_evicted": 0, "values_too_large": 0,
             "values_undecodable": 0, "values_device_refused": 0, "values_faults": 0,

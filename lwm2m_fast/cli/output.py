@@ -12,9 +12,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lwm2m_fast.logs import printable
 
@@ -38,6 +35,10 @@ def tell_json(value: Any) -> None:
 
 def tell_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table; cells are shown as they are, without markup."""
+    from rich.console import Console  # a command without a table starts sooner
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -115,6 +116,8 @@ def serve(
     logs.setup(settings.log)
     for note in notes:
         _log.warning("%s", note)
+    # What a start makes stays; Server.start() has the collector go on when it is over.
+    gc.disable()
     # Here, so that every other command starts without the compiled rooms.
     import uvloop
 

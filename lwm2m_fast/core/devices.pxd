@@ -11,6 +11,7 @@ from lwm2m_fast.core.peers cimport Peers
 from lwm2m_fast.core.records cimport Record
 from lwm2m_fast.core.slab cimport Slab
 from lwm2m_fast.core.timers cimport TimerWheel
+from lwm2m_fast.datagram cimport lf_addr
 
 
 cdef enum:
@@ -67,8 +68,11 @@ cdef class Devices:
     cdef void swap(self, uint32_t slot, Record *record, int64_t now) except *
     cdef void free_record(self, Record *record) noexcept
 
-    # Between these two, put() takes slots in any order.
-    cdef void begin_load(self) noexcept
+    # Between these two, put() takes slots in any order. About `expected` devices will come.
+    cdef void begin_load(self, uint32_t expected) except *
+    # One with this name and address comes soon: what is looked at then comes into the cache.
+    cdef void warm(self, const uint8_t *endpoint, size_t size,
+                   const lf_addr *address) noexcept nogil
     cdef void finish_load(self) noexcept
 
     # The device was heard: its lifetime starts again.

@@ -82,13 +82,23 @@ cdef class Devices:
         elif self.free_head == slot:
             self.free_head = self.at(slot).next
 
-    cdef void begin_load(self) noexcept:
+    cdef void begin_load(self, uint32_t expected) except *:
         self.loading = True
+        expected = min(expected, self.max_devices)
+        self.by_endpoint.reserve(expected)
+        self.peers.reserve(expected)
+
+    cdef void warm(self, const uint8_t *endpoint, size_t size,
+                   const lf_addr *address) noexcept nogil:
+        self.by_endpoint.warm(<uint32_t>hash_bytes(endpoint, size, self.seed))
+        self.peers.warm(address)
 
     cdef void finish_load(self) noexcept:
         cdef uint32_t slot = self.next_new
         self.loading = False
         self.free_head = NONE
+        if self.count == self.next_new:     # no gap
+            return
         while slot > 0:
             slot -= 1
             if self.at(slot).record == NULL:

@@ -656,9 +656,9 @@ cdef class Engine:
 
     # Start-up
 
-    def begin_load(self):
-        """Before the rows of the store come in."""
-        self.state.devices.begin_load()
+    def begin_load(self, size_t expected=0):
+        """Before the rows of the store come in, among them about `expected` registrations."""
+        self.state.devices.begin_load(<uint32_t>min(expected, <size_t>0xFFFFFFFF))
         self.state.observations.begin_load()
 
     def load(self, int table, bytes key, bytes value, double now):
@@ -666,13 +666,13 @@ cdef class Engine:
         self.set_time(now)
         return self.loader.load(table, key, value)
 
-    def load_all(self, int table, rows, double now):
-        """load() for each (key, value) of `rows`; how many were not usable."""
-        cdef bytes key, value
+    def load_all(self, int table, pages, double now):
+        """load() for each (key, value) of the lists `pages`; how many were not usable."""
+        cdef list page
         cdef int unusable = 0
         self.set_time(now)
-        for key, value in rows:
-            unusable += not self.loader.load(table, key, value)
+        for page in pages:
+            unusable += self.loader.load_page(table, page)
         return unusable
 
     def finish_load(self):

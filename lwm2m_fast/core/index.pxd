@@ -56,6 +56,11 @@ cdef class Index:
     cdef uint32_t next(self, Probe *p) noexcept nogil
     # MemoryError: the table cannot grow, nothing is inserted.
     cpdef int insert(self, uint32_t tag, uint32_t number) except -1 nogil
+    # An empty table takes the memory for `entries` at once, so that nothing moves while they come.
+    # Anything else stays as it is. MemoryError: nothing has changed.
+    cpdef int reserve(self, size_t entries) except -1 nogil
+    # Fetch the line in which a search for `tag` begins into the cache: it is wanted soon.
+    cdef void warm(self, uint32_t tag) noexcept nogil
     # Whether the pair was there. Never fails: a table that cannot shrink stays as it is.
     cpdef bint remove(self, uint32_t tag, uint32_t number) noexcept nogil
 

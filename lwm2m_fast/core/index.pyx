@@ -16,6 +16,9 @@ cdef extern from "sys/mman.h" nogil:
     enum: PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS
     void *MAP_FAILED
 
+cdef extern from * nogil:
+    void __builtin_prefetch(const void *at, int is_written)
+
 cdef enum:
     LEAST_LINES = 64                    # one page
     LAST = INDEX_LINE_ENTRIES - 1
@@ -104,6 +107,24 @@ cdef class Index:
         self.size += 1
         self._move_some()
         return 0
+
+    cpdef int reserve(self, size_t entries) except -1 nogil:
+        cdef Table table
+        cdef size_t lines = LEAST_LINES
+        while entries * 4 > lines * INDEX_LINE_ENTRIES * 3:
+            lines *= 2
+        if self.size or self.old.lines != NULL or lines <= self.now.mask + 1:
+            return 0
+        if table_take(&table, lines) < 0:
+            with gil:
+                raise MemoryError(f"no memory for an index of {entries} entries")
+        self.bytes = lines * sizeof(Line)
+        table_free(&self.now)
+        self.now = table
+        return 0
+
+    cdef void warm(self, uint32_t tag) noexcept nogil:
+        __builtin_prefetch(home(&self.now, tag), 1)
 
     cpdef bint remove(self, uint32_t tag, uint32_t number) noexcept nogil:
         cdef int slot = 0

@@ -15,7 +15,11 @@ cdef class Loader:
     # False: the row is not one that we can use (another format, damage); nothing has changed.
     cdef bint load(self, int table, bytes key, bytes value) except -1
 
+    # load() of every (key, value) in `rows`; how many were not usable.
+    cdef int load_page(self, int table, list rows) except -1
+
     # Private.
+    cdef void warm(self, tuple row) except *
     cdef bint load_registration(self, bytes key, Reader *r) except -1
     cdef bint is_taken(self, uint32_t slot) noexcept
     cdef bint load_contacts(self, bytes key, Reader *r) except -1

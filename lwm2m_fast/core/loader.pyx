@@ -5,13 +5,15 @@ from libc.stdint cimport uint8_t
 from lwm2m_fast.core.changes cimport TABLE_CONTACT, TABLE_OBSERVATION, TABLE_REGISTRATION
 from lwm2m_fast.core.devices cimport CONTACT_SLOTS, FOREVER, Device
 from lwm2m_fast.core.links cimport INTERNED
-from lwm2m_fast.core.records cimport Links, Record, record_load
+from lwm2m_fast.core.records cimport Links, Record, record_load, record_peek
 from lwm2m_fast.cursor cimport read_uint, reader_init, reader_left
+from lwm2m_fast.datagram cimport lf_addr
 from lwm2m_fast.wire.link cimport LinkError
 
 
 cdef enum:
     MAX_SLOT = 0x3FFFFFFF         # a registration id has 30 bits for it
+    AHEAD = 12                    # rows between the look at what one needs and its turn
 
 
 cdef class Loader:
@@ -28,6 +30,23 @@ cdef class Loader:
         if table == TABLE_OBSERVATION:
             return self.load_observation(key, &r)
         return table == TABLE_CONTACT and self.load_contacts(key, &r)
+
+    cdef int load_page(self, int table, list rows) except -1:
+        cdef Py_ssize_t at, count = len(rows)
+        cdef int unusable = 0
+        cdef tuple row
+        for at in range(count):
+            if table == TABLE_REGISTRATION and at + AHEAD < count:
+                self.warm(rows[at + AHEAD])
+            row = rows[at]
+            unusable += not self.load(table, row[0], row[1])
+        return unusable
+
+    cdef void warm(self, tuple row) except *:
+        cdef bytes key = row[0], value = row[1]
+        cdef lf_addr address
+        if record_peek(<const uint8_t *><const char *>value, len(value), &address):
+            self.state.devices.warm(<const uint8_t *><const char *>key, len(key), &address)
 
     cdef bint load_registration(self, bytes key, Reader *r) except -1:
         cdef const uint8_t *raw = NULL

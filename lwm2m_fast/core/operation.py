@@ -33,7 +33,7 @@ MAX_ID = (1 << 63) - 1
 MAX_NAME_BYTES = 255
 _COMPLEMENT = (1 << 64) - 1
 
-_STATE_BITS = 3
+STATE_BITS = 3
 MARK_TRIED = 16
 """Was sent at least once: after a restart it waits for the device's next contact."""
 MARK_POST_REGISTRATION = 32
@@ -148,7 +148,7 @@ def read_head(value: bytes) -> Head:
     if len(value) < HEAD_BYTES:
         raise FormatError(f"a stored operation has {len(value)} bytes, at least {HEAD_BYTES}")
     return Head(
-        STATES[value[0] & _STATE_BITS],
+        STATES[value[0] & STATE_BITS],
         bool(value[0] & MARK_TRIED),
         bool(value[0] & MARK_POST_REGISTRATION),
         int.from_bytes(value[1:HEAD_BYTES], "big"),

@@ -66,6 +66,10 @@ cdef class Peers:
 
     cdef Peer *at(self, uint32_t number) noexcept nogil
     cdef uint32_t find(self, const lf_addr *addr) noexcept nogil
+    # While it is empty: take the memory to find `expected` peers by. MemoryError: it has not.
+    cdef void reserve(self, uint32_t expected) except *
+    # It is looked for soon.
+    cdef void warm(self, const lf_addr *addr) noexcept nogil
     # A device of this address that came in by another port of the server, or NONE.
     cdef uint32_t device_by_other_port(self, const lf_addr *addr) noexcept nogil
     cdef uint32_t obtain(self, const lf_addr *addr) except? 0xFFFFFFFE    # NONE: out of memory

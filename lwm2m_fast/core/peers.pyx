@@ -46,6 +46,12 @@ cdef class Peers:
             number = self.index.next(&probe)
         return NONE
 
+    cdef void reserve(self, uint32_t expected) except *:
+        self.index.reserve(expected)
+
+    cdef void warm(self, const lf_addr *addr) noexcept nogil:
+        self.index.warm(<uint32_t>hash_addr(addr, self.seed))
+
     cdef void note_port(self, uint16_t local) noexcept nogil:
         cdef int i
         for i in range(self.port_count):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from lwm2m_fast.errors import QueueFull
 
@@ -18,8 +19,15 @@ ID_BYTES = 8
 MIN_EXPIRIES = 1024
 """So many expiries of operations that have ended are not worth a clean-up."""
 
-_MARK = 1 << 63
+MARK = 1 << 63
 """Set in a line's entry that came from the post-registration list."""
+
+SHARDS = 256
+"""Dictionaries that the lines are spread over: one that holds a million lines and grows would hold
+up everything for 30 ms while it moves them."""
+
+Expiry = tuple[int, int, str]
+"""Unix ms, id, endpoint."""
 
 
 @dataclass(slots=True)
@@ -40,14 +48,21 @@ class Pending:
     def __init__(self, per_device: int, total: int, first_id: int = 1) -> None:
         self._per_device, self._total = per_device, total
         self._next_id = first_id
-        self._lines: dict[str, bytes] = {}
+        self._lines: tuple[dict[str, bytes], ...] = tuple({} for _ in range(SHARDS))
         self._running: dict[str, Running] = {}
         self._held: set[str] = set()
         self._phases: dict[str, int] = {}
         self._reserved: dict[str, int] = {}
-        self._expiries: list[tuple[int, int, str]] = []
+        self._expiries: list[Expiry] = []
         self._count = self._reserved_count = 0
         self.refused = 0
+
+    def _shard(self, endpoint: str) -> dict[str, bytes]:
+        """Where the device's line is, or would be."""
+        return self._lines[hash(endpoint) % SHARDS]
+
+    def _line(self, endpoint: str) -> bytes | None:
+        return self._lines[hash(endpoint) % SHARDS].get(endpoint)
 
     # Joining a line
 
@@ -56,7 +71,7 @@ class Pending:
 
         QueueFull, and nothing reserved, when the device or the server has its limit.
         """
-        waiting = len(self._lines.get(endpoint, b"")) // ID_BYTES
+        waiting = len(self._line(endpoint) or b"") // ID_BYTES
         if waiting + self._reserved.get(endpoint, 0) + count > self._per_device:
             self.refused += 1
             raise QueueFull(repr(endpoint), self._per_device)
@@ -87,9 +102,10 @@ class Pending:
         is_post_registration: bool = False,
     ) -> None:
         """Let a stored operation join its device's line, where its id belongs."""
-        entry = operation_id | _MARK if is_post_registration else operation_id
-        place, line = entry.to_bytes(ID_BYTES, "big"), self._lines.get(endpoint)
-        self._lines[endpoint] = place if line is None else _with(line, place, operation_id)
+        entry = operation_id | MARK if is_post_registration else operation_id
+        place, lines = entry.to_bytes(ID_BYTES, "big"), self._shard(endpoint)
+        line = lines.get(endpoint)
+        lines[endpoint] = place if line is None else _with(line, place, operation_id)
         self._count += 1
         if operation_id >= self._next_id:
             self._next_id = operation_id + 1
@@ -104,29 +120,22 @@ class Pending:
         heapq.heapify(self._expiries)
 
     def load(
-        self,
-        endpoint: str,
-        operation_id: int,
-        *,
-        valid_until_ms: int,
-        is_post_registration: bool,
-        is_tried: bool,
+        self, lines: dict[str, bytes], expiries: list[Expiry], held: set[str], next_id: int
     ) -> None:
-        """add() at a start: what was sent before waits for the device's next contact."""
-        self.add(
-            endpoint,
-            operation_id,
-            valid_until_ms=valid_until_ms,
-            is_post_registration=is_post_registration,
-        )
-        if is_tried:
-            self._held.add(endpoint)
+        """All lines at a start, before anything else: each with its entries in the order of their
+        ids, which are below `next_id`. Those in `held` wait for their device's next contact."""
+        self._expiries, self._held = expiries, held
+        heapq.heapify(expiries)
+        for endpoint, line in lines.items():
+            self._lines[hash(endpoint) % SHARDS][endpoint] = line
+        self._count = sum(map(len, lines.values())) // ID_BYTES
+        self._next_id = max(self._next_id, next_id)
 
     # Whose turn it is
 
     def due(self, endpoint: str) -> int | None:
         """The operation to send next; None while one runs, a contact is awaited, or none waits."""
-        line = self._lines.get(endpoint)
+        line = self._line(endpoint)
         if line is None or endpoint in self._running or endpoint in self._held:
             return None
         left = self._phases.get(endpoint)
@@ -189,7 +198,8 @@ class Pending:
 
     def remove(self, endpoint: str, operation_id: int) -> bool:
         """An operation has ended, however. False when it is not in the line."""
-        line = self._lines.get(endpoint, b"")
+        lines = self._shard(endpoint)
+        line = lines.get(endpoint, b"")
         at = _find(line, operation_id)
         if at < 0:
             return False
@@ -198,9 +208,9 @@ class Pending:
             del self._running[endpoint]
         rest = line[:at] + line[at + ID_BYTES :]
         if rest:
-            self._lines[endpoint] = rest
+            lines[endpoint] = rest
         else:
-            del self._lines[endpoint]
+            del lines[endpoint]
             self._held.discard(endpoint)
             self._phases.pop(endpoint, None)
         return True
@@ -228,20 +238,20 @@ class Pending:
 
     def line(self, endpoint: str) -> list[int]:
         """All ids of a device, oldest first, what runs included."""
-        line = self._lines.get(endpoint, b"")
+        line = self._line(endpoint) or b""
         return [_id_at(line, at) for at in range(0, len(line), ID_BYTES)]
 
     def listed(self, endpoint: str) -> list[int]:
         """Those from the post-registration list."""
-        line = self._lines.get(endpoint, b"")
+        line = self._line(endpoint) or b""
         return [_id_at(line, at) for at in range(0, len(line), ID_BYTES) if line[at] & 0x80]
 
     def has(self, endpoint: str, operation_id: int) -> bool:
-        return _find(self._lines.get(endpoint, b""), operation_id) >= 0
+        return _find(self._line(endpoint) or b"", operation_id) >= 0
 
     def waits(self, endpoint: str) -> bool:
         """Whether anything is in the device's line."""
-        return endpoint in self._lines
+        return endpoint in self._shard(endpoint)
 
     def __len__(self) -> int:
         """Operations of all devices."""
@@ -249,7 +259,7 @@ class Pending:
 
     def endpoints(self) -> list[str]:
         """Every device with a line."""
-        return list(self._lines)
+        return list(chain.from_iterable(self._lines))
 
     @property
     def next_id(self) -> int:
@@ -261,12 +271,12 @@ class Pending:
             "operations_waiting": self._count,
             "operations_running": len(self._running),
             "operations_refused": self.refused,
-            "operation_devices": len(self._lines),
+            "operation_devices": sum(map(len, self._lines)),
         }
 
 
 def _id_at(line: bytes, at: int) -> int:
-    return int.from_bytes(line[at : at + ID_BYTES], "big") & ~_MARK
+    return int.from_bytes(line[at : at + ID_BYTES], "big") & ~MARK
 
 
 def _with(line: bytes, place: bytes, operation_id: int) -> bytes:

@@ -74,6 +74,9 @@ cdef void record_store(const Record *record, Writer *w) noexcept nogil
 cdef Record *record_load(const uint8_t *endpoint, size_t endpoint_size, Reader *r,
                          const uint8_t **raw, uint32_t *raw_size) noexcept nogil
 
+# The address in a stored value, before anything is known of it. False: it is too short for one.
+cdef bint record_peek(const uint8_t *value, size_t size, lf_addr *address) noexcept nogil
+
 # shard (6 bits), slot (30 bits), random (48 bits) as 14 characters of base64url.
 cdef void id_write(uint8_t *text, uint32_t shard, uint32_t slot, const uint8_t *random) noexcept nogil
 # -1: not such an id.

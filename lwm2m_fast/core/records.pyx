@@ -8,11 +8,12 @@
 from libc.stdlib cimport calloc
 from libc.string cimport memcmp, memcpy
 
-from lwm2m_fast.cursor cimport (read_u8, read_u16, read_uint, read_view, write_bytes, write_u8,
-                                write_u16, write_uint)
+from lwm2m_fast.cursor cimport (read_u8, read_u16, read_uint, read_view, reader_init, write_bytes,
+                                write_u8, write_u16, write_uint)
 
 cdef enum:
     STORED_FORMAT = 1
+    STORED_ADDRESS = 1 + 4 + 4 + 8 + 8      # where it begins
     STORED_FIXED = 1 + 4 + 4 + 8 + 8 + 16 + 2 + 2 + 4 + 6 + 1 + 1 + 2 + 4 + 4
 
 
@@ -113,6 +114,22 @@ cdef inline int64_t read_time(Reader *r) noexcept nogil:
     return high << 32 | read_uint(r, 4)
 
 
+cdef void read_address(Reader *r, lf_addr *address) noexcept nogil:
+    memcpy(address.ip, read_view(r, 16), 16)
+    address.port = <uint16_t>read_u16(r)
+    address.local = <uint16_t>read_u16(r)
+    address.scope = <uint32_t>read_uint(r, 4)
+
+
+cdef bint record_peek(const uint8_t *value, size_t size, lf_addr *address) noexcept nogil:
+    cdef Reader r
+    if size < STORED_FIXED:
+        return False
+    reader_init(&r, value + STORED_ADDRESS, size - STORED_ADDRESS)
+    read_address(&r, address)
+    return True
+
+
 cdef Record *record_load(const uint8_t *endpoint, size_t endpoint_size, Reader *r,
                          const uint8_t **raw, uint32_t *raw_size) noexcept nogil:
     """NULL for bytes that are no such value (another format, damage) and when out of memory."""
@@ -128,10 +145,7 @@ cdef Record *record_load(const uint8_t *endpoint, size_t endpoint_size, Reader *
     fixed.lifetime_s = <uint32_t>read_uint(r, 4)
     fixed.registered_ms = read_time(r)
     fixed.updated_ms = read_time(r)
-    memcpy(fixed.address.ip, read_view(r, 16), 16)
-    fixed.address.port = <uint16_t>read_u16(r)
-    fixed.address.local = <uint16_t>read_u16(r)
-    fixed.address.scope = <uint32_t>read_uint(r, 4)
+    read_address(r, &fixed.address)
     memcpy(fixed.random, read_view(r, ID_RANDOM), ID_RANDOM)
     fixed.version = <uint8_t>read_u8(r)
     fixed.queue_mode = <uint8_t>read_u8(r)

@@ -1,16 +1,19 @@
 # A growing array of equal items that never moves: chunks behind one table of pointers.
 #
-# Growing touches one new chunk, so that the millionth item costs what the first did (a plain
-# realloc would copy everything at once and stall the loop). Items start as zero bytes.
-# Chunks begin at a cache line. Which items are in use is the owner's business.
+# Growing takes one new chunk, so that the millionth item costs what the first did (a plain
+# realloc would copy everything at once and stall the loop). Items start as zero bytes: chunks come
+# from mmap, so that the kernel clears a page when its first item is used, and nobody does it again.
+# Chunks begin at a page. Which items are in use is the owner's business.
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memset
 
 
-cdef extern from "stdlib.h" nogil:
-    void *aligned_alloc(size_t alignment, size_t size)
+cdef extern from "sys/mman.h" nogil:
+    void *mmap(void *at, size_t size, int access, int flags, int fd, long offset)
+    int munmap(void *at, size_t size)
+    enum: PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS
+    void *MAP_FAILED
 
 
 # With AddressSanitizer chunks are small: what lies beyond the last one is seen sooner, more of them
@@ -43,7 +46,7 @@ cdef inline void slab_init(Slab *slab, uint32_t item_size) noexcept nogil:
 cdef inline void slab_free(Slab *slab) noexcept nogil:
     cdef uint32_t i
     for i in range(slab.chunk_count):
-        free(slab.chunks[i])
+        munmap(slab.chunks[i], <size_t>SLAB_CHUNK * slab.item_size)
     free(slab.chunks)
     slab.chunks = NULL
     slab.chunk_count = 0
@@ -62,15 +65,16 @@ cdef inline void *slab_at(const Slab *slab, uint32_t number) noexcept nogil:
 cdef inline int slab_reserve(Slab *slab, uint32_t number) noexcept nogil:
     """Make item `number` exist. -1: out of memory, nothing changed."""
     cdef void *grown
+    cdef void *chunk
     while number >= slab_capacity(slab):
         grown = realloc(slab.chunks, (slab.chunk_count + 1) * sizeof(uint8_t *))
         if grown == NULL:
             return -1
         slab.chunks = <uint8_t **>grown
-        slab.chunks[slab.chunk_count] = <uint8_t *>aligned_alloc(
-            64, <size_t>SLAB_CHUNK * slab.item_size)
-        if slab.chunks[slab.chunk_count] == NULL:
+        chunk = mmap(NULL, <size_t>SLAB_CHUNK * slab.item_size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        if chunk == MAP_FAILED:
             return -1
-        memset(slab.chunks[slab.chunk_count], 0, <size_t>SLAB_CHUNK * slab.item_size)
+        slab.chunks[slab.chunk_count] = <uint8_t *>chunk
         slab.chunk_count += 1
     return 0

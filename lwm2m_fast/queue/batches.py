@@ -11,8 +11,9 @@ operations by their ids, and neither queue nor device.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -25,6 +26,10 @@ NAMESPACE = "batches"
 PAGE_DEVICES = 1000
 SLICE = 256
 """Operations looked up between two turns of the loop, when a batch is counted after a restart."""
+
+SHOWN_AT_ONCE = 8
+"""Devices shown between two turns of the loop: each look into the store gives the interpreter away,
+and whoever writes there takes it."""
 
 
 class Entry(NamedTuple):
@@ -91,8 +96,9 @@ class Batches:
 
     def begin(
         self, entries: Sequence[Entry], orders: int, origin: str, now: float
-    ) -> tuple[Batch, list[FleetChange]]:
-        """A batch to be, and the rows to keep with it. QueueFull: all that are kept still run.
+    ) -> tuple[Batch, Iterator[FleetChange]]:
+        """A batch to be, and the rows to keep with it, each made when it is asked for. QueueFull:
+        all that are kept still run.
 
         Nothing counts until begun().
         """
@@ -108,11 +114,9 @@ class Batches:
             failed=refused,
             is_counted=True,
         )
-        rows = self._rows(batch, entries)
-        if len(self._batches) >= self._bound:
-            rows += self._make_room()
+        room = self._make_room() if len(self._batches) >= self._bound else []
         self._next_id += 1
-        return batch, rows
+        return batch, chain(self._rows(batch, entries), room)
 
     def begun(self, batch: Batch) -> None:
         """Its rows are kept."""
@@ -120,7 +124,7 @@ class Batches:
             del self._batches[self._oldest()]
         self._batches[batch.id] = batch
 
-    def _rows(self, batch: Batch, entries: Sequence[Entry]) -> list[FleetChange]:
+    def _rows(self, batch: Batch, entries: Sequence[Entry]) -> Iterator[FleetChange]:
         head = {
             "created_at": batch.created_at,
             "origin": batch.origin,
@@ -129,11 +133,10 @@ class Batches:
             "total": batch.total,
             "refused": batch.refused,
         }
-        rows: list[FleetChange] = [(NAMESPACE, _key(batch.id, 0), orjson.dumps(head))]
+        yield NAMESPACE, _key(batch.id, 0), orjson.dumps(head)
         for number, start in enumerate(range(0, len(entries), PAGE_DEVICES), 1):
-            page = [list(entry) for entry in entries[start : start + PAGE_DEVICES]]
-            rows.append((NAMESPACE, _key(batch.id, number), orjson.dumps(page)))
-        return rows
+            page = list(map(list, entries[start : start + PAGE_DEVICES]))
+            yield NAMESPACE, _key(batch.id, number), orjson.dumps(page)
 
     def _oldest(self) -> int:
         for number, batch in self._batches.items():
@@ -174,7 +177,11 @@ class Batches:
                 await self._recount(batch)
         entries = self._entries(batch, after, limit)
         end = after + len(entries)
-        results = [self._result(batch, entry) for entry in entries]
+        results = []
+        for number, entry in enumerate(entries, 1):
+            results.append(self._result(batch, entry))
+            if number % SHOWN_AT_ONCE == 0:
+                await asyncio.sleep(0)
         return {
             **batch.as_json(),
             "results": results,

@@ -6,7 +6,7 @@ Checks what they give and waits on their behalf; everything else is dispatch.py'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from typing import Any
@@ -17,6 +17,7 @@ from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.operation import (
     ENDED,
     MAX_ID,
+    MAX_NAME_BYTES,
     POST_REGISTRATION,
     Operation,
     device_key,
@@ -117,6 +118,7 @@ class Desk:
             )
         for name in names:
             _check_name(name)
+        await asyncio.sleep(0)
         now = self._clock.wall()
         entries: list[Entry] = []
         operations: list[Operation] = []
@@ -153,8 +155,6 @@ class Desk:
         except QueueFull:
             self._release(operations)
             raise
-        for operation in operations:
-            operation.batch = batch.id
         # Shielded: it goes its way also when the caller goes meanwhile.
         keeping = asyncio.create_task(self._keep_many(operations, rows, batch))
         self._keeping.add(keeping)
@@ -166,13 +166,18 @@ class Desk:
         return shown if shown is not None else batch.as_json()
 
     async def _keep_many(
-        self, operations: Sequence[Operation], beside: Sequence[FleetChange], batch: Batch
+        self, operations: Sequence[Operation], beside: Iterable[FleetChange], batch: Batch
     ) -> StoreError | None:
         """Queue them all in one transaction, without holding up the loop for all of them. With an
         error none of it is kept."""
         kept: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
-        rows = list(beside)
+        rows: list[FleetChange] = []
+        for row in beside:
+            rows.append(row)
+            await asyncio.sleep(0)
         for some in _slices(operations):
+            for operation in some:
+                operation.batch = batch.id
             rows += rows_of(some)
             await asyncio.sleep(0)
         self._dispatch.keep(rows, lambda error: None if kept.done() else kept.set_result(error))
@@ -365,6 +370,8 @@ def _slices(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
 
 
 def _check_name(endpoint: str) -> None:
+    if endpoint.isascii() and 1 <= len(endpoint) <= MAX_NAME_BYTES:  # nearly all
+        return
     try:
         device_key(endpoint)
     except FormatError as error:

@@ -14,20 +14,14 @@ from typing import Any, Protocol
 
 from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.ask import Contact
-from lwm2m_fast.core.operation import (
-    EXECUTING,
-    PENDING_ROWS,
-    Operation,
-    pending_key,
-    read_head,
-    read_key,
-)
-from lwm2m_fast.errors import FormatError, StoreError
+from lwm2m_fast.core.operation import PENDING_ROWS, Operation, pending_key
+from lwm2m_fast.errors import StoreError
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.delivery import Delivery, Tell
 from lwm2m_fast.queue.durable import Done, Keeper
 from lwm2m_fast.queue.operation_ids import OperationIds
 from lwm2m_fast.queue.reach import Reach
+from lwm2m_fast.queue.stored_lines import load_lines
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
 SLICE = 64
@@ -136,21 +130,7 @@ class Dispatch:
 
     def load(self, fleet: FleetStore) -> int:
         """Take up the stored operations at a start; how many rows could not be used."""
-        unusable = 0
-        for key, value in fleet.scan(PENDING_ROWS):
-            try:
-                endpoint, operation_id = read_key(key, is_history=False)
-                head = read_head(value)
-            except FormatError:
-                unusable += 1
-                continue
-            self.pending.load(
-                endpoint,
-                operation_id,
-                valid_until_ms=head.valid_until_ms,
-                is_post_registration=head.is_post_registration,
-                is_tried=head.is_tried or head.state == EXECUTING,
-            )
+        unusable = load_lines(fleet.scan(PENDING_ROWS), self.pending)
         self.hear()
         self.ready(dict.fromkeys([*self._first.load(), *self.pending.endpoints()]))
         return unusable

@@ -1,65 +1,7 @@
-"""The HTTP interface: one file per subject, their routes gathered here.
+"""The HTTP interface: one file per subject, their routes gathered in table.py.
 
 `create_app` makes the application over a Service (base.py), `HttpServer` serves it in the
 running loop. Imports no other room but fleet/ (tokens) and what an order means (core/orders,
-core/shell, core/operations); the server is given as a protocol.
+core/shell, core/operations); the server is given as a protocol. Nothing is imported here: whoever
+wants a limit from base.py does not wait for FastAPI.
 """
-
-from __future__ import annotations
-
-from lwm2m_fast.rest import (
-    agent,
-    batches,
-    configurations,
-    connector,
-    credentials,
-    devices,
-    direct,
-    events,
-    files,
-    health,
-    objects,
-    observations,
-    operations,
-    profiles,
-    provisioned,
-    settings,
-    shell,
-    tokens,
-    trust,
-    unbound,
-    values,
-)
-from lwm2m_fast.rest.routes import Route
-from lwm2m_fast.rest.thingsboard import ROUTES as THINGSBOARD
-
-# A path that is a prefix of another's pattern comes first.
-ROUTES: tuple[Route, ...] = (
-    *connector.ROUTES,
-    *devices.ROUTES,
-    *operations.ROUTES,
-    *shell.ROUTES,
-    *values.ROUTES,
-    *observations.ROUTES,
-    *settings.ROUTES,
-    *THINGSBOARD,
-    *direct.ROUTES,  # any path below a device that is none of the above
-    *batches.ROUTES,
-    *files.ROUTES,
-    *settings.FLEET_ROUTES,
-    *events.ROUTES,
-    *provisioned.ROUTES,
-    *configurations.ROUTES,
-    *profiles.ROUTES,
-    *objects.ROUTES,
-    *agent.ROUTES,
-    *credentials.ROUTES,
-    *unbound.ROUTES,
-    *trust.ROUTES,
-    *tokens.ROUTES,
-)
-
-
-def all_routes(metrics_open: bool = False) -> tuple[Route, ...]:
-    """Every route there is, with the role it needs."""
-    return (*ROUTES, *health.routes(metrics_open))

@@ -20,9 +20,10 @@ from starlette.responses import Response
 
 from lwm2m_fast import __version__
 from lwm2m_fast.config import Config
-from lwm2m_fast.errors import ConfigError, Error
+from lwm2m_fast.errors import Error
 from lwm2m_fast.fleet.tokens import Role, Tokens
-from lwm2m_fast.rest import all_routes, docs_page, files, health, leshan, problem, tenancy
+from lwm2m_fast.rest import docs_page, files, health, leshan, problem, tenancy
+from lwm2m_fast.rest.address import bind
 from lwm2m_fast.rest.agent import bulk
 from lwm2m_fast.rest.auth import Guard
 from lwm2m_fast.rest.base import Service
@@ -32,6 +33,7 @@ from lwm2m_fast.rest.limits import Gate
 from lwm2m_fast.rest.routes import Context, Route
 from lwm2m_fast.rest.settings import Settings
 from lwm2m_fast.rest.stall import LoopStall
+from lwm2m_fast.rest.table import all_routes
 from lwm2m_fast.rest.thingsboard.rpc import RpcRequest
 
 STOP_GRACE_S = 1  # what requests under way get before they are cancelled
@@ -178,28 +180,32 @@ class HttpServer:
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
         self._app = app
         self._address = (host, port)
+        self._config = uvicorn.Config(
+            self._app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=STOP_GRACE_S,
+        )
+        self._config.load()  # imports the rest of uvicorn
         self._server: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> int:
-        """Listen, and return the port. ConfigError when the address cannot be had."""
-        bound = _bind(*self._address)
+    async def start(self, bound: socket.socket | None = None) -> int:
+        """Listen, on `bound` if it is had already, and return the port.
+
+        ConfigError when the address cannot be had.
+        """
+        if bound is None:
+            bound = bind(*self._address)
         port: int = bound.getsockname()[1]
-        self._server = _Uvicorn(
-            uvicorn.Config(
-                self._app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
-                backlog=BACKLOG,
-                timeout_graceful_shutdown=STOP_GRACE_S,
-            )
-        )
+        self._server = _Uvicorn(self._config)
         self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
         self._context.stall.start()
         listening = asyncio.create_task(self._server.listening.wait())
@@ -223,20 +229,3 @@ class HttpServer:
     def _context(self) -> Context:
         found: Context = self._app.state.context
         return found
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        bound = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigError(f"http.host: {host!r} is no address: {error.strerror}") from None
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.setblocking(False)
-    except OSError as error:
-        bound.close()
-        raise ConfigError(f"http.port: cannot listen on {host}:{port}: {error.strerror}") from None
-    return bound

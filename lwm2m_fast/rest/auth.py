@@ -7,29 +7,18 @@ logged at most once a minute, so that somebody who guesses cannot fill the disk.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from lwm2m_fast.fleet.tokens import KEY_BYTES, Fleet, Role, Tokens
+from lwm2m_fast.fleet.tokens import Role, Tokens
 
 REALM = "lwm2m-fast"
 LOG_INTERVAL_S = 60.0
 
 _log = logging.getLogger("lwm2m_fast.rest.auth")
-
-
-def new_secret() -> str:
-    """A fresh token: 256 bits, with a prefix that secret scanners can look for."""
-    return "lf_" + secrets.token_urlsafe(32)
-
-
-def open_tokens(fleet: Fleet) -> Tokens:
-    """The tokens kept in the fleet store."""
-    return Tokens(fleet, secrets.token_bytes(KEY_BYTES))
 
 
 class Guard:

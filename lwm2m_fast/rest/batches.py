@@ -149,8 +149,10 @@ async def _endpoints(ctx: Context, batch: BatchRequest, tenant: str) -> list[str
     if (batch.endpoints is None) == (batch.filter is None):
         raise RequestError("body: give either endpoints or filter")
     if batch.endpoints is not None:
-        names = list(dict.fromkeys(checked_endpoint(name) for name in batch.endpoints))
+        names = list(dict.fromkeys(map(checked_endpoint, batch.endpoints)))
+        await asyncio.sleep(0)
         check_own(ctx.service, tenant, names)
+        await asyncio.sleep(0)
         return names
     return await _registered(ctx, tenant, batch.filter.contains if batch.filter else "")
 

@@ -66,6 +66,8 @@ def decoded(segment: str) -> str:
 
 def checked_endpoint(name: str) -> str:
     """`name` if a device could have it (LwM2M, section 6.2.1). RequestError otherwise."""
+    if name.isascii() and 0 < len(name) <= MAX_ENDPOINT_BYTES:  # nearly all
+        return name
     try:
         size = len(name.encode())
     except UnicodeEncodeError:  # a lone surrogate from a JSON escape

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.tenants import MANAGEMENT, MAX_TENANT, checked_tenant
 from lwm2m_fast.fleet.tokens import MAX_NAME, Role, Token
-from lwm2m_fast.rest.auth import new_secret
+from lwm2m_fast.rest.fresh_tokens import new_secret
 from lwm2m_fast.rest.problem import JsonResponse, documented, problem
 from lwm2m_fast.rest.routes import Ctx, Route, Tenant, decoded
 

@@ -53,6 +53,15 @@ class StateStore(Protocol):
         """
         ...
 
+    def pages(self, table: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        """load() in lists of some thousand rows, for who takes a million of them."""
+        ...
+
+    def expected(self, table: int) -> int:
+        """About how many rows load() brings: rather too many, those that were changed or deleted
+        of late being counted too. Costs nothing. StoreError when the rows cannot be read."""
+        ...
+
     def apply(self, changes: bytes) -> None:
         """Keep all of `changes`, or raise StoreError and keep nothing of them.
 

@@ -13,6 +13,8 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
@@ -36,7 +38,12 @@ LOOK_EVERY = 16
 """Write transactions between two looks at the space left in the map."""
 
 PAGE_BYTES = 4 << 20
-"""A page of rows ends with the row that brings it here: rows can be 1 MiB each."""
+"""A page of rows ends soon after it has so many: rows can be 1 MiB each."""
+
+LOOK_ROWS = 32
+"""Rows of a page between two looks at its size."""
+
+_VALUE = itemgetter(1)
 
 
 def make_directory(path: str) -> None:
@@ -47,13 +54,20 @@ def make_directory(path: str) -> None:
         raise StoreError(f"{path} cannot be created: {error.strerror}") from error
 
 
-def page_of(rows: Iterable[tuple[bytes, bytes]], limit: int) -> list[tuple[bytes, bytes]]:
-    """The first rows, at most `limit`, fewer when they are large; empty only when there is none."""
-    page, size = [], 0
-    for row in rows:
-        page.append(row)
-        size += len(row[1])
-        if len(page) >= limit or size >= PAGE_BYTES:
+def page_of(
+    rows: Iterable[tuple[bytes, bytes]], limit: int, prefix: bytes = b""
+) -> list[tuple[bytes, bytes]]:
+    """The first rows whose keys begin with `prefix`, at most `limit`, fewer when they are large;
+    empty only when there is none. `rows` are in order."""
+    page: list[tuple[bytes, bytes]] = []
+    size, rows = 0, iter(rows)
+    while some := list(islice(rows, min(LOOK_ROWS, limit - len(page)))):
+        is_last = not some[-1][0].startswith(prefix)
+        if is_last:
+            some = [row for row in some if row[0].startswith(prefix)]
+        page += some
+        size += sum(map(len, map(_VALUE, some)))
+        if is_last or size >= PAGE_BYTES:
             break
     return page
 
@@ -185,6 +199,12 @@ class Environment:
                 except lmdb.Error as error:
                     raise self._failed("read", error) from error
         raise StoreError(f"{self.path} cannot be read: its map changed {GROW_ATTEMPTS} times")
+
+    def rows(self, name: bytes) -> int:
+        """How many the sub-database has; 0 when it is not there."""
+        if not self.has_table(name):
+            return 0
+        return self.read(lambda txn: int(txn.stat(self.table(name))["entries"]))
 
     def get_kept(self, name: bytes, key: bytes) -> bytes | None:
         """One value as of the last renew(): costs one B-tree walk and no transaction.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import takewhile
+from itertools import chain
 from typing import TypeVar
 
 from lwm2m_fast.store.base import FleetChange, check_fleet_key, check_fleet_value, check_namespace
@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 PAGE_ROWS = 512
 """Rows per transaction of scan(): none is held while the caller thinks."""
+
+SORTED_AT_ONCE = 1024
+"""Keys: some 0.2 ms."""
 
 
 class LmdbFleet:
@@ -47,10 +50,14 @@ class LmdbFleet:
     def apply(self, changes: Sequence[FleetChange]) -> None:
         # Of several changes of one row the last one counts; in key order a page is gone to once.
         rows = {_prefix(name) + check_fleet_key(key): value for name, key, value in changes}
-        put = sorted(
-            (key, check_fleet_value(value)) for key, value in rows.items() if value is not None
-        )
-        gone = sorted(key for key, value in rows.items() if value is None)
+        put: list[tuple[bytes, bytes]] = []
+        gone: list[bytes] = []
+        for key in in_order(list(rows)):
+            value = rows[key]
+            if value is None:
+                gone.append(key)
+            else:
+                put.append((key, check_fleet_value(value)))
 
         def write(txn: Transaction) -> None:
             table = self._env.table(ITEMS)
@@ -103,16 +110,26 @@ class LmdbFleet:
 
     def _page(self, prefix: bytes, after: bytes | None, size: int) -> list[tuple[bytes, bytes]]:
         # The smallest key behind `after` is `after` and a zero byte.
+        skipped = len(prefix)
         start = prefix if after is None else prefix + after + b"\0"
 
         def page(txn: Transaction) -> list[tuple[bytes, bytes]]:
             cursor = txn.cursor(self._env.table(ITEMS))
             if not cursor.set_range(start):
                 return []
-            rows = takewhile(lambda row: row[0].startswith(prefix), cursor.iternext())
-            return [(key[len(prefix) :], value) for key, value in page_of(rows, size)]
+            rows = page_of(cursor.iternext(), size, prefix)
+            return [(key[skipped:], value) for key, value in rows]
 
         return self._env.read(page)
+
+
+def in_order(keys: list[bytes]) -> list[bytes]:
+    """sorted(keys) in steps: one call for twenty thousand would keep the loop from the interpreter
+    for ten milliseconds."""
+    runs = [sorted(keys[at : at + SORTED_AT_ONCE]) for at in range(0, len(keys), SORTED_AT_ONCE)]
+    while len(runs) > 1:  # two that are in order become one in linear time
+        runs = [sorted(chain(*runs[at : at + 2])) for at in range(0, len(runs), 2)]
+    return runs[0] if runs else []
 
 
 @lru_cache(maxsize=64)

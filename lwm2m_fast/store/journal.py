@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.store.base import check_table
@@ -113,6 +114,15 @@ class LmdbState:
         return self._env.get_kept(TABLE_NAMES[table], key)
 
     def load(self, table: int) -> Iterator[tuple[bytes, bytes]]:
+        return chain.from_iterable(self.pages(table))
+
+    def expected(self, table: int) -> int:
+        self._check_open()
+        taking, folding = self._overlays
+        changed = taking.count + (0 if folding is None else folding.count)
+        return self._env.rows(table_name(table)) + changed
+
+    def pages(self, table: int) -> Iterator[list[tuple[bytes, bytes]]]:
         self._check_open()
         taking, folding = self._overlays
         overlays = [taking] if folding is None else [taking, folding]
@@ -122,7 +132,7 @@ class LmdbState:
         for page in self._pages(table_name(table)):
             if overlays:
                 page = [row for row in page if not self._is_overlaid(overlays, table, row[0])]
-            yield from page
+            yield page
         yield from self._overlaid(overlays, table)
 
     def sync(self) -> None:
@@ -263,8 +273,9 @@ class LmdbState:
         return any(overlay.find(table, key, _ABSENT) is not _ABSENT for overlay in overlays)
 
     @staticmethod
-    def _overlaid(overlays: list[Overlay], table: int) -> Iterator[tuple[bytes, bytes]]:
+    def _overlaid(overlays: list[Overlay], table: int) -> Iterator[list[tuple[bytes, bytes]]]:
         for place, overlay in enumerate(overlays):
-            for key, value in overlay.rows(table):
-                if not LmdbState._is_overlaid(overlays[:place], table, key):
-                    yield key, value
+            newer, rows = overlays[:place], overlay.rows(table)
+            if newer:
+                rows = [row for row in rows if not LmdbState._is_overlaid(newer, table, row[0])]
+            yield rows

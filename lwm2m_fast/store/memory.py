@@ -33,6 +33,13 @@ class MemoryState:
         self._check_open()
         return iter(list(self._tables.get(check_table(table), {}).items()))
 
+    def pages(self, table: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        yield list(self.load(table))
+
+    def expected(self, table: int) -> int:
+        self._check_open()
+        return len(self._tables.get(check_table(table), {}))
+
     def apply(self, changes: bytes) -> None:
         self._check_open()
         for table, key, value in rows(changes):

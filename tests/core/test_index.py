@@ -92,6 +92,31 @@ def test_a_long_random_life_with_growth_and_shrinking_loses_and_invents_nothing(
     model.check_all()
 
 
+@pytest.mark.parametrize("entries", [0, 1, 5000, 60_000])
+def test_what_was_reserved_is_filled_without_a_move(entries):
+    model = Model()
+    model.index.reserve(entries)
+    taken = model.index.bytes
+    draw = random.Random(entries)
+    for _ in range(entries):
+        model.insert(draw.getrandbits(32))
+        assert not model.index.is_moving()
+    assert model.index.bytes == taken < max(entries, LEAST_ENTRIES) * 24
+    model.check_all()
+    for _ in range(entries * 9 // 10):  # and it is given back like any other
+        model.remove(draw.getrandbits(30))
+    model.check_all()
+
+
+def test_a_table_in_use_takes_no_reservation():
+    model = Model()
+    model.insert(7)
+    taken = model.index.bytes
+    model.index.reserve(100_000)
+    assert model.index.bytes == taken
+    model.check_all()
+
+
 def test_it_is_searched_correctly_at_every_step_of_a_move():
     model = Model()
     draw = random.Random(1)

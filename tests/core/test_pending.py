@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from lwm2m_fast.core.pending import MIN_EXPIRIES, Pending
+from lwm2m_fast.core.pending import MIN_EXPIRIES, SHARDS, Pending
 from lwm2m_fast.errors import QueueFull
 
 DEVICE = "dev-1"
@@ -136,16 +136,30 @@ def test_one_that_comes_back_takes_the_place_that_its_id_has():
     assert line.line(DEVICE) == [1, 2, 3]
 
 
+def entries(*ids: int) -> bytes:
+    """A line as it is kept."""
+    return b"".join(each.to_bytes(8, "big") for each in ids)
+
+
 def test_ids_go_on_behind_the_largest_that_was_loaded():
     line = pending(first_id=100)
-    line.load(DEVICE, 250, valid_until_ms=0, is_post_registration=False, is_tried=False)
+    line.load({DEVICE: entries(249, 250)}, [], set(), 251)
     assert line.reserve(DEVICE, 1) == 251
+
+
+def test_a_line_that_was_loaded_counts_and_ends_like_any_other():
+    line = pending()
+    line.load({DEVICE: entries(4, 7)}, [(10_000, 4, DEVICE), (5000, 7, DEVICE)], set(), 8)
+    assert len(line) == 2
+    assert line.next_expiry_ms() == 5000
+    assert [*line.expired(10_000)] == [(DEVICE, 7), (DEVICE, 4)]
+    assert line.remove(DEVICE, 4)
+    assert line.line(DEVICE) == [7]
 
 
 def test_after_a_start_what_was_sent_before_waits_for_a_contact():
     line = pending()
-    line.load("sent", 1, valid_until_ms=0, is_post_registration=False, is_tried=True)
-    line.load("fresh", 2, valid_until_ms=0, is_post_registration=False, is_tried=False)
+    line.load({"sent": entries(1, 3), "fresh": entries(2)}, [], {"sent"}, 4)
     assert line.due("sent") is None
     assert line.due("fresh") == 2
     line.heard("sent")
@@ -252,13 +266,23 @@ def test_a_line_that_is_empty_leaves_nothing_behind():
         "operations_refused": 0,
         "operation_devices": 0,
     }
-    assert (line._held, line._phases, line._reserved, line._lines) == (set(), {}, {}, {})
+    assert (line._held, line._phases, line._reserved) == (set(), {}, {})
+    assert line.endpoints() == []
 
 
 def test_a_device_with_one_operation_costs_a_line_of_eight_bytes_and_nothing_for_the_collector():
     line = pending()
     queue(line, 1)
-    [kept] = line._lines.values()
+    [lines] = filter(None, line._lines)
+    [kept] = lines.values()
     assert isinstance(kept, bytes)
     assert len(kept) == 8
-    assert not gc.is_tracked(line._lines)
+    assert not gc.is_tracked(lines)
+
+
+def test_no_growth_moves_the_lines_of_all_devices():
+    line = pending(total=20_000)
+    for number in range(20_000):
+        line.add(f"dev-{number}", number + 1)
+    assert max(map(len, line._lines)) < 4 * 20_000 / SHARDS
+    assert line.counters()["operation_devices"] == len(line.endpoints()) == 20_000

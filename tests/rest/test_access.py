@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from lwm2m_fast.fleet.tokens import Role
-from lwm2m_fast.rest import all_routes
 from lwm2m_fast.rest.auth import Guard
 from lwm2m_fast.rest.limits import MAX_BODY_BYTES, MAX_REQUESTS
 from lwm2m_fast.rest.routes import Route
+from lwm2m_fast.rest.table import all_routes
 
 OPEN = {"/healthz", "/readyz"}
 GUARDED = [route for route in all_routes() if route.path not in OPEN]

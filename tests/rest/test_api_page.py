@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lwm2m_fast.rest import all_routes
 from lwm2m_fast.rest.routes import Route
+from lwm2m_fast.rest.table import all_routes
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 ONE = "/api/v1/devices/urn:imei:356938035643809"

@@ -12,8 +12,9 @@ from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.fleet.tokens import MAX_OF_TENANT, Role
 from lwm2m_fast.provisioning.registry import Registry
-from lwm2m_fast.rest import all_routes, leshan
+from lwm2m_fast.rest import leshan
 from lwm2m_fast.rest.routes import Route, Tenant
+from lwm2m_fast.rest.table import all_routes
 from lwm2m_fast.rest.tenancy import LOOKED_AT_ONCE, PATHS, Shown, own_events
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC

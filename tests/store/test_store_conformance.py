@@ -9,6 +9,7 @@ from lwm2m_fast.errors import ConfigError, StoreError
 from lwm2m_fast.store import BACK_ENDS, open_store
 from lwm2m_fast.store.base import MAX_FLEET_KEY_BYTES, MAX_NAMESPACE_BYTES
 from lwm2m_fast.store.changes import MAX_KEY_BYTES, MAX_VALUE_BYTES, put
+from lwm2m_fast.store.journal import LmdbState
 
 
 @pytest.fixture(params=sorted(BACK_ENDS))
@@ -35,6 +36,27 @@ def test_what_was_applied_is_got_and_loaded(store):
     assert store.state.get(2, b"dev-1") is None
     assert sorted(store.state.load(1)) == [(b"dev-1", b"a"), (b"dev-2", b"")]
     assert list(store.state.load(255)) == []
+
+
+def test_pages_bring_what_load_brings_and_no_more_rows_than_expected(store):
+    rows = [(1, b"dev-%d" % n, b"x" * (n % 7)) for n in range(5000)]
+    store.state.apply(changes_of(*rows, (2, b"other", b"")))
+    pages = list(store.state.pages(1))
+    assert sorted(row for page in pages for row in page) == sorted(store.state.load(1))
+    assert all(type(page) is list for page in pages)
+    assert 5000 <= store.state.expected(1) <= 5001
+    assert sum(map(len, store.state.pages(9))) == 0
+
+
+def test_what_was_deleted_or_changed_of_late_is_in_no_page_twice(store):
+    store.state.apply(changes_of((1, b"a", b"1"), (1, b"b", b"1")))
+    if isinstance(store.state, LmdbState):
+        store.state.fold()
+    store.state.apply(changes_of((1, b"a", None), (1, b"b", b"2"), (1, b"c", b"3")))
+    assert sorted(row for page in store.state.pages(1) for row in page) == [
+        (b"b", b"2"), (b"c", b"3"),
+    ]  # fmt: skip
+    assert store.state.expected(1) >= 2
 
 
 def test_the_last_change_of_a_row_counts(store):
