@@ -27,6 +27,7 @@ from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.files import Files
+from lwm2m_fast.fleet.log_levels import is_told
 from lwm2m_fast.fleet.tokens import Tokens
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.model import Model, built_in
@@ -45,6 +46,7 @@ from lwm2m_fast.secure import SecureSide
 from lwm2m_fast.secure_start import DtlsPort, open_port, report, security_of, vault_of
 from lwm2m_fast.service import PROVISIONED, RunningServer
 from lwm2m_fast.sink.base import Sink
+from lwm2m_fast.sink.leveled import Leveled
 from lwm2m_fast.sink.log import LogSink
 from lwm2m_fast.sink.stream import StreamSink
 from lwm2m_fast.store import Store, open_store
@@ -134,8 +136,10 @@ class Server:
             _restore(dtls, store, vault)
         listeners = self._listeners
         stream = StreamSink(config.http.subscriber_queue)
-        sinks: list[Sink] = [stream, LogSink(config.log.device_events)]
-        data = _data(config, engine, store, self._keep, sinks)
+        settings = DeviceSettings(store.fleet)
+        outward = Leveled([stream, LogSink(config.log.device_events)], settings.levels, is_told)
+        sinks: list[Sink] = [outward]
+        data = _data(config, engine, store, settings, self._keep, sinks)
         self._values = data.values
         service = RunningServer(
             engine,
@@ -149,6 +153,7 @@ class Server:
                 side,
                 *(() if dtls is None else dtls.counted()),
                 *data.counted(),
+                outward,
             ),
         )
         service.attach_data(data)
@@ -341,11 +346,11 @@ def _data(
     config: Config,
     engine: Engine,
     store: Store,
+    settings: DeviceSettings,
     keep: Callable[[bytes], Awaitable[None]],
     sinks: Sequence[Sink],
 ) -> DataParts:
     model = Model(built_in())
-    settings = DeviceSettings(store.fleet)
     targets = Targets(engine, model, settings)
     values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
     engine.judge_send = judge = Judge(Forms(engine, targets))

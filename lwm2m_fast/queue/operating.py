@@ -34,6 +34,7 @@ from lwm2m_fast.queue.plain_reads import PlainReads
 from lwm2m_fast.queue.post_registration import PostRegistration
 from lwm2m_fast.queue.reach import Reach, SettingsSource
 from lwm2m_fast.queue.reestablish import Reestablish
+from lwm2m_fast.queue.traffic import HasLevels, Traffic
 from lwm2m_fast.queue.wakefulness import Wakefulness
 from lwm2m_fast.store.base import FleetStore
 
@@ -44,6 +45,10 @@ class Engine(calls.Engine, dispatch.Engine, reach.Engine, reestablish.Engine, Pr
     tells: bool
 
 
+class Settings(SettingsSource, HasLevels, Protocol):
+    """Everything that they need of device_settings.py."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the operations are put into."""
@@ -51,7 +56,7 @@ class Surroundings:
     engine: Engine
     fleet: FleetStore
     keeper: Keeper
-    settings: SettingsSource
+    settings: Settings
     targets: Targets
     hears: Sequence[Hears]
     """Who else wants to know what devices answer."""
@@ -71,8 +76,15 @@ class Operating:
         self.reach = Reach(config, around.engine, around.settings, around.clock)
         attributes = KeptAttributes(around.fleet, around.keeper)
         hears = [attributes, *around.hears]
+        traffic = Traffic(around.engine, around.settings, around.clock, around.publish)
         self.calls = Calls(
-            around.engine, around.targets, hears, around.open_file, around.clock, around.nudge
+            around.engine,
+            around.targets,
+            hears,
+            around.open_file,
+            around.clock,
+            around.nudge,
+            traffic,
         )
         reads = PlainReads(
             around.engine,
@@ -121,7 +133,7 @@ class Operating:
         self.wakefulness = Wakefulness(self.reach, around.clock, around.publish)
         """To be put behind the sinks, so that a device has registered before it is awake."""
         self._counted = (
-            self.dispatch, first, attributes, self.post_registration, self.wakefulness,
+            self.dispatch, first, attributes, self.post_registration, self.wakefulness, traffic,
         )  # fmt: skip
         self.unusable = self.dispatch.load(around.fleet)
         """Stored operations that could not be read."""

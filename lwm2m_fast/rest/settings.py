@@ -50,6 +50,9 @@ class Settings(BaseModel):
         le=5_256_000,
         description="Minutes within which it must be heard, when that is not managed; null: never",
     )
+    logLevel: Literal["NONE", "LIFECYCLE", "TRAFFIC", "FIRMWARE", "VERBOSE"] | None = Field(
+        None, description="Which of its events are told; LIFECYCLE unless set"
+    )
 
 
 class Commands(BaseModel):

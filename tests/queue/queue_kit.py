@@ -78,6 +78,7 @@ class SettingsTable:
 
     def __init__(self) -> None:
         self.rows: dict[str, Settings] = {}
+        self.levels: dict[str, str] = {}
 
     @property
     def own(self) -> dict[str, Settings]:
@@ -87,7 +88,8 @@ class SettingsTable:
         return self.rows.get(endpoint, UNSET)
 
     def set(self, endpoint: str, **given: Any) -> None:
-        self.rows[endpoint] = changed(self.get(endpoint), given)
+        settings = self.rows[endpoint] = changed(self.get(endpoint), given)
+        self.levels[endpoint] = settings.log_level or "LIFECYCLE"
 
 
 class Ear:
