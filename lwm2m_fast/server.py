@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -177,13 +177,15 @@ class Server:
             store.fleet,
             security,
             data.settings,
-            lambda names: _forget(names, engine, side, self._operating),
+            self._forget,
             lambda endpoint: _about(endpoint, engine, bootstrap),
             turns.publish,
         )
         service.attach_provisioning(provisioning.face)
         durable = self._durable = Durable(store.fleet)
-        operating = self._operating = _operating(config, data, store, durable, turns)
+        operating = self._operating = _operating(
+            config, data, store, durable, turns, registry.owner
+        )
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
         turns.work, turns.tick = operating.run, _both(operating.tick, side.look)
@@ -251,6 +253,21 @@ class Server:
             raise StoreError("the server is not running")
         await self._turns.keep(changes)
 
+    async def _forget(self, names: Sequence[str]) -> None:
+        """Devices that are configured no longer may not be registered any longer, nor asked; and
+        whoever has their names next finds nothing of theirs."""
+        operating, side, values = self._operating, self._side, self._values
+        if operating is None or side is None or values is None:
+            return
+        try:
+            for name in names:
+                operating.forget(name, "the device's configuration was removed")
+                if operating.reach.heard_at(name) is not None:
+                    side.end_registration(name, "its configuration was removed")
+            await values.forget_devices(names)
+        except StoreError as error:
+            _log.error("what was known of removed devices could not be forgotten: %s", error)
+
     async def _close_values(self) -> None:
         try:
             if self._values is not None:
@@ -314,17 +331,6 @@ def _ports(bootstrap: BootstrapServer | None) -> tuple[int, int | None] | None:
     return None if bootstrap is None else (bootstrap.coap_port, bootstrap.dtls_port)
 
 
-def _forget(
-    names: Iterable[str], engine: Engine, side: SecureSide, operating: Operating | None
-) -> None:
-    """Devices that are configured no longer may not be registered any longer, nor asked."""
-    for name in names:
-        if operating is not None:
-            operating.desk.cancel_all(name, "the device's configuration was removed")
-        if engine.device(name) is not None:
-            side.end_registration(name, "its configuration was removed")
-
-
 def _about(endpoint: str, engine: Engine, bootstrap: BootstrapServer | None) -> dict[str, Any]:
     """What is known of a configured device now."""
     found = None if bootstrap is None else bootstrap.bootstraps.outcomes.of(endpoint)
@@ -360,7 +366,12 @@ def _data(
 
 
 def _operating(
-    config: Config, data: DataParts, store: Store, durable: Durable, turns: Turns
+    config: Config,
+    data: DataParts,
+    store: Store,
+    durable: Durable,
+    turns: Turns,
+    owner: Callable[[str], str],
 ) -> Operating:
     around = Surroundings(
         data.engine,
@@ -373,6 +384,7 @@ def _operating(
         Clock(turns.now, time.time),
         turns.publish,
         turns.nudge,
+        owner,
     )
     operating = Operating(config.queue, around)
     if operating.unusable:

@@ -6,7 +6,7 @@ in another thread, behind whatever else writes credentials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lwm2m_fast.device_credentials import DeviceCredentials
@@ -21,14 +21,14 @@ from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wa
 
 class ProvisionedDevices:
     """Adds, changes and removes devices. `forget` is told the names that are gone, to end what is
-    registered under them."""
+    registered under them and forget what was theirs; it is waited for."""
 
     def __init__(
         self,
         registry: Registry,
         security: DeviceCredentials,
         settings: DeviceSettings,
-        forget: Callable[[Iterable[str]], None],
+        forget: Callable[[Sequence[str]], Awaitable[None]],
     ) -> None:
         self.registry = registry
         self._security, self._settings, self._forget = security, settings, forget
@@ -97,7 +97,7 @@ class ProvisionedDevices:
         async def told(changes: list[Change]) -> None:
             self._settings.adopt(endpoint, UNSET)
             await self._security.tell(changes)
-            self._forget([endpoint])
+            await self._forget([endpoint])
 
         await self._security.write(lambda: self.registry.cleanup(endpoint, tenant), told)
 
@@ -119,7 +119,7 @@ class ProvisionedDevices:
         for name in names:
             self._settings.adopt(name, UNSET)
         await self._security.tell(changes)
-        self._forget(names)
+        await self._forget(names)
 
     def counters(self) -> dict[str, int]:
         return {

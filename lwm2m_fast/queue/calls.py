@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from mmap import mmap
 from typing import Any, NamedTuple, Protocol
 
@@ -104,7 +105,7 @@ class Calls:
         engine: Engine,
         targets: Targets,
         hears: Sequence[Hears],
-        open_file: Callable[[str], bytes | mmap],
+        open_file: Callable[[str, str], bytes | mmap],
         clock: Clock,
         act: Callable[[], None],
         traffic: Traffic,
@@ -125,7 +126,7 @@ class Calls:
             raise UnknownDevice(endpoint)
         if order.op in CANCELS:
             return self._cancel_observations(endpoint, order, target, timeout_s, end)
-        request = operations.build(order, target, self._open_file)
+        request = operations.build(order, target, partial(self._open_file, endpoint))
         now = self._clock.now()
         if order.op in OBSERVES:
             context = operations.context_of(order, request)
