@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
+from lwm2m_fast.bootstrap.outcome_rows import OutcomeRows, reader
+from lwm2m_fast.bootstrap.outcomes import Outcomes
 from lwm2m_fast.bootstrap.running import BootstrapServer
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
@@ -106,6 +108,8 @@ class Server:
         self._http: HttpServer | None = None
         self._provisioning: Provisioning | None = None
         self._bootstrap: BootstrapServer | None = None
+        self._outcomes: Outcomes | None = None
+        self._outcome_rows: OutcomeRows | None = None
         self.service: RunningServer | None = None
 
     async def start(self) -> Addresses:
@@ -171,14 +175,18 @@ class Server:
         service.attach(turns)
         side.attach_turns(turns.act, turns.publish)
         registry = open_registry(store.fleet, vault, security)
-        bootstrap = self._bootstrap = _bootstrap(config, engine, security, registry, turns)
+        outcomes = self._outcomes = Outcomes(row=reader(store.state))
+        rows = self._outcome_rows = OutcomeRows(outcomes, turns.keep)
+        bootstrap = self._bootstrap = _bootstrap(
+            config, engine, security, registry, turns, outcomes
+        )
         provisioning = self._provisioning = open_provisioning(
             registry,
             store.fleet,
             security,
             data.settings,
             self._forget,
-            lambda endpoint: _about(endpoint, engine, bootstrap),
+            lambda endpoint: _about(endpoint, engine, outcomes),
             turns.publish,
         )
         service.attach_provisioning(provisioning.face)
@@ -188,7 +196,7 @@ class Server:
         )
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
-        turns.work, turns.tick = operating.run, _both(operating.tick, side.look)
+        turns.work, turns.tick = operating.run, _each(operating.tick, side.look, rows.tick)
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -229,6 +237,8 @@ class Server:
             await self._bootstrap.stop()
         if self._turns is not None:
             self._turns.pause()
+            if self._outcome_rows is not None:
+                await self._outcome_rows.close()
             await self._close_values()
             await self._turns.stop()
         if self._side is not None:
@@ -246,6 +256,7 @@ class Server:
         self._durable = self._operating = self._vault = None
         self._listeners = self._side = self._dtls = None
         self._provisioning = self._bootstrap = None
+        self._outcomes = self._outcome_rows = None
         _log.info("stopped")
 
     async def _keep(self, changes: bytes) -> None:
@@ -257,11 +268,13 @@ class Server:
         """Devices that are configured no longer may not be registered any longer, nor asked; and
         whoever has their names next finds nothing of theirs."""
         operating, side, values = self._operating, self._side, self._values
-        if operating is None or side is None or values is None:
+        outcomes = self._outcomes
+        if operating is None or side is None or values is None or outcomes is None:
             return
         try:
             for name in names:
                 operating.forget(name, "the device's configuration was removed")
+                outcomes.forget(name)
                 if operating.reach.heard_at(name) is not None:
                     side.end_registration(name, "its configuration was removed")
             await values.forget_devices(names)
@@ -278,7 +291,14 @@ class Server:
     def _counters(self, *parts: Counted) -> Callable[[], dict[str, int]]:
         def counters() -> dict[str, int]:
             face = None if self._provisioning is None else self._provisioning.face
-            later = (self._turns, self._durable, self._operating, face, self._bootstrap)
+            later = (
+                self._turns,
+                self._durable,
+                self._operating,
+                face,
+                self._bootstrap,
+                self._outcomes,
+            )
             running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
 
@@ -314,6 +334,7 @@ def _bootstrap(
     security: DeviceCredentials,
     registry: Registry,
     turns: Turns,
+    outcomes: Outcomes,
 ) -> BootstrapServer | None:
     if not config.bootstrap.enabled:
         return None
@@ -324,28 +345,28 @@ def _bootstrap(
 
     certificates = NamedCertificates(config.bootstrap.certificates, security.server_certificate)
     offers = Offers(registry, config.bootstrap, certificates, version)
-    return BootstrapServer(config, security, offers, turns.publish)
+    return BootstrapServer(config, security, offers, turns.publish, outcomes)
 
 
 def _ports(bootstrap: BootstrapServer | None) -> tuple[int, int | None] | None:
     return None if bootstrap is None else (bootstrap.coap_port, bootstrap.dtls_port)
 
 
-def _about(endpoint: str, engine: Engine, bootstrap: BootstrapServer | None) -> dict[str, Any]:
+def _about(endpoint: str, engine: Engine, outcomes: Outcomes) -> dict[str, Any]:
     """What is known of a configured device now."""
-    found = None if bootstrap is None else bootstrap.bootstraps.outcomes.of(endpoint)
+    found = outcomes.of(endpoint)
     return {
         "registered": engine.device(endpoint) is not None,
         "bootstrap": None if found is None else found.as_json(),
     }
 
 
-def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
-    def both() -> None:
-        one()
-        other()
+def _each(*ticks: Callable[[], None]) -> Callable[[], None]:
+    def tick() -> None:
+        for each in ticks:
+            each()
 
-    return both
+    return tick
 
 
 def _data(
