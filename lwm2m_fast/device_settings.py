@@ -53,7 +53,7 @@ class DeviceSettings:
             self._unusable += 1
 
     def _remember(self, endpoint: str, settings: Settings) -> None:
-        if settings == UNSET:
+        if settings is UNSET or settings == UNSET:
             self._by_endpoint.pop(endpoint, None)
         else:
             self._by_endpoint[endpoint] = self._shared.setdefault(settings, settings)

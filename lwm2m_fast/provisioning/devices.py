@@ -6,8 +6,9 @@ in another thread, behind whatever else writes credentials.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_settings import DeviceSettings
@@ -17,6 +18,9 @@ from lwm2m_fast.fleet.credentials import Change
 from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted, settings_of
+
+ADOPTED_AT_ONCE: Final = 512
+"""Settings taken over before the loop gets its turn."""
 
 
 class ProvisionedDevices:
@@ -109,8 +113,10 @@ class ProvisionedDevices:
         await self._security.tell(outcome.changes)
 
     async def _filed(self, outcome: Filed) -> None:
-        for endpoint, settings in outcome.settings:
+        for number, (endpoint, settings) in enumerate(outcome.settings, 1):
             self._settings.adopt(endpoint, settings)
+            if number % ADOPTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         await self._security.tell(outcome.changes)
 
     async def _removed(self, done: tuple[list[Device | RequestError], list[Change]]) -> None:

@@ -46,11 +46,25 @@ class LmdbFleet:
 
     def apply(self, changes: Sequence[FleetChange]) -> None:
         # Of several changes of one row the last one counts; in key order a page is gone to once.
-        rows = {_prefix(name) + check_fleet_key(key): value for name, key, value in changes}
-        put = sorted(
-            (key, check_fleet_value(value)) for key, value in rows.items() if value is not None
-        )
-        gone = sorted(key for key, value in rows.items() if value is None)
+        spaces: dict[bytes, dict[bytes, bytes | None]] = {}
+        for name, key, value in changes:
+            prefix = _prefix(name)
+            rows = spaces.get(prefix)
+            if rows is None:
+                rows = spaces[prefix] = {}
+            rows[prefix + check_fleet_key(key)] = value
+        put: list[tuple[bytes, bytes]] = []
+        gone: list[bytes] = []
+        # A namespace is a stretch of the key order. All rows sorted at once, tuples even, would be
+        # some milliseconds during which no other thread can run.
+        for prefix in sorted(spaces):
+            rows = spaces[prefix]
+            for key in sorted(rows):
+                value = rows[key]
+                if value is None:
+                    gone.append(key)
+                else:
+                    put.append((key, check_fleet_value(value)))
 
         def write(txn: Transaction) -> None:
             table = self._env.table(ITEMS)
@@ -59,7 +73,7 @@ class LmdbFleet:
             if put:
                 txn.cursor(table).putmulti(put)
 
-        if rows:
+        if put or gone:
             self._write(write)
 
     def get(self, namespace: str, key: bytes) -> bytes | None:
