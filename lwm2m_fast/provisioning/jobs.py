@@ -39,7 +39,7 @@ MAX_ERRORS: Final = 1_000
 """Refused rows named per job; beyond, they are counted."""
 ROWS_AT_ONCE: Final = 1_024
 """One transaction, whose sync is what costs time; and some 100 ms of work in another thread."""
-ROWS_IN_PART: Final = 128
+ROWS_IN_PART: Final = 32
 """Rows that are alive as objects at the same time: see Registry.add_file()."""
 NAMES_AT_ONCE: Final = 256
 """Devices removed in one transaction."""
