@@ -65,7 +65,7 @@ class Whole:
         core.engine.wants_reports = True
         around = Surroundings(
             core.engine, store.fleet, Durable(store.fleet), settings, targets, [self.values],
-            lambda name: b"", Clock(lambda: core.now, lambda: 1.7e9 + core.now),
+            lambda name, tenant: b"", Clock(lambda: core.now, lambda: 1.7e9 + core.now),
             lambda events: None, lambda: None,
         )  # fmt: skip
         self.operating = Operating(config.queue, around)

@@ -30,7 +30,7 @@ from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.server_identity import ServerIdentity
 from lwm2m_fast.store.base import FleetStore
 
-TOLD_AT_ONCE = 256
+TOLD_AT_ONCE = 64
 """Changes that are told to others before the loop gets its turn."""
 
 T = TypeVar("T")

@@ -81,17 +81,19 @@ class DeviceData:
         await settings.set(endpoint, given)
         return settings.as_json(endpoint)
 
-    async def put_file(self, name: str, stream: AsyncIterable[bytes]) -> dict[str, Any]:
+    async def put_file(
+        self, name: str, stream: AsyncIterable[bytes], tenant: str
+    ) -> dict[str, Any]:
         """Take a file in, for orders that name it; see Files.put()."""
-        return await self._data().files.put(name, stream)
+        return await self._data().files.put(name, stream, tenant)
 
-    def files(self) -> list[dict[str, Any]]:
-        """Name, size and changed_at of every file, by name."""
-        return self._data().files.listing()
+    def files(self, tenant: str) -> list[dict[str, Any]]:
+        """Name, size and changed_at of every file of a tenant, by name."""
+        return self._data().files.listing(tenant)
 
-    async def delete_file(self, name: str) -> bool:
+    async def delete_file(self, name: str, tenant: str) -> bool:
         """Remove a file; False when there is none."""
-        return await self._data().files.delete(name)
+        return await self._data().files.delete(name, tenant)
 
     def target(self, endpoint: str) -> Target | None:
         """The device as operations see it; None when it is not registered."""

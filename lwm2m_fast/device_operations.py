@@ -110,10 +110,10 @@ class DeviceOperations(DeviceData):
         self._operations().settings_changed(endpoint)
         return settings
 
-    def post_registration(self) -> list[str]:
-        return self._operations().post_registration.commands()
+    def post_registration(self, tenant: str) -> list[str]:
+        return self._operations().post_registration.commands(tenant)
 
-    async def set_post_registration(self, commands: Sequence[str]) -> list[str]:
+    async def set_post_registration(self, commands: Sequence[str], tenant: str) -> list[str]:
         if self._durable is None:
             raise RequestError("the server is not running")
-        return await self._operations().post_registration.replace(commands, self._durable)
+        return await self._operations().post_registration.replace(commands, self._durable, tenant)

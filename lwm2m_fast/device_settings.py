@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lwm2m_fast.errors import RequestError, StoreError
+from lwm2m_fast.fleet.log_levels import LIFECYCLE
 from lwm2m_fast.fleet.settings import UNSET, Settings, as_bytes, as_json, changed, from_bytes
 from lwm2m_fast.store.base import MAX_FLEET_KEY_BYTES, FleetStore
 
@@ -37,6 +38,7 @@ class DeviceSettings:
         self._fleet = fleet
         self._by_endpoint: dict[str, Settings] = {}
         self._shared: dict[Settings, Settings] = {}
+        self._levels: dict[str, str] = {}
         self._unusable = 0
         self._writing = asyncio.Lock()
         for key, value in fleet.scan(NAMESPACE):
@@ -51,15 +53,24 @@ class DeviceSettings:
             self._unusable += 1
 
     def _remember(self, endpoint: str, settings: Settings) -> None:
-        if settings == UNSET:
+        if settings is UNSET or settings == UNSET:
             self._by_endpoint.pop(endpoint, None)
         else:
             self._by_endpoint[endpoint] = self._shared.setdefault(settings, settings)
+        if settings.log_level in (None, LIFECYCLE):
+            self._levels.pop(endpoint, None)
+        else:
+            self._levels[endpoint] = settings.log_level
 
     @property
     def own(self) -> Mapping[str, Settings]:
         """The settings of those that have any, by endpoint name; as they are at each moment."""
         return self._by_endpoint
+
+    @property
+    def levels(self) -> Mapping[str, str]:
+        """Log levels that are not the usual one, by endpoint name; as they are at each moment."""
+        return self._levels
 
     def get(self, endpoint: str) -> Settings:
         """What is set for this device, registered or not; a look into a dictionary."""
@@ -106,4 +117,5 @@ class DeviceSettings:
         return {
             "device_settings_current": len(self._by_endpoint),
             "device_settings_unusable": self._unusable,
+            "device_log_levels_current": len(self._levels),
         }

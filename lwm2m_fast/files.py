@@ -1,7 +1,8 @@
 """Uploaded files: what an order may name as {"file": name}, kept beside the store.
 
 A file comes in whole or not at all, and goes out as a mapping, block by block, so that a large
-one never sits in memory. Knows no order and no device.
+one never sits in memory. Each tenant has names of its own, and a share of the room. Knows no order
+and no device.
 """
 
 from __future__ import annotations
@@ -17,11 +18,19 @@ from typing import Any
 
 from lwm2m_fast.config import FilesConfig
 from lwm2m_fast.errors import RequestError, StoreError
+from lwm2m_fast.fleet.tenants import MANAGEMENT
 
 DIRECTORY = "files"
 """Below the data directory."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_OF = "+"
+"""Between a tenant and the name, for all but the one that runs the server; no name has it."""
+
+SHARE = 4
+"""A tenant other than the one that runs the server has one part in so many of `files.max_files` and
+of `files.max_total_bytes`; there must be room for all of them together, too."""
+
 _UNFINISHED = ".upload-"
 """How an unfinished upload begins; no name of a file does."""
 
@@ -63,79 +72,103 @@ class Files:
         except OSError as error:
             raise StoreError(f"{self._dir} cannot be used: {error}") from error
 
-    def listing(self) -> list[dict[str, Any]]:
-        """Name, size and unix time of every file, by name."""
-        return [self._entry(name) for name in sorted(self._sizes)]
+    def listing(self, tenant: str = MANAGEMENT) -> list[dict[str, Any]]:
+        """Name, size and unix time of every file of a tenant, by name."""
+        return [self._entry(key) for key in sorted(self._of(tenant))]
 
-    def _entry(self, name: str) -> dict[str, Any]:
+    def _of(self, tenant: str) -> list[str]:
+        """Its files as they are called on the disk."""
+        return [key for key in self._sizes if _tenant_of(key) == tenant]
+
+    def _entry(self, key: str) -> dict[str, Any]:
         try:
-            changed_at = (self._dir / name).stat().st_mtime
+            changed_at = (self._dir / key).stat().st_mtime
         except OSError:
             changed_at = None
-        return {"name": name, "size": self._sizes[name], "changed_at": changed_at}
+        name = key.rpartition(_OF)[2]
+        return {"name": name, "size": self._sizes[key], "changed_at": changed_at}
 
-    async def put(self, name: str, stream: AsyncIterable[bytes]) -> dict[str, Any]:
-        """Take a file in, replacing one of that name once all of it is on the disk.
+    async def put(
+        self, name: str, stream: AsyncIterable[bytes], tenant: str = MANAGEMENT
+    ) -> dict[str, Any]:
+        """Take a file in, replacing the tenant's of that name once all of it is on the disk.
 
         RequestError: the name, a size beyond `files.max_file_bytes`, a count beyond
-        `files.max_files`, a total beyond `files.max_total_bytes`, or an upload too many at once;
-        StoreError: the disk. In all cases, also when the stream breaks, the files are as before.
+        `files.max_files`, a total beyond `files.max_total_bytes` (or the tenant's share of these),
+        or an upload too many at once; StoreError: the disk. In all cases, also when the stream
+        breaks, the files are as before.
         """
-        checked_name(name)
+        key = _key(name, tenant)
         if self._uploads >= self._config.max_uploads:
             raise RequestError(f"{self._uploads} files are being uploaded, which is the limit")
         self._uploads += 1
         try:
             descriptor, unfinished = await asyncio.to_thread(self._begin)
             try:
-                size = await self._receive(name, descriptor, stream)
-                await self._finish(name, unfinished, size)
+                size = await self._receive(key, descriptor, stream)
+                await self._finish(key, unfinished, size)
             finally:
                 await asyncio.to_thread(Path(unfinished).unlink, missing_ok=True)
         except OSError as error:
             raise StoreError(f"file {name!r} cannot be kept: {error}") from error
         finally:
             self._uploads -= 1
-        return self._entry(name)
+        return self._entry(key)
 
     def _begin(self) -> tuple[int, str]:
         return tempfile.mkstemp(prefix=_UNFINISHED, dir=self._dir)  # mode 0600
 
-    async def _receive(self, name: str, descriptor: int, stream: AsyncIterable[bytes]) -> int:
+    async def _receive(self, key: str, descriptor: int, stream: AsyncIterable[bytes]) -> int:
         size = 0
         try:
             async for piece in stream:
                 size += len(piece)
-                self._check_size(name, size)
+                self._check_size(key, size)
                 await asyncio.to_thread(_write_all, descriptor, piece)
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
         return size
 
-    def _check_size(self, name: str, size: int) -> None:
-        config = self._config
+    def _check_size(self, key: str, size: int) -> None:
+        config, tenant = self._config, _tenant_of(key)
+        name = key.rpartition(_OF)[2]
         if size > config.max_file_bytes:
             raise RequestError(
                 f"file {name!r} is longer than files.max_file_bytes, {config.max_file_bytes}"
             )
-        if name not in self._sizes and len(self._sizes) >= config.max_files:
+        if tenant != MANAGEMENT:
+            self._check_share(key, name, size, tenant)
+        if key not in self._sizes and len(self._sizes) >= config.max_files:
             raise RequestError(f"there are {len(self._sizes)} files, files.max_files is reached")
-        others = sum(self._sizes.values()) - self._sizes.get(name, 0)
+        others = sum(self._sizes.values()) - self._sizes.get(key, 0)
         if others + size > config.max_total_bytes:
             raise RequestError(
                 f"file {name!r} with {size} bytes beside {others} bytes of others: "
                 f"files.max_total_bytes is {config.max_total_bytes}"
             )
 
-    async def _finish(self, name: str, unfinished: str, size: int) -> None:
-        async with self._writing:
-            self._check_size(name, size)  # others may have come in meanwhile
-            await asyncio.to_thread(self._rename, unfinished, name)
-            self._sizes[name] = size
+    def _check_share(self, key: str, name: str, size: int, tenant: str) -> None:
+        own = [one for one in self._of(tenant) if one != key]
+        files = max(1, self._config.max_files // SHARE)
+        total = self._config.max_total_bytes // SHARE
+        if len(own) >= files:
+            raise RequestError(f"there are {len(own)} files of this tenant, which is the limit")
+        others = sum(self._sizes[one] for one in own)
+        if others + size > total:
+            raise RequestError(
+                f"file {name!r} with {size} bytes beside {others} bytes of others: this tenant has "
+                f"{total}"
+            )
 
-    def _rename(self, unfinished: str, name: str) -> None:
-        os.replace(unfinished, self._dir / name)
+    async def _finish(self, key: str, unfinished: str, size: int) -> None:
+        async with self._writing:
+            self._check_size(key, size)  # others may have come in meanwhile
+            await asyncio.to_thread(self._rename, unfinished, key)
+            self._sizes[key] = size
+
+    def _rename(self, unfinished: str, key: str) -> None:
+        os.replace(unfinished, self._dir / key)
         self._sync()
 
     def _sync(self) -> None:
@@ -146,32 +179,34 @@ class Files:
         finally:
             os.close(descriptor)
 
-    async def delete(self, name: str) -> bool:
-        """Remove a file; False when there is none. Who has it open may read on."""
-        checked_name(name)
+    async def delete(self, name: str, tenant: str = MANAGEMENT) -> bool:
+        """Remove a tenant's file; False when there is none. Who has it open may read on."""
+        key = _key(name, tenant)
         async with self._writing:
-            if name not in self._sizes:
+            if key not in self._sizes:
                 return False
             try:
-                await asyncio.to_thread(self._unlink, name)
+                await asyncio.to_thread(self._unlink, key)
             except OSError as error:
                 raise StoreError(f"file {name!r} cannot be removed: {error}") from error
-            del self._sizes[name]
+            del self._sizes[key]
         return True
 
-    def _unlink(self, name: str) -> None:
-        (self._dir / name).unlink(missing_ok=True)
+    def _unlink(self, key: str) -> None:
+        (self._dir / key).unlink(missing_ok=True)
         self._sync()
 
-    def open(self, name: str) -> bytes | mmap.mmap:
-        """The content, mapped read-only: it stays what it is when the file is replaced or removed.
+    def open(self, name: str, tenant: str = MANAGEMENT) -> bytes | mmap.mmap:
+        """The content of a tenant's file, mapped read-only: it stays what it is when the file is
+        replaced or removed.
 
         UnknownFile; StoreError when it cannot be read.
         """
-        if checked_name(name) not in self._sizes:
+        key = _key(name, tenant)
+        if key not in self._sizes:
             raise UnknownFile(name)
         try:
-            with open(self._dir / name, "rb") as file:
+            with open(self._dir / key, "rb") as file:
                 if not os.fstat(file.fileno()).st_size:  # nothing cannot be mapped
                     return b""
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -184,6 +219,15 @@ class Files:
             "files_bytes": sum(self._sizes.values()),
             "files_uploading": self._uploads,
         }
+
+
+def _key(name: str, tenant: str) -> str:
+    """What a file is called on the disk. RequestError: it cannot be called so."""
+    return checked_name(name) if tenant == MANAGEMENT else f"{tenant}{_OF}{checked_name(name)}"
+
+
+def _tenant_of(key: str) -> str:
+    return key.rpartition(_OF)[0] or MANAGEMENT
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:

@@ -13,11 +13,13 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
+from lwm2m_fast.bootstrap.outcome_rows import OutcomeRows, reader
+from lwm2m_fast.bootstrap.outcomes import Outcomes
 from lwm2m_fast.bootstrap.running import BootstrapServer
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
@@ -28,6 +30,7 @@ from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.files import Files
+from lwm2m_fast.fleet.log_levels import is_told
 from lwm2m_fast.fleet.tokens import Tokens
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.model import Model, built_in
@@ -47,6 +50,7 @@ from lwm2m_fast.secure import SecureSide
 from lwm2m_fast.secure_start import DtlsPort, open_port, report, security_of, vault_of
 from lwm2m_fast.service import PROVISIONED, RunningServer
 from lwm2m_fast.sink.base import Sink
+from lwm2m_fast.sink.leveled import Leveled
 from lwm2m_fast.sink.log import LogSink
 from lwm2m_fast.sink.stream import StreamSink
 from lwm2m_fast.store import Store, open_store
@@ -110,6 +114,8 @@ class Server:
         self._http_socket: socket.socket | None = None
         self._provisioning: Provisioning | None = None
         self._bootstrap: BootstrapServer | None = None
+        self._outcomes: Outcomes | None = None
+        self._outcome_rows: OutcomeRows | None = None
         self.service: RunningServer | None = None
 
     async def start(self) -> Addresses:
@@ -148,8 +154,10 @@ class Server:
             _restore(dtls, store, vault)
         listeners = self._listeners
         stream = StreamSink(config.http.subscriber_queue)
-        sinks: list[Sink] = [stream, LogSink(config.log.device_events)]
-        data = _data(config, engine, store, self._keep, sinks)
+        settings = DeviceSettings(store.fleet)
+        outward = Leveled([stream, LogSink(config.log.device_events)], settings.levels, is_told)
+        sinks: list[Sink] = [outward]
+        data = _data(config, engine, store, settings, self._keep, sinks)
         self._values = data.values
         service = RunningServer(
             engine,
@@ -163,6 +171,7 @@ class Server:
                 side,
                 *(() if dtls is None else dtls.counted()),
                 *data.counted(),
+                outward,
             ),
         )
         service.attach_data(data)
@@ -180,24 +189,29 @@ class Server:
         service.attach(turns)
         side.attach_turns(turns.act, turns.publish)
         registry = open_registry(store.fleet, vault, security)
-        bootstrap = self._bootstrap = _bootstrap(config, engine, security, registry, turns)
+        outcomes = self._outcomes = Outcomes(row=reader(store.state))
+        rows = self._outcome_rows = OutcomeRows(outcomes, turns.keep)
+        bootstrap = self._bootstrap = _bootstrap(
+            config, engine, security, registry, turns, outcomes
+        )
         provisioning = self._provisioning = open_provisioning(
             registry,
             store.fleet,
             security,
             data.settings,
-            lambda names: _forget(names, engine, side, self._operating),
-            lambda endpoint: _about(endpoint, engine, bootstrap),
+            self._forget,
+            lambda endpoint: _about(endpoint, engine, outcomes),
             turns.publish,
         )
         service.attach_provisioning(provisioning.face)
         durable = self._durable = Durable(store.fleet)
-        devices = provisioning.devices
-        operating = self._operating = _operating(config, data, store, durable, turns, devices)
+        operating = self._operating = _operating(
+            config, data, store, durable, turns, registry.owner, provisioning.devices
+        )
         registry.profiles.noticed = operating.post_registration.look
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
-        turns.work, turns.tick = operating.run, _both(operating.tick, side.look)
+        turns.work, turns.tick = operating.run, _each(operating.tick, side.look, rows.tick)
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -240,6 +254,8 @@ class Server:
             await self._bootstrap.stop()
         if self._turns is not None:
             self._turns.pause()
+            if self._outcome_rows is not None:
+                await self._outcome_rows.close()
             await self._close_values()
             await self._turns.stop()
         if self._side is not None:
@@ -257,12 +273,30 @@ class Server:
         self._durable = self._operating = self._vault = None
         self._listeners = self._side = self._dtls = self._http_socket = None
         self._provisioning = self._bootstrap = None
+        self._outcomes = self._outcome_rows = None
         _log.info("stopped")
 
     async def _keep(self, changes: bytes) -> None:
         if self._turns is None:
             raise StoreError("the server is not running")
         await self._turns.keep(changes)
+
+    async def _forget(self, names: Sequence[str]) -> None:
+        """Devices that are configured no longer may not be registered any longer, nor asked; and
+        whoever has their names next finds nothing of theirs."""
+        operating, side, values = self._operating, self._side, self._values
+        outcomes = self._outcomes
+        if operating is None or side is None or values is None or outcomes is None:
+            return
+        try:
+            for name in names:
+                operating.forget(name, "the device's configuration was removed")
+                outcomes.forget(name)
+                if operating.reach.heard_at(name) is not None:
+                    side.end_registration(name, "its configuration was removed")
+            await values.forget_devices(names)
+        except StoreError as error:
+            _log.error("what was known of removed devices could not be forgotten: %s", error)
 
     async def _close_values(self) -> None:
         try:
@@ -274,7 +308,14 @@ class Server:
     def _counters(self, *parts: Counted) -> Callable[[], dict[str, int]]:
         def counters() -> dict[str, int]:
             face = None if self._provisioning is None else self._provisioning.face
-            later = (self._turns, self._durable, self._operating, face, self._bootstrap)
+            later = (
+                self._turns,
+                self._durable,
+                self._operating,
+                face,
+                self._bootstrap,
+                self._outcomes,
+            )
             running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
 
@@ -310,6 +351,7 @@ def _bootstrap(
     security: DeviceCredentials,
     registry: Registry,
     turns: Turns,
+    outcomes: Outcomes,
 ) -> BootstrapServer | None:
     if not config.bootstrap.enabled:
         return None
@@ -320,50 +362,39 @@ def _bootstrap(
 
     certificates = NamedCertificates(config.bootstrap.certificates, security.server_certificate)
     offers = Offers(registry, config.bootstrap, certificates, version)
-    return BootstrapServer(config, security, offers, turns.publish)
+    return BootstrapServer(config, security, offers, turns.publish, outcomes)
 
 
 def _ports(bootstrap: BootstrapServer | None) -> tuple[int, int | None] | None:
     return None if bootstrap is None else (bootstrap.coap_port, bootstrap.dtls_port)
 
 
-def _forget(
-    names: Iterable[str], engine: Engine, side: SecureSide, operating: Operating | None
-) -> None:
-    """Devices that are configured no longer may not be registered any longer, nor asked."""
-    for name in names:
-        if operating is not None:
-            operating.desk.cancel_all(name, "the device's configuration was removed")
-        if engine.device(name) is not None:
-            side.end_registration(name, "its configuration was removed")
-
-
-def _about(endpoint: str, engine: Engine, bootstrap: BootstrapServer | None) -> dict[str, Any]:
+def _about(endpoint: str, engine: Engine, outcomes: Outcomes) -> dict[str, Any]:
     """What is known of a configured device now."""
-    found = None if bootstrap is None else bootstrap.bootstraps.outcomes.of(endpoint)
+    found = outcomes.of(endpoint)
     return {
         "registered": engine.device(endpoint) is not None,
         "bootstrap": None if found is None else found.as_json(),
     }
 
 
-def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
-    def both() -> None:
-        one()
-        other()
+def _each(*ticks: Callable[[], None]) -> Callable[[], None]:
+    def tick() -> None:
+        for each in ticks:
+            each()
 
-    return both
+    return tick
 
 
 def _data(
     config: Config,
     engine: Engine,
     store: Store,
+    settings: DeviceSettings,
     keep: Callable[[bytes], Awaitable[None]],
     sinks: Sequence[Sink],
 ) -> DataParts:
     model = Model(built_in())
-    settings = DeviceSettings(store.fleet)
     targets = Targets(engine, model, settings)
     values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
     engine.judge_send = judge = Judge(Forms(engine, targets))
@@ -378,6 +409,7 @@ def _operating(
     store: Store,
     durable: Durable,
     turns: Turns,
+    owner: Callable[[str], str],
     devices: ProvisionedDevices,
 ) -> Operating:
     around = Surroundings(
@@ -391,6 +423,7 @@ def _operating(
         Clock(turns.now, time.time),
         turns.publish,
         turns.nudge,
+        owner,
         devices,
     )
     operating = Operating(config.queue, around)

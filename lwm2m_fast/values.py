@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -381,6 +381,21 @@ class Values:
         """Remove the last values at or below a path, all without one. RequestError, StoreError."""
         self._forget(endpoint, self._wall(), [_parsed(prefix)])
         await self.flush()
+
+    async def forget_devices(self, endpoints: Iterable[str]) -> None:
+        """Remove all last values of devices that are gone for good. They are gone from answers at
+        once; with StoreError they leave the store when it works again."""
+        known = [name for name in endpoints if self._has_any(name)]
+        for endpoint in known:
+            self._forget(endpoint, self._wall(), [_parsed("")])
+        if known:
+            await self.flush()
+
+    def _has_any(self, endpoint: str) -> bool:
+        batches = (self._batch, self._going)
+        if any(batch is not None and endpoint in batch.keys for batch in batches):
+            return True
+        return bool(self._rows.stored(endpoint).stored)
 
     def counters(self) -> dict[str, int]:
         waiting = len(self._batch.items) + (len(self._going.items) if self._going else 0)

@@ -86,7 +86,7 @@ def test_what_is_known_of_a_device_outlives_a_graceful_stop(tmp_path: Path) -> N
         bad = request(POST, "dp", mid=3, options=options, payload=b"\xff")
         assert (await device.ask(bad)).code == "4.00"
         await service.set_settings("dev-1", {"serializationFormat": "TLV"})
-        await service.put_file("fw.bin", stream(b"abc"))
+        await service.put_file("fw.bin", stream(b"abc"), "default")
         assert service.counters()["values_unflushed"] == 1
         assert service.counters()["values_sends_malformed"] == 1
 
@@ -94,10 +94,10 @@ def test_what_is_known_of_a_device_outlives_a_graceful_stop(tmp_path: Path) -> N
         (value,) = service.values("dev-1", "/3303")
         assert (value["path"], value["value"], value["origin"]) == ("/3303/0/5700", 21.5, "SEND")
         assert service.settings("dev-1")["serializationFormat"] == "TLV"
-        assert [file["name"] for file in service.files()] == ["fw.bin"]
+        assert [file["name"] for file in service.files("default")] == ["fw.bin"]
         target = service.target("dev-1")
         assert target is not None and target.forced == 11542
-        assert await service.delete_file("fw.bin")
+        assert await service.delete_file("fw.bin", "default")
         await service.forget_values("dev-1")
         assert service.values("dev-1") == []
 

@@ -230,3 +230,56 @@ def test_a_directory_that_cannot_be_had_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "files").write_bytes(b"in the way")
     with pytest.raises(StoreError, match="cannot be used"):
         files_in(tmp_path)
+
+
+# Of tenants
+
+
+def test_each_tenant_has_names_of_its_own(tmp_path: Path) -> None:
+    async def act() -> None:
+        files = files_in(tmp_path)
+        for tenant in ("default", "acme", "be-ta"):
+            await files.put("a", stream(tenant.encode()), tenant)
+        await files.put("b", stream(b"b"), "acme")
+        assert [one["name"] for one in files.listing("acme")] == ["a", "b"]
+        assert names(files) == ["a"]
+        later = files_in(tmp_path)
+        for tenant in ("default", "acme", "be-ta"):
+            assert bytes(later.open("a", tenant)) == tenant.encode()
+        assert await later.delete("a", "acme")
+        assert bytes(later.open("a")) == b"default"
+        for tenant in ("default", "be-ta", "gamma"):
+            with pytest.raises(UnknownFile):
+                later.open("b", tenant)
+            assert not await later.delete("b", tenant)
+
+    asyncio.run(act())
+
+
+def test_no_name_reaches_into_another_tenants(tmp_path: Path) -> None:
+    async def act() -> None:
+        files = files_in(tmp_path)
+        await files.put("a", stream(b"secret"), "acme")
+        for name in ("acme+a", "../acme+a", "+a"):
+            with pytest.raises(RequestError):
+                files.open(name)
+
+    asyncio.run(act())
+
+
+def test_a_tenant_has_a_share_of_the_room(tmp_path: Path) -> None:
+    async def act() -> None:
+        files = files_in(tmp_path, max_files=8, max_total_bytes=40)
+        await files.put("a", stream(b"12345"), "acme")
+        await files.put("b", stream(b"12345"), "acme")
+        with pytest.raises(RequestError, match="2 files of this tenant"):
+            await files.put("c", stream(b""), "acme")
+        with pytest.raises(RequestError, match="this tenant has 10"):
+            await files.put("b", stream(b"123456"), "acme")
+        assert [one["size"] for one in files.listing("acme")] == [5, 5]
+        await files.put("a", stream(b"1234567890"), "beta")
+        await files.put("a", stream(bytes(20)))  # who runs the server has what is left
+        with pytest.raises(RequestError, match="max_total_bytes"):
+            await files.put("b", stream(b"1"), "gamma")
+
+    asyncio.run(act())

@@ -1,14 +1,23 @@
 """What came of the latest bootstrap of each device, for a person who asks why it is not there.
 
-In memory, bounded, the longest unchanged forgotten first: a help, not a record.
+The latest ones are in memory, bounded; behind them is a row for each configured device, read when
+somebody asks. Says which rows there are to write; who writes them, and when, is outcome_rows.py's.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
+import orjson
+
 MAX_OUTCOMES = 100_000
+"""In memory; and as many that wait to be written."""
+
+MAX_REASON = 1_024
+"""Characters of a reason that are kept."""
 
 
 class Outcome(NamedTuple):
@@ -29,25 +38,102 @@ class Outcome(NamedTuple):
             "steps": [{"step": step, "result": result} for step, result in self.steps],
         }
 
+    def as_row(self) -> bytes:
+        reason = None if self.reason is None else self.reason[:MAX_REASON]
+        return orjson.dumps([self.state, self.at, reason, self.steps])
+
+    @classmethod
+    def from_row(cls, row: bytes) -> Outcome | None:
+        """None: it is no row of ours."""
+        try:
+            state, at, reason, steps = orjson.loads(row)
+            pairs = tuple((str(step), str(result)) for step, result in steps)
+            return cls(str(state), float(at), None if reason is None else str(reason), pairs)
+        except (ValueError, TypeError):
+            return None
+
+
+def _no_row(key: bytes) -> bytes | None:
+    return None
+
 
 class Outcomes:
-    """The latest Outcome by endpoint name."""
+    """The latest Outcome by endpoint name. `row` reads what was written for a name earlier."""
 
-    def __init__(self, most: int = MAX_OUTCOMES) -> None:
-        self._most = most
+    def __init__(
+        self, most: int = MAX_OUTCOMES, row: Callable[[bytes], bytes | None] = _no_row
+    ) -> None:
+        self._most, self._row = most, row
         self._by_endpoint: OrderedDict[str, Outcome] = OrderedDict()
+        self._unwritten: dict[str, Outcome | None] = {}
+        self._going: dict[str, Outcome | None] = {}
+        """On their way to the store."""
+        self.not_written = 0
 
     def __len__(self) -> int:
         return len(self._by_endpoint)
 
+    @property
+    def unwritten(self) -> int:
+        """How many are not in the store yet."""
+        return len(self._unwritten) + len(self._going)
+
     def note(self, endpoint: str, outcome: Outcome) -> None:
+        """One that has ended is to be written as well; what has only begun says nothing later."""
         self._by_endpoint[endpoint] = outcome
         self._by_endpoint.move_to_end(endpoint)
         if len(self._by_endpoint) > self._most:
             self._by_endpoint.popitem(last=False)
+        if outcome.state != "started":
+            self._write(endpoint, outcome)
 
     def of(self, endpoint: str) -> Outcome | None:
-        return self._by_endpoint.get(endpoint)
+        """StoreError: what was written cannot be read."""
+        for newest in (self._by_endpoint, self._unwritten, self._going):
+            if endpoint in newest:
+                return newest[endpoint]
+        row = self._row(_key(endpoint))
+        return None if row is None else Outcome.from_row(row)
 
     def forget(self, endpoint: str) -> None:
+        """The device is gone for good. StoreError."""
         self._by_endpoint.pop(endpoint, None)
+        waits = endpoint in self._unwritten or endpoint in self._going
+        if waits or self._row(_key(endpoint)) is not None:
+            self._write(endpoint, None)
+
+    def _write(self, endpoint: str, outcome: Outcome | None) -> None:
+        self._unwritten.pop(endpoint, None)
+        self._unwritten[endpoint] = outcome
+        while len(self._unwritten) > self._most:
+            del self._unwritten[next(iter(self._unwritten))]
+            self.not_written += 1
+
+    def take(self, most: int) -> Mapping[str, Outcome | None]:
+        """The oldest that wait to be written; None: no row. written() or give_back() comes next."""
+        names = list(islice(self._unwritten, most))
+        self._going = {name: self._unwritten.pop(name) for name in names}
+        return self._going
+
+    def written(self) -> None:
+        """What was taken is in the store."""
+        self._going = {}
+
+    def give_back(self) -> None:
+        """What was taken could not be written; what has come since counts."""
+        both = self._going | self._unwritten
+        self._going, self._unwritten = {}, {}
+        for endpoint, outcome in both.items():
+            self._write(endpoint, outcome)
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "bootstrap_outcomes_current": len(self),
+            "bootstrap_outcomes_unwritten": self.unwritten,
+            "bootstrap_outcomes_not_written": self.not_written,
+        }
+
+
+def _key(endpoint: str) -> bytes:
+    # What no device can be called is asked for by people only, and has no row.
+    return endpoint.encode("utf-8", "replace")

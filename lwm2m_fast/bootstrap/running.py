@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from lwm2m_fast.bootstrap.offers import Offers
+from lwm2m_fast.bootstrap.outcomes import Outcomes
 from lwm2m_fast.bootstrap.sessions import Bootstraps, Limits
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
@@ -61,6 +62,7 @@ class BootstrapServer:
         security: DeviceCredentials,
         offers: Offers,
         tell: Callable[[Sequence[Event]], None],
+        outcomes: Outcomes,
     ) -> None:
         own = bootstrap_config(config)
         seed = (secrets.randbits(64), secrets.randbits(64))
@@ -83,6 +85,7 @@ class BootstrapServer:
             time.monotonic,
             time.time,
             self._nudge,
+            outcomes=outcomes,
         )
         self._turns = Turns(
             self._engine,

@@ -81,13 +81,14 @@ class Bootstraps:
         wall: Callable[[], float],
         nudge: Callable[[], None],
         policy: Policy | None = None,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self._engine, self._offer, self._limits = engine, offer, limits
         self._tell, self._now, self._wall, self._nudge = tell, now, wall, nudge
         self._policy = policy or Policy()
         self._runs: dict[str, _Run] = {}
         self._by_call: dict[int, str] = {}
-        self.outcomes = Outcomes()
+        self.outcomes = Outcomes() if outcomes is None else outcomes
         self.started = self.finished = self.failed = self.refused = self.packs = 0
         self._refusals_told = self._failures_logged = 0
         engine.hears_registers = True
@@ -128,7 +129,7 @@ class Bootstraps:
         if self._refusals_told < TOLD_PER_S:  # a stranger may try names all day
             self._refusals_told += 1
             # Names that strangers try must not crowd out what came of devices.
-            self._note(endpoint, "failed", why, (), keeps=self._offer.knows(endpoint))
+            self._note(endpoint, "failed", why, (), keeps=self._knows(endpoint))
         return Code.BAD_REQUEST
 
     # What the turns bring
@@ -234,10 +235,17 @@ class Bootstraps:
 
     def _told(self, endpoint: str, run: _Run) -> None:
         session = run.session
+        keeps = self._knows(endpoint)  # its configuration may have been removed meanwhile
         state = session.ended or "failed"
         self.finished += state == "finished"
         self.failed += state == "failed"
-        self._note(endpoint, state, session.reason, tuple(session.steps))
+        self._note(endpoint, state, session.reason, tuple(session.steps), keeps=keeps)
+
+    def _knows(self, endpoint: str) -> bool:
+        try:
+            return self._offer.knows(endpoint)
+        except Error:
+            return False
 
     def _note(
         self,
@@ -268,5 +276,4 @@ class Bootstraps:
             "bootstraps_refused": self.refused,
             "bootstrap_packs": self.packs,
             "bootstraps_current": len(self._runs),
-            "bootstrap_outcomes_current": len(self.outcomes),
         }

@@ -67,6 +67,9 @@ class Operation:
     batch: int | None = None
     """The batch it was submitted with."""
 
+    tenant: str | None = None
+    """Whose the device was when it was asked; None: of who runs the server."""
+
     @property
     def is_listed(self) -> bool:
         """Whether it came from the post-registration list."""
@@ -108,6 +111,7 @@ class Operation:
             "result": self.result,
             "reason": self.reason,
             "batch": self.batch,
+            "tenant": self.tenant,
         }
         kept = {name: value for name, value in body.items() if value is not None}
         return bytes([head]) + until.to_bytes(8, "big") + orjson.dumps(kept)

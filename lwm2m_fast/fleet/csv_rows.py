@@ -99,6 +99,9 @@ EXPORTED: Final = tuple(
 """The columns of the template, in order."""
 
 
+codecs.lookup("utf-8-sig")  # reads a module when it is first used, which is better done now
+
+
 class Row(NamedTuple):
     """One row that is well formed; whether its values are right is still to be seen."""
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from lwm2m_fast.errors import RequestError, StoreError
+from lwm2m_fast.fleet.log_levels import LEVELS
 from lwm2m_fast.model import binary_format, forced_format, parse_version
 
 MIN_REQUEST_TIMEOUT_MS = 10_000
@@ -44,6 +45,8 @@ class Settings:
     """It must be heard within its lifetime and two minutes; else within `interval_min`."""
     interval_min: int | None = None
     """Minutes within which it must be heard, when that is not managed; None: it need not be."""
+    log_level: str | None = None
+    """Which of its events are told (log_levels.py); None is LIFECYCLE."""
 
 
 UNSET = Settings()
@@ -77,6 +80,12 @@ def _flag(name: str, given: Any) -> bool:
     return given
 
 
+def _level(name: str, given: Any) -> str:
+    if given not in LEVELS:
+        raise RequestError(f"{name} is {given!r:.80}, allowed are {', '.join(LEVELS)}")
+    return str(given)
+
+
 def _version(name: str, given: Any) -> str:
     if not isinstance(given, str) or parse_version(given) is None:
         raise RequestError(f"{name} is {given!r:.80}, allowed is a version such as '1.1'")
@@ -101,6 +110,7 @@ RULES: dict[str, _Rule] = {
     "defaultObjectIDVer": _Rule("default_object_version", _version),
     "autoManageAvailabilityRequiredInterval": _Rule("manages_interval", _flag),
     "availabilityRequiredInterval": _Rule("interval_min", _whole("minutes", 1, MAX_INTERVAL_MIN)),
+    "logLevel": _Rule("log_level", _level),
 }
 """Name in JSON to the field and its check; the names are those of existing fleets' files."""
 

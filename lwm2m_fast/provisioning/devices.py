@@ -6,8 +6,9 @@ in another thread, behind whatever else writes credentials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_settings import DeviceSettings
@@ -20,17 +21,20 @@ from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.profiles import of_device
 from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted, settings_of
 
+ADOPTED_AT_ONCE: Final = 512
+"""Settings taken over before the loop gets its turn."""
+
 
 class ProvisionedDevices:
     """Adds, changes and removes devices. `forget` is told the names that are gone, to end what is
-    registered under them."""
+    registered under them and forget what was theirs; it is waited for."""
 
     def __init__(
         self,
         registry: Registry,
         security: DeviceCredentials,
         settings: DeviceSettings,
-        forget: Callable[[Iterable[str]], None],
+        forget: Callable[[Sequence[str]], Awaitable[None]],
     ) -> None:
         self.registry = registry
         self._security, self._settings, self._forget = security, settings, forget
@@ -99,7 +103,7 @@ class ProvisionedDevices:
         async def told(changes: list[Change]) -> None:
             self._settings.adopt(endpoint, UNSET)
             await self._security.tell(changes)
-            self._forget([endpoint])
+            await self._forget([endpoint])
 
         await self._security.write(lambda: self.registry.cleanup(endpoint, tenant), told)
 
@@ -148,8 +152,10 @@ class ProvisionedDevices:
         await self._security.tell(outcome.changes)
 
     async def _filed(self, outcome: Filed) -> None:
-        for endpoint, settings in outcome.settings:
+        for number, (endpoint, settings) in enumerate(outcome.settings, 1):
             self._settings.adopt(endpoint, settings)
+            if number % ADOPTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         self.registry.profiles.configured()
         await self._security.tell(outcome.changes)
 
@@ -159,7 +165,7 @@ class ProvisionedDevices:
         for name in names:
             self._settings.adopt(name, UNSET)
         await self._security.tell(changes)
-        self._forget(names)
+        await self._forget(names)
 
     def counters(self) -> dict[str, int]:
         return {

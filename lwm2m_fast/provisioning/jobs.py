@@ -39,7 +39,7 @@ MAX_ERRORS: Final = 1_000
 """Refused rows named per job; beyond, they are counted."""
 ROWS_AT_ONCE: Final = 1_024
 """One transaction, whose sync is what costs time; and some 100 ms of work in another thread."""
-ROWS_IN_PART: Final = 128
+ROWS_IN_PART: Final = 32
 """Rows that are alive as objects at the same time: see Registry.add_file()."""
 NAMES_AT_ONCE: Final = 256
 """Devices removed in one transaction."""
@@ -85,8 +85,12 @@ class Job:
         if isinstance(result, RequestError):
             self.refuse(line, endpoint, str(result))
         else:
-            self.rows += 1
-            self.succeeded += 1
+            self.taken(1)
+
+    def taken(self, rows: int) -> None:
+        """So many more rows are in."""
+        self.rows += rows
+        self.succeeded += rows
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -313,7 +317,11 @@ class Jobs:
         filed = await self._devices.add_file(read)
         for line, endpoint, why in read.refused:
             job.refuse(line, endpoint, why)
-        for (line, endpoint), refused in zip(read.wanted, filed.refused, strict=True):
+        # Mostly none: what is done here, the loop does.
+        refusals = [(at, why) for at, why in enumerate(filed.refused) if why is not None]
+        job.taken(len(filed.refused) - len(refusals))
+        for at, refused in refusals:
+            line, endpoint = read.wanted[at]
             job.count(line, endpoint, refused)
             if isinstance(refused, KeptUnbound) and refused.is_new:
                 self._alarm(job.tenant, endpoint, str(refused))

@@ -17,6 +17,7 @@ from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
 from lwm2m_fast.fleet.credentials import Change, Credentials, wanted_places
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
+from lwm2m_fast.fleet.log_levels import LIFECYCLE
 from lwm2m_fast.fleet.secured import SIDES, Credential, Mode, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
 from lwm2m_fast.fleet.vault import Vault
@@ -148,6 +149,7 @@ def settings_of(given: DeviceConfiguration) -> settings.Settings:
         serialization_format=given.serialization_format,
         binary_encoding=None if encoding == "OPAQUE" else encoding,  # what None means there
         retains_values=given.retain_old_values,
+        log_level=None if given.log_level == LIFECYCLE else given.log_level,
     )
 
 

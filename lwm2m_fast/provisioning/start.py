@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,11 @@ def open_provisioning(
     fleet: FleetStore,
     security: DeviceCredentials,
     settings: DeviceSettings,
-    forget: Callable[[Iterable[str]], None],
+    forget: Callable[[Sequence[str]], Awaitable[None]],
     about: Callable[[str], dict[str, Any]],
     tell: Callable[[Sequence[Event]], None],
 ) -> Provisioning:
-    """`forget` ends what is registered under names that are gone, `about` says what is known of a
+    """`forget` ends what there is under names that are gone, `about` says what is known of a
     device now, `tell` gets an event for each state of a bulk operation."""
 
     def changed(job: Job) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from mmap import mmap
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import FormatError, RequestError, UnknownDevice
+from lwm2m_fast.queue.traffic import Traffic
 
 OBSERVES = frozenset({"observe", "observe_composite"})
 CANCELS = frozenset({"cancel_observe", "cancel_composite"})
@@ -102,12 +104,14 @@ class Calls:
         engine: Engine,
         targets: Targets,
         hears: Sequence[Hears],
-        open_file: Callable[[str], bytes | mmap],
+        open_file: Callable[[str, str], bytes | mmap],
         clock: Clock,
         act: Callable[[], None],
+        traffic: Traffic,
     ) -> None:
         self._engine, self._targets, self._hears = engine, targets, hears
         self._open_file, self._clock, self._act = open_file, clock, act
+        self._traffic = traffic
         self._calls: dict[int, _Asked] = {}
 
     def ask(self, endpoint: str, order: Order, timeout_s: float, end: End) -> int | Ended:
@@ -121,17 +125,18 @@ class Calls:
             raise UnknownDevice(endpoint)
         if order.op in CANCELS:
             return self._cancel_observations(endpoint, order, target, timeout_s, end)
-        request = operations.build(order, target, self._open_file)
+        request = operations.build(order, target, partial(self._open_file, endpoint))
         now = self._clock.now()
         if order.op in OBSERVES:
             context = operations.context_of(order, request)
             call = self._engine.observe(endpoint, request, context, timeout_s, now)
         else:
             call = self._engine.start(endpoint, request, timeout_s, now)
-        return self._started(call, _Asked(order, target, end, None))
+        return self._started(call, _Asked(order, target, end, None), request)
 
-    def _started(self, number: int, call: _Asked) -> int:
+    def _started(self, number: int, call: _Asked, request: CoapRequest | None = None) -> int:
         self._calls[number] = call
+        self._traffic.began(number, call.target.endpoint, call.order, request)
         self._act()
         return number
 
@@ -159,6 +164,7 @@ class Calls:
         """Nobody waits for this any more: withdraw it, and ignore what still comes."""
         if self._calls.pop(call, None) is not None:
             self._engine.cancel(call, self._clock.now())
+            self._traffic.given_up(call)
             self._act()
 
     def resolve(self, answers: Sequence[Sequence[Any]]) -> None:
@@ -166,7 +172,9 @@ class Calls:
         for answer in answers:
             call = self._calls.pop(answer[0], None)
             if call is not None:
-                self._end(call, Answered(*answer))
+                answered = Answered(*answer)
+                self._traffic.ended(answered)
+                self._end(call, answered)
 
     def _end(self, call: _Asked, answered: Answered) -> None:
         if answered.outcome != "answered":

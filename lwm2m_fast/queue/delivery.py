@@ -35,6 +35,7 @@ from lwm2m_fast.errors import QueueFull, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.queue.calls import Calls, Clock, Ended
 from lwm2m_fast.queue.durable import Keeper
 from lwm2m_fast.queue.history import History
+from lwm2m_fast.queue.ownership import Ownership
 from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.store.base import FleetChange
 from lwm2m_fast.store.changes import MAX_VALUE_BYTES
@@ -72,7 +73,9 @@ class Delivery:
         reach: Reach,
         clock: Clock,
         tell: Tell,
+        ownership: Ownership,
     ) -> None:
+        self._ownership = ownership
         self.pending, self.history, self._keeper = pending, history, keeper
         self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
         self._running: dict[str, tuple[Operation, int]] = {}
@@ -109,19 +112,26 @@ class Delivery:
     def send(self, endpoint: str, operation_id: int) -> bool:
         """True when it has ended without being sent, so that the next one may go."""
         operation = self._marked.pop(endpoint, None)
-        if operation is not None and operation.id == operation_id and not self._is_over(operation):
+        if operation is not None and operation.id == operation_id and self._may_go(operation):
             return self._ask(operation, is_marked=True)
         try:
             operation = self.history.waiting(endpoint, operation_id)
+            is_own = operation is not None and self._ownership.has(operation)
         except StoreError:
             self.later.add(endpoint)
             return False
         if operation is None:  # a row that nobody can read any more
             return self.pending.remove(endpoint, operation_id)
+        if not is_own:  # the name is another tenant's now, and so is the device
+            self.end(operation, FAILED, reason="cancelled")
+            return True
         if self._is_over(operation):
             self.end(operation, FAILED, reason="expired")
             return True
         return self._ask(operation)
+
+    def _may_go(self, operation: Operation) -> bool:
+        return not self._is_over(operation) and self._ownership.may_tell(operation)
 
     def _ask(self, operation: Operation, *, is_marked: bool = False) -> bool:
         """Keep that it is sent, then send it: a process that is killed between the two has not sent

@@ -34,6 +34,7 @@ from lwm2m_fast.queue.batches import Batch, Batches, Entry
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.dispatch import Dispatch, rows_of
 from lwm2m_fast.queue.durable import until_kept
+from lwm2m_fast.queue.ownership import Ownership
 from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE
 from lwm2m_fast.store.base import FleetChange
@@ -64,8 +65,10 @@ class Desk:
         reach: Reach,
         batches: Batches,
         clock: Clock,
+        ownership: Ownership,
     ) -> None:
         self._config, self._dispatch = config, dispatch
+        self._ownership = ownership
         self._reach, self._batches, self._clock = reach, batches, clock
         self._pending, self._delivery = dispatch.pending, dispatch.delivery
         self._waiters: dict[int, list[asyncio.Future[dict[str, Any]]]] = {}
@@ -96,7 +99,8 @@ class Desk:
         terms = self._terms(orders, timeout_s, valid_until, origin)
         _check_name(endpoint)
         first = self._pending.reserve(endpoint, len(orders))
-        operations = terms.operations(endpoint, first, self._clock.wall())
+        tenant = self._ownership.tenant(endpoint)
+        operations = terms.operations(endpoint, first, self._clock.wall(), tenant)
         await self._keep(operations)
         return [operation.as_json() for operation in operations]
 
@@ -129,7 +133,7 @@ class Desk:
                 entries.append(Entry(name, 0, str(error)))
             else:
                 entries.append(Entry(name, first, None))
-                operations += terms.operations(name, first, now)
+                operations += terms.operations(name, first, now, self._ownership.tenant(name))
             if number % SLICE == SLICE - 1:
                 await self._breathe(operations)
         return await self._begin(entries, operations, len(orders), origin, now)
@@ -238,7 +242,8 @@ class Desk:
             return None
         if not 0 < operation_id <= MAX_ID:
             return None
-        return self._delivery.current(endpoint, operation_id)
+        found = self._delivery.current(endpoint, operation_id)
+        return found if found is not None and self._ownership.has(found) else None
 
     def operations(
         self,
@@ -261,7 +266,7 @@ class Desk:
         for operation in both:
             if len(found) >= min(limit, MAX_PAGE):
                 break
-            if states is None or operation.state in states:
+            if (states is None or operation.state in states) and self._ownership.has(operation):
                 found.append(operation.as_json())
         return found
 
@@ -349,7 +354,9 @@ class _Terms:
     valid_until: float | None
     origin: str
 
-    def operations(self, endpoint: str, first_id: int, now: float) -> list[Operation]:
+    def operations(
+        self, endpoint: str, first_id: int, now: float, tenant: str | None
+    ) -> list[Operation]:
         return [
             Operation(
                 first_id + i,
@@ -360,6 +367,7 @@ class _Terms:
                 timeout_s=self.timeout_s,
                 valid_until=self.valid_until,
                 origin=self.origin,
+                tenant=tenant,
             )
             for i, order in enumerate(self.orders)
         ]

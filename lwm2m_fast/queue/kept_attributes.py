@@ -61,6 +61,11 @@ class KeptAttributes:
             for path, attributes in self._read(endpoint).items()
         ]
 
+    def forget(self, endpoint: str) -> None:
+        """The device is gone for good, and whoever has its name next gets none. StoreError."""
+        if self._read(endpoint):
+            self._write(endpoint, {})
+
     def _written(self, endpoint: str, path: str, attributes: dict[str, Any]) -> None:
         kept = self._read(endpoint)
         if path not in kept and len(kept) >= MAX_PATHS:

@@ -30,11 +30,13 @@ from lwm2m_fast.queue.durable import Keeper
 from lwm2m_fast.queue.history import History
 from lwm2m_fast.queue.kept_attributes import KeptAttributes
 from lwm2m_fast.queue.operation_ids import OperationIds
+from lwm2m_fast.queue.ownership import Ownership, managements
 from lwm2m_fast.queue.plain_reads import PlainReads
 from lwm2m_fast.queue.post_registration import PostRegistration
 from lwm2m_fast.queue.profile_observing import ProfileObserving, Profiles
 from lwm2m_fast.queue.reach import Reach, SettingsSource
 from lwm2m_fast.queue.reestablish import Reestablish
+from lwm2m_fast.queue.traffic import HasLevels, Traffic
 from lwm2m_fast.queue.wakefulness import Wakefulness
 from lwm2m_fast.store.base import FleetStore
 
@@ -52,6 +54,10 @@ class Engine(
     tells: bool
 
 
+class Settings(SettingsSource, HasLevels, Protocol):
+    """Everything that they need of device_settings.py."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the operations are put into."""
@@ -59,14 +65,17 @@ class Surroundings:
     engine: Engine
     fleet: FleetStore
     keeper: Keeper
-    settings: SettingsSource
+    settings: Settings
     targets: Targets
     hears: Sequence[Hears]
     """Who else wants to know what devices answer."""
-    open_file: Callable[[str], bytes | mmap]
+    open_file: Callable[[str, str], bytes | mmap]
+    """Of an uploaded file's name and tenant."""
     clock: Clock
     publish: Callable[[Sequence[Event]], None]
     nudge: Callable[[], None]
+    owner: Callable[[str], str] = managements
+    """Whose a device is."""
     profiles: Profiles | None = None
 
 
@@ -75,13 +84,21 @@ class Operating:
 
     def __init__(self, config: QueueConfig, around: Surroundings) -> None:
         self._engine, self._publish = around.engine, around.publish
+        ownership = self._ownership = Ownership(around.owner)
         ids = OperationIds(around.fleet, around.keeper)
         pending = Pending(config.max_operations_per_device, config.max_operations, ids.first)
         self.reach = Reach(config, around.engine, around.settings, around.clock)
-        attributes = KeptAttributes(around.fleet, around.keeper)
+        attributes = self._attributes = KeptAttributes(around.fleet, around.keeper)
         hears = [attributes, *around.hears]
+        traffic = Traffic(around.engine, around.settings, around.clock, around.publish)
         self.calls = Calls(
-            around.engine, around.targets, hears, around.open_file, around.clock, around.nudge
+            around.engine,
+            around.targets,
+            hears,
+            lambda endpoint, name: around.open_file(name, around.owner(endpoint)),
+            around.clock,
+            around.nudge,
+            traffic,
         )
         reads = PlainReads(
             around.engine,
@@ -100,6 +117,7 @@ class Operating:
             self.reach,
             around.clock,
             self._told,
+            ownership,
         )
         first = Reestablish(
             around.engine, pending, self.calls, attributes, self.reach, around.clock
@@ -125,15 +143,16 @@ class Operating:
             parse_commands,
             config.post_registration_pending,
             around.clock.wall,
+            around.owner,
             own,
         )
         batches = Batches(around.fleet, config.max_batches, delivery.current)
-        self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock)
+        self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock, ownership)
         self.direct = Direct(self.calls, reads, self.reach, around.nudge)
         self.wakefulness = Wakefulness(self.reach, around.clock, around.publish)
         """To be put behind the sinks, so that a device has registered before it is awake."""
         self._counted = (
-            self.dispatch, first, attributes, self.post_registration, self.wakefulness,
+            self.dispatch, first, attributes, self.post_registration, self.wakefulness, traffic,
             *(() if own is None else (own,)),
         )  # fmt: skip
         self.unusable = self.dispatch.load(around.fleet)
@@ -163,9 +182,15 @@ class Operating:
         self.dispatch.kick(endpoint)
         self.wakefulness.settings_changed(endpoint)
 
+    def forget(self, endpoint: str, reason: str) -> None:
+        """A device is gone for good: end what waits for it, and forget what would be done to the
+        next one of its name. What has ended stays, for its owner. StoreError."""
+        self.desk.cancel_all(endpoint, reason)
+        self._attributes.forget(endpoint)
+
     def _told(self, operation: Operation) -> None:
         self.desk.told(operation)
-        if self._engine.tells:
+        if self._engine.tells and self._ownership.may_tell(operation):
             shown = operation.as_json()
             self._publish([Event("operation", operation.endpoint, operation.updated_at, shown)])
 

@@ -1,9 +1,9 @@
-"""What a device gets after a full Register: a list of commands that all get (requirements Q5), and
-what its profile wants observed (I3).
+"""What a device gets after a full Register: the commands that every device of its tenant gets
+(requirements Q5), and what its profile wants observed (I3).
 
-The list is per tenant; for now there is one. Each Register makes operations of both, durable like
-all others; what an earlier Register has left of them is superseded, so that a device that never
-answers does not fill its own queue.
+Each tenant has a list of its own, which may be empty. Each Register makes operations of both,
+durable like all others; what an earlier Register has left of them is superseded, so that a device
+that never answers does not fill its own queue.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ import orjson
 from lwm2m_fast.core.operation import POST_REGISTRATION, Operation
 from lwm2m_fast.core.orders import Order, order_json
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError
+from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.queue.dispatch import Dispatch
-from lwm2m_fast.queue.durable import Durable
-from lwm2m_fast.store.base import FleetStore
+from lwm2m_fast.store.base import FleetChange, FleetStore
 
 NAMESPACE = "post-registration"
-TENANT = b"default"
+"""A key is a tenant's name, a value its commands as JSON; an empty list has no row."""
+
+MAX_TENANTS = 10_000
+"""Lists that are kept in all."""
 
 MAX_COMMANDS = 100
 MAX_COMMAND_BYTES = 8192
@@ -41,10 +44,17 @@ class Own(Protocol):
     def orders(self, endpoint: str) -> list[Order]: ...
 
 
-class PostRegistration:
-    """The list, and what becomes of it at each Register. Loop's thread only.
+class Keeps(Protocol):
+    """Who keeps the lists (durable.py)."""
 
-    `parse` reads one command line, `cap` is how many older operations go before the list.
+    async def put(self, changes: Sequence[FleetChange]) -> None: ...
+
+
+class PostRegistration:
+    """The lists, and what becomes of them at each Register. Loop's thread only.
+
+    `parse` reads one command line, `cap` is how many older operations go before the list, `owner`
+    tells the tenant of a device.
     """
 
     def __init__(
@@ -54,21 +64,24 @@ class PostRegistration:
         parse: Parse,
         cap: int,
         wall: Callable[[], float],
+        owner: Callable[[str], str],
         own: Own | None = None,
     ) -> None:
         self._fleet, self._dispatch, self._parse = fleet, dispatch, parse
-        self._cap, self._wall, self._own = cap, wall, own
-        self._commands: list[str] = []
-        self._orders: list[Order] = []
+        self._cap, self._wall, self._owner, self._own = cap, wall, owner, own
+        self._commands: dict[str, list[str]] = {}
+        self._orders: dict[str, list[Order]] = {}
         self.not_queued = 0
-        row = fleet.get(NAMESPACE, TENANT)
-        self._take(orjson.loads(row) if row is not None else [])
+        for key, row in fleet.scan(NAMESPACE):
+            self._take(key.decode(), orjson.loads(row))
 
-    def commands(self) -> list[str]:
-        return list(self._commands)
+    def commands(self, tenant: str) -> list[str]:
+        """The list of a tenant."""
+        return list(self._commands.get(tenant, ()))
 
-    async def replace(self, commands: Sequence[str], durable: Durable) -> list[str]:
-        """Keep another list. RequestError names the line that is no command of ours."""
+    async def replace(self, commands: Sequence[str], durable: Keeps, tenant: str) -> list[str]:
+        """Keep another list for a tenant. RequestError names the line that is no command of ours,
+        or the bound; QueueFull: too many tenants have one."""
         lines = [line.strip() for line in commands if line.strip()]
         if len(lines) > MAX_COMMANDS:
             raise RequestError(f"{len(lines)} commands, allowed are at most {MAX_COMMANDS}")
@@ -76,13 +89,20 @@ class PostRegistration:
             if len(line.encode("utf-8", "surrogatepass")) > MAX_COMMAND_BYTES:
                 raise RequestError(f"a command is longer than {MAX_COMMAND_BYTES} bytes")
             self._parse(line)
-        await durable.put([(NAMESPACE, TENANT, orjson.dumps(lines) if lines else None)])
-        self._take(lines)
+        if lines and tenant not in self._commands and len(self._commands) >= MAX_TENANTS:
+            raise QueueFull("the server", MAX_TENANTS, "lists of commands after a registration")
+        row = orjson.dumps(lines) if lines else None
+        await durable.put([(NAMESPACE, tenant.encode(), row)])
+        self._take(tenant, lines)
         return lines
 
-    def _take(self, commands: list[str]) -> None:
-        self._commands = commands
-        self._orders = [order for line in commands for order in self._parse(line)]
+    def _take(self, tenant: str, commands: list[str]) -> None:
+        if commands:
+            self._commands[tenant] = commands
+            self._orders[tenant] = [order for line in commands for order in self._parse(line)]
+        else:
+            self._commands.pop(tenant, None)
+            self._orders.pop(tenant, None)
         self.look()
 
     def look(self) -> None:
@@ -92,9 +112,14 @@ class PostRegistration:
         self._dispatch.hear()
 
     def registered(self, endpoint: str) -> None:
-        """A device has registered in full: queue the list for it, and what is its own."""
+        """A device has registered in full: queue its tenant's list for it, and what is its own."""
+        try:
+            tenant = self._owner(endpoint)
+        except StoreError:
+            self.not_queued += 1
+            return
         own = [] if self._own is None or not self._own.is_on else self._own.orders(endpoint)
-        orders = [*self._orders, *own]
+        orders = [*self._orders.get(tenant, ()), *own]
         if not orders:
             return
         pending, now = self._dispatch.pending, self._wall()
@@ -109,7 +134,7 @@ class PostRegistration:
         operations = [
             Operation(
                 first + i, endpoint, order_json(order), now, updated_at=now,
-                origin=POST_REGISTRATION,
+                origin=POST_REGISTRATION, tenant=None if tenant == MANAGEMENT else tenant,
             )
             for i, order in enumerate(orders)
         ]  # fmt: skip
@@ -122,7 +147,10 @@ class PostRegistration:
             self._dispatch.pending.leave_phase(endpoint)
 
     def counters(self) -> dict[str, int]:
-        return {"post_registration_not_queued": self.not_queued}
+        return {
+            "post_registration_not_queued": self.not_queued,
+            "post_registration_lists_current": len(self._commands),
+        }
 
 
 def _ignore(error: StoreError | None) -> None:

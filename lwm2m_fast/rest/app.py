@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lwm2m_fast import __version__
@@ -194,6 +195,7 @@ class HttpServer:
             timeout_graceful_shutdown=STOP_GRACE_S,
         )
         self._config.load()  # imports the rest of uvicorn
+        _look_up_sources(app)
         self._server: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -202,6 +204,9 @@ class HttpServer:
 
         ConfigError when the address cannot be had.
         """
+        # A large upload goes to a file by way of a thread; what that needs is imported by the first
+        # one, which takes longer than devices should wait. Now none does.
+        await run_in_threadpool(int)
         if bound is None:
             bound = bind(*self._address)
         port: int = bound.getsockname()[1]
@@ -229,3 +234,11 @@ class HttpServer:
     def _context(self) -> Context:
         found: Context = self._app.state.context
         return found
+
+
+def _look_up_sources(app: FastAPI) -> None:
+    """Read the files that handlers stand in, which FastAPI else does with the first request of each
+    (for its error messages): some milliseconds of the loop, and more from a cold disk."""
+    for route in app.routes:
+        with contextlib.suppress(OSError, TypeError):
+            inspect.getsourcelines(getattr(route, "endpoint", None))  # type: ignore[arg-type]

@@ -137,10 +137,10 @@ class Operations(Protocol):
         """`awake` (bool), `awake_time_ms` (0: always), `awake_until` (unix seconds; null: always
         or unknown), `source` (settings, registration, default). None when not registered."""
 
-    def post_registration(self) -> list[str]:
-        """The shell commands that each device gets after a full Register."""
+    def post_registration(self, tenant: str) -> list[str]:
+        """The shell commands that each device of a tenant gets after a full Register."""
 
-    async def set_post_registration(self, commands: Sequence[str]) -> list[str]:
+    async def set_post_registration(self, commands: Sequence[str], tenant: str) -> list[str]:
         """Replace them. RequestError when one of them is none, or they are too many."""
 
 
@@ -163,12 +163,15 @@ class Values(Protocol):
         RequestError names the setting, its value and its bounds. Applies to a running window.
         """
 
-    async def put_file(self, name: str, content: AsyncIterable[bytes]) -> dict[str, Any]:
-        """Keep an upload for {"file": name}, whole or not at all: `name`, `size`, `changed_at`."""
+    async def put_file(
+        self, name: str, content: AsyncIterable[bytes], tenant: str
+    ) -> dict[str, Any]:
+        """Keep an upload for {"file": name} in orders to devices of this tenant, whole or not at
+        all: `name`, `size`, `changed_at`."""
 
-    def files(self) -> list[dict[str, Any]]: ...
+    def files(self, tenant: str) -> list[dict[str, Any]]: ...
 
-    async def delete_file(self, name: str) -> bool:
+    async def delete_file(self, name: str, tenant: str) -> bool:
         """False when there is none."""
 
     def target(self, endpoint: str) -> Any:

@@ -170,6 +170,8 @@ async def events(
     Of the registration: `registered`, `updated`, `deregistered`, `expired`. Of its presence:
     `awake`, `asleep`. Of what is asked of it: `operation`, at each change of state. Of what it
     tells by itself: `notification`, `send`, `observe_ended`; their data has the decoded `values`.
+    Of bootstraps: `bootstrap_started`, `bootstrap_finished`, `bootstrap_failed`. Of devices whose
+    `logLevel` is TRAFFIC or VERBOSE: `request`, `response`; with NONE none of its life.
 
     `data` is JSON: endpoint, at (unix seconds), data. `id` counts the events of this stream. An
     event `dropped` tells how many this stream has lost so far because its reader was too slow.

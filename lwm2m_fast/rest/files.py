@@ -16,7 +16,7 @@ from lwm2m_fast.errors import NotFound, RequestError
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import OCTETS, described
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Route, decoded
+from lwm2m_fast.rest.routes import Ctx, Route, Tenant, decoded
 
 MAX_NAME = 128
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}", re.ASCII)
@@ -34,20 +34,20 @@ class FileList(BaseModel):
     files: list[File]
 
 
-async def list_files(ctx: Ctx) -> Response:
-    """The uploads there are."""
-    return JsonResponse({"files": ctx.service.files()})
+async def list_files(ctx: Ctx, tenant: Tenant) -> Response:
+    """The uploads of this tenant."""
+    return JsonResponse({"files": ctx.service.files(tenant)})
 
 
-async def upload(request: Request, ctx: Ctx, name: Name) -> Response:
+async def upload(request: Request, ctx: Ctx, name: Name, tenant: Tenant) -> Response:
     """Keep the body under this name; a file of that name is replaced once the new one is whole."""
-    kept = await ctx.service.put_file(checked(name), request.stream())
+    kept = await ctx.service.put_file(checked(name), request.stream(), tenant)
     return JsonResponse(kept, 201)
 
 
-async def remove(ctx: Ctx, name: Name) -> Response:
+async def remove(ctx: Ctx, name: Name, tenant: Tenant) -> Response:
     """Remove an upload. A transfer of it that is under way goes on."""
-    if not await ctx.service.delete_file(checked(name)):
+    if not await ctx.service.delete_file(checked(name), tenant):
         raise NotFound(f"there is no file called {decoded(name)!r}")
     return Response(status_code=204)
 

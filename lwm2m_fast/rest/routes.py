@@ -51,7 +51,11 @@ class Context:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def _context(request: Request) -> Context:
+# What handlers depend on is asynchronous although it waits for nothing: FastAPI runs everything
+# else in a thread, where the service must not be called, and which costs more than most handlers.
+
+
+async def _context(request: Request) -> Context:
     found: Context = request.app.state.context
     return found
 
@@ -79,7 +83,7 @@ def checked_endpoint(name: str) -> str:
     return name
 
 
-def _endpoint(
+async def _endpoint(
     endpoint: Annotated[
         str,
         Path(
@@ -97,6 +101,10 @@ def tenant_of(request: Request) -> str:
     return found
 
 
+async def _tenant(request: Request) -> str:
+    return tenant_of(request)
+
+
 Ctx = Annotated[Context, Depends(_context)]
-Tenant = Annotated[str, Depends(tenant_of)]
+Tenant = Annotated[str, Depends(_tenant)]
 Endpoint = Annotated[str, Depends(_endpoint)]

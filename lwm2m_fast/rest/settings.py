@@ -15,7 +15,7 @@ from starlette.responses import Response
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import described, object_body
 from lwm2m_fast.rest.problem import JsonResponse, documented
-from lwm2m_fast.rest.routes import Ctx, Endpoint, Route
+from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, Tenant
 
 MAX_COMMANDS = 100
 
@@ -50,6 +50,9 @@ class Settings(BaseModel):
         le=5_256_000,
         description="Minutes within which it must be heard, when that is not managed; null: never",
     )
+    logLevel: Literal["NONE", "LIFECYCLE", "TRAFFIC", "FIRMWARE", "VERBOSE"] | None = Field(
+        None, description="Which of its events are told; LIFECYCLE unless set"
+    )
 
 
 class Commands(BaseModel):
@@ -69,14 +72,14 @@ async def change_settings(request: Request, ctx: Ctx, endpoint: Endpoint) -> Res
     return JsonResponse(await ctx.service.set_settings(endpoint, await object_body(request)))
 
 
-async def show_post_registration(ctx: Ctx) -> Response:
-    """The commands that each device gets after a full Register (not after an Update)."""
-    return JsonResponse({"commands": ctx.service.post_registration()})
+async def show_post_registration(ctx: Ctx, tenant: Tenant) -> Response:
+    """The commands that each device of this tenant gets after a full Register, not an Update."""
+    return JsonResponse({"commands": ctx.service.post_registration(tenant)})
 
 
-async def set_post_registration(ctx: Ctx, commands: Commands) -> Response:
+async def set_post_registration(ctx: Ctx, commands: Commands, tenant: Tenant) -> Response:
     """Replace the list; all of it is taken or nothing. An empty list ends it."""
-    kept = await ctx.service.set_post_registration(commands.commands)
+    kept = await ctx.service.set_post_registration(commands.commands, tenant)
     return JsonResponse({"commands": kept})
 
 

@@ -71,9 +71,9 @@ PATHS: Final[dict[str, Shown]] = {
     "/healthz": Shown.EVERYTHING,
     "/readyz": Shown.EVERYTHING,
     "/metrics": Shown.MANAGEMENT,
-    "/api/v1/files": Shown.MANAGEMENT,
-    "/api/v1/files/{name}": Shown.MANAGEMENT,
-    "/api/v1/post-registration": Shown.MANAGEMENT,
+    "/api/v1/files": Shown.OWN,
+    "/api/v1/files/{name}": Shown.OWN,
+    "/api/v1/post-registration": Shown.OWN,
     # rest/leshan
     "/api/clients": Shown.OWN,
     "/api/event": Shown.OWN,

@@ -10,7 +10,11 @@ from lwm2m_fast.core.events import Event
 _log = logging.getLogger("lwm2m_fast.devices")
 
 # Of the registration, what a reader of the log needs to find the device; not its object list.
-FACTS = ("registration_id", "address", "lwm2m_version", "lifetime_s", "replaces")
+# Of requests and responses (log level TRAFFIC), what was asked and how it ended; no value.
+FACTS = (
+    "registration_id", "address", "lwm2m_version", "lifetime_s", "replaces",
+    "op", "path", "outcome", "code",
+)  # fmt: skip
 
 
 class LogSink:

@@ -49,15 +49,23 @@ class LmdbFleet:
 
     def apply(self, changes: Sequence[FleetChange]) -> None:
         # Of several changes of one row the last one counts; in key order a page is gone to once.
-        rows = {_prefix(name) + check_fleet_key(key): value for name, key, value in changes}
+        spaces: dict[bytes, dict[bytes, bytes | None]] = {}
+        for name, key, value in changes:
+            prefix = _prefix(name)
+            rows = spaces.get(prefix)
+            if rows is None:
+                rows = spaces[prefix] = {}
+            rows[prefix + check_fleet_key(key)] = value
         put: list[tuple[bytes, bytes]] = []
         gone: list[bytes] = []
-        for key in in_order(list(rows)):
-            value = rows[key]
-            if value is None:
-                gone.append(key)
-            else:
-                put.append((key, check_fleet_value(value)))
+        for prefix in sorted(spaces):  # a namespace is a stretch of the key order
+            rows = spaces[prefix]
+            for key in in_order(list(rows)):
+                value = rows[key]
+                if value is None:
+                    gone.append(key)
+                else:
+                    put.append((key, check_fleet_value(value)))
 
         def write(txn: Transaction) -> None:
             table = self._env.table(ITEMS)
@@ -66,7 +74,7 @@ class LmdbFleet:
             if put:
                 txn.cursor(table).putmulti(put)
 
-        if rows:
+        if put or gone:
             self._write(write)
 
     def get(self, namespace: str, key: bytes) -> bytes | None:

@@ -27,6 +27,7 @@ def test_what_nobody_set_leaves_the_decision_to_others() -> None:
         "defaultObjectIDVer": None,
         "autoManageAvailabilityRequiredInterval": True,
         "availabilityRequiredInterval": None,
+        "logLevel": None,
     }
 
 
@@ -40,9 +41,10 @@ def test_every_setting_is_taken_and_given_back() -> None:
         "defaultObjectIDVer": "1.1",
         "autoManageAvailabilityRequiredInterval": False,
         "availabilityRequiredInterval": 60,
+        "logLevel": "VERBOSE",
     }
     settings = changed(UNSET, given)
-    assert settings == Settings(0, 10_000, "SENML_CBOR", "TLV", False, "1.1", False, 60)
+    assert settings == Settings(0, 10_000, "SENML_CBOR", "TLV", False, "1.1", False, 60, "VERBOSE")
     assert as_json(settings) == given
     assert from_bytes(b"dev-1", as_bytes(settings)) == settings
 

@@ -77,7 +77,7 @@ class Provisioned:
             lambda name: {"registered": False, "bootstrap": self.outcomes.get(name)},
         )
 
-    def _forget(self, endpoints: Iterable[str]) -> None:
+    async def _forget(self, endpoints: Iterable[str]) -> None:
         self.forgotten += endpoints
 
     def _changed(self, job: Job) -> None:

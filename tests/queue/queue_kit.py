@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order, parse_order
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.settings import UNSET, Settings, changed
+from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.durable import Done
@@ -78,6 +79,7 @@ class SettingsTable:
 
     def __init__(self) -> None:
         self.rows: dict[str, Settings] = {}
+        self.levels: dict[str, str] = {}
 
     @property
     def own(self) -> dict[str, Settings]:
@@ -87,7 +89,8 @@ class SettingsTable:
         return self.rows.get(endpoint, UNSET)
 
     def set(self, endpoint: str, **given: Any) -> None:
-        self.rows[endpoint] = changed(self.get(endpoint), given)
+        settings = self.rows[endpoint] = changed(self.get(endpoint), given)
+        self.levels[endpoint] = settings.log_level or "LIFECYCLE"
 
 
 class Ear:
@@ -128,6 +131,9 @@ class QueueWorld(World):
         self.told: list[Event] = []
         self.nudged = False
         self.files: dict[str, bytes] = {}
+        self.owners: dict[str, str] = {}
+        """Tenants by endpoint name, where it is not the one that runs the server."""
+        self.owner_of: Callable[[str], str] = lambda name: self.owners.get(name, MANAGEMENT)
         clock = Clock(lambda: self.now, lambda: self.now + self.wall)
         self.queue_config = QueueConfig(**(queue or {}))
         self.operating = Operating(
@@ -139,10 +145,13 @@ class QueueWorld(World):
                 self.settings,
                 Targets(self.engine, MODEL, self.settings),
                 [self.ear],
-                self.files.__getitem__,
+                lambda name, tenant: self.files[
+                    name if tenant == MANAGEMENT else f"{tenant}/{name}"
+                ],
                 clock,
                 self.told.extend,
                 self._nudge,
+                self._owner,
                 profiles,
             ),
         )
@@ -163,6 +172,9 @@ class QueueWorld(World):
 
     def _nudge(self) -> None:
         self.nudged = True
+
+    def _owner(self, endpoint: str) -> str:
+        return self.owner_of(endpoint)
 
     def finish_turn(self) -> None:
         while True:

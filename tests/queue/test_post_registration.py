@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from queue_kit import QueueWorld, answer_all, answer_next, asked
 
-from lwm2m_fast.errors import RequestError, StoreError
+from lwm2m_fast.errors import QueueFull, RequestError, StoreError
+from lwm2m_fast.queue import post_registration
 
 
 class Put:
@@ -20,8 +21,8 @@ class Put:
         self.world.fleet.apply(changes)
 
 
-def set_list(world: QueueWorld, *commands: str) -> list[str]:
-    return world.do(world.operating.post_registration.replace(commands, Put(world)))
+def set_list(world: QueueWorld, *commands: str, tenant: str = "default") -> list[str]:
+    return world.do(world.operating.post_registration.replace(commands, Put(world), tenant))
 
 
 def test_the_list_runs_on_each_full_register_and_not_on_an_update():
@@ -108,7 +109,7 @@ def test_it_survives_a_restart():
     world = QueueWorld()
     set_list(world, "read /3/0/0")
     world = world.restarted()
-    assert world.operating.post_registration.commands() == ["read /3/0/0"]
+    assert world.operating.post_registration.commands("default") == ["read /3/0/0"]
     device = world.device()
     device.register("dev-9")
     assert answer_next(device) == "/3/0/0"
@@ -123,7 +124,7 @@ def test_what_is_no_order_is_refused_and_the_list_stays(bad):
     set_list(world, "read /3/0/0")
     with pytest.raises(RequestError):
         set_list(world, "read /3/0/1", bad)
-    assert world.operating.post_registration.commands() == ["read /3/0/0"]
+    assert world.operating.post_registration.commands("default") == ["read /3/0/0"]
 
 
 def test_a_list_has_a_bound():
@@ -140,4 +141,57 @@ def test_a_list_that_cannot_be_kept_is_not_used():
     world.keeper.problem = "no space left"
     with pytest.raises(StoreError):
         set_list(world, "read /3/0/0")
-    assert world.operating.post_registration.commands() == []
+    assert world.operating.post_registration.commands("default") == []
+
+
+def test_each_tenant_has_a_list_of_its_own():
+    world = QueueWorld()
+    world.owners = {"ours": "acme", "theirs": "beta"}
+    set_list(world, "read /3/0/0")
+    set_list(world, "read /3/0/1", "read /3/0/2", tenant="acme")
+    wanted = {"ours": ["/3/0/1", "/3/0/2"], "theirs": [], "of-nobody": ["/3/0/0"]}
+
+    def heard(world: QueueWorld) -> dict[str, list[str]]:
+        found = {}
+        for number, name in enumerate(wanted):
+            device = world.device(f"192.0.2.{number}:5683")
+            device.register(name)
+            found[name] = answer_all(device)
+        return found
+
+    assert heard(world) == wanted
+    assert world.operating.counters()["post_registration_lists_current"] == 2
+    later = world.restarted()
+    later.owners = world.owners
+    assert heard(later) == wanted
+    assert later.operating.post_registration.commands("beta") == []
+    # The end of one is no other's.
+    set_list(later, tenant="default")
+    assert heard(later) == wanted | {"of-nobody": []}
+
+
+def test_lists_are_bounded_in_number(monkeypatch):
+    monkeypatch.setattr(post_registration, "MAX_TENANTS", 2)
+    world = QueueWorld()
+    for tenant in ("acme", "beta"):
+        set_list(world, "read /3/0/0", tenant=tenant)
+    with pytest.raises(QueueFull):
+        set_list(world, "read /3/0/0", tenant="gamma")
+    set_list(world, "read /3/0/1", tenant="beta")
+    set_list(world, tenant="gamma")
+    set_list(world, tenant="acme")
+    assert set_list(world, "read /3/0/0", tenant="gamma") == ["read /3/0/0"]
+
+
+def test_a_device_whose_owner_cannot_be_known_gets_no_list():
+    world = QueueWorld()
+    set_list(world, "read /3/0/0")
+
+    def broken(endpoint: str) -> str:
+        raise StoreError("the disk is gone")
+
+    world.owner_of = broken
+    device = world.device()
+    device.register()
+    device.hear_nothing()
+    assert world.operating.counters()["post_registration_not_queued"] == 1

@@ -137,8 +137,9 @@ class FakeService:
         self.known_values: dict[str, list[dict[str, Any]]] = {}
         self.relations: dict[str, list[dict[str, Any]]] = {}
         self.set_for: dict[str, dict[str, Any]] = {}
-        self.commands: list[str] = []
-        self.uploads: dict[str, bytes] = {}
+        self.commands: dict[str, list[str]] = {}
+        self.uploads: dict[str, dict[str, bytes]] = {}
+        """Both by tenant."""
         self.subscriptions: list[FakeSubscription] = []
         self.subscribed: list[str | None] = []
         self.counted = {"coap_received": 7, "registrations_current": 2}
@@ -290,12 +291,12 @@ class FakeService:
             return None
         return {"awake": True, "awake_time_ms": 0, "awake_until": None, "source": "default"}
 
-    def post_registration(self) -> list[str]:
-        return self.commands
+    def post_registration(self, tenant: str) -> list[str]:
+        return self.commands.get(tenant, [])
 
-    async def set_post_registration(self, commands: Sequence[str]) -> list[str]:
-        self.commands = list(commands)
-        return self.commands
+    async def set_post_registration(self, commands: Sequence[str], tenant: str) -> list[str]:
+        self.commands[tenant] = list(commands)
+        return self.commands[tenant]
 
     def values(self, endpoint: str, prefix: str = "") -> list[dict[str, Any]]:
         every = self.known_values.get(endpoint, [])
@@ -312,18 +313,21 @@ class FakeService:
         self.set_for[endpoint] = {name: one for name, one in kept.items() if one is not None}
         return self.set_for[endpoint]
 
-    async def put_file(self, name: str, content: AsyncIterable[bytes]) -> dict[str, Any]:
-        self.uploads[name] = b"".join([part async for part in content])
-        return self._file(name)
+    async def put_file(
+        self, name: str, content: AsyncIterable[bytes], tenant: str
+    ) -> dict[str, Any]:
+        own = self.uploads.setdefault(tenant, {})
+        own[name] = b"".join([part async for part in content])
+        return self._file(name, own[name])
 
-    def _file(self, name: str) -> dict[str, Any]:
-        return {"name": name, "size": len(self.uploads[name]), "changed_at": 1700000000.0}
+    def _file(self, name: str, content: bytes) -> dict[str, Any]:
+        return {"name": name, "size": len(content), "changed_at": 1700000000.0}
 
-    def files(self) -> list[dict[str, Any]]:
-        return [self._file(name) for name in sorted(self.uploads)]
+    def files(self, tenant: str) -> list[dict[str, Any]]:
+        return [self._file(*each) for each in sorted(self.uploads.get(tenant, {}).items())]
 
-    async def delete_file(self, name: str) -> bool:
-        return self.uploads.pop(name, None) is not None
+    async def delete_file(self, name: str, tenant: str) -> bool:
+        return self.uploads.get(tenant, {}).pop(name, None) is not None
 
     def endpoint_of(self, registration_id: str) -> str | None:
         found = [

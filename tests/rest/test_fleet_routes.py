@@ -50,7 +50,7 @@ def test_the_post_registration_list_has_a_bound(api: Api) -> None:
     assert api.ask("PUT", COMMANDS, "operate", json=wanted).status_code == 200
     wanted = {"commands": ["read /3"] * (MAX_COMMANDS + 1)}
     assert api.ask("PUT", COMMANDS, "operate", json=wanted).status_code == 400
-    assert len(api.service.commands) == MAX_COMMANDS
+    assert len(api.service.commands["default"]) == MAX_COMMANDS
 
 
 def batch(api: Api, **body: Any) -> Any:
@@ -125,7 +125,7 @@ def test_a_batch_that_is_none_is_refused(api: Api, body: dict[str, Any], said: s
 def test_a_file_is_kept_listed_and_removed(api: Api) -> None:
     answer = api.ask("PUT", f"{FILES}/image-1.2.bin", "operate", content=b"\x00\xff")
     assert (answer.status_code, answer.json()["size"]) == (201, 2)
-    assert api.service.uploads == {"image-1.2.bin": b"\x00\xff"}
+    assert api.service.uploads == {"default": {"image-1.2.bin": b"\x00\xff"}}
     assert [one["name"] for one in api.get(FILES).json()["files"]] == ["image-1.2.bin"]
     assert api.ask("DELETE", f"{FILES}/image-1.2.bin", "operate").status_code == 204
     assert api.ask("DELETE", f"{FILES}/image-1.2.bin", "operate").status_code == 404
@@ -135,7 +135,7 @@ def test_a_file_is_kept_listed_and_removed(api: Api) -> None:
 def test_a_file_has_a_plain_name(api: Api, name: str) -> None:
     answer = api.ask("PUT", f"{FILES}/{name}", "operate", content=b"x")
     assert answer.status_code in (400, 404, 405)  # a client may resolve `..` itself
-    assert api.service.uploads == {}
+    assert not api.service.uploads.get("default")
     assert api.ask("PUT", f"{FILES}/{'x' * MAX_NAME}", "operate", content=b"x").status_code == 201
 
 
@@ -157,4 +157,4 @@ def test_an_upload_may_be_larger_than_any_other_body(
 
 def test_an_upload_without_a_token_is_not_read(api: Api) -> None:
     assert api.ask("PUT", f"{FILES}/x", "read", content=b"x").status_code == 403
-    assert api.service.uploads == {}
+    assert not api.service.uploads.get("default")

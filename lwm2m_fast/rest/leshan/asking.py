@@ -92,7 +92,7 @@ def target_of(ctx: Context, endpoint: str) -> Any:
     return target
 
 
-def _known(ctx: Ctx, endpoint: Endpoint) -> str:
+async def _known(ctx: Ctx, endpoint: Endpoint) -> str:
     target_of(ctx, endpoint)
     return endpoint
 
