@@ -8,6 +8,7 @@ called on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -102,7 +103,10 @@ class SecureSide:
             _log.error("a handshake failed inside the server", exc_info=fault)
 
     def stop(self) -> None:
-        """End what would go on by itself."""
+        """End what would go on by itself, and hear of no change any more."""
+        with contextlib.suppress(ValueError):  # a second time
+            self._security.changed.remove(self.changed)
+            self._security.trust_changed.remove(self.trust_changed)
         if self._settling is not None:
             self._settling.cancel()
         if self._clearing is not None:

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
+from lwm2m_fast.bootstrap.outcomes import Outcomes
 from lwm2m_fast.bootstrap.running import BootstrapServer
+from lwm2m_fast.bootstrap.switch import BootstrapSwitch
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.forms import Forms
@@ -103,7 +105,7 @@ class Server:
         self._operating: Operating | None = None
         self._http: HttpServer | None = None
         self._provisioning: Provisioning | None = None
-        self._bootstrap: BootstrapServer | None = None
+        self._bootstrap: BootstrapSwitch | None = None
         self.service: RunningServer | None = None
 
     async def start(self) -> Addresses:
@@ -166,7 +168,9 @@ class Server:
         service.attach(turns)
         side.attach_turns(turns.act, turns.publish)
         registry = open_registry(store.fleet, vault, security)
-        bootstrap = self._bootstrap = _bootstrap(config, engine, security, registry, turns)
+        bootstrap = self._bootstrap = _bootstrap(config, store, engine, security, registry, turns)
+        bootstrap.open()
+        service.attach_bootstrap(bootstrap)
         provisioning = self._provisioning = open_provisioning(
             registry,
             store.fleet,
@@ -195,8 +199,7 @@ class Server:
         turns.start()
         if dtls is not None:
             dtls.start()
-        if bootstrap is not None:
-            bootstrap.start()
+        bootstrap.start()
         data.values.start()
         report(config, dtls, security)
         _log.info(
@@ -210,7 +213,7 @@ class Server:
         )
         dtls_port = None if dtls is None else dtls.endpoint.port
         coap_port = plain[0].port if plain else None
-        return Addresses(coap_port, dtls_port, http_port, admin_token, _ports(bootstrap))
+        return Addresses(coap_port, dtls_port, http_port, admin_token, bootstrap.ports)
 
     async def stop(self) -> None:
         """Answer what was received, then let go of everything. Harmless after a failed start."""
@@ -288,25 +291,24 @@ def _plain_port(config: Config) -> UdpEndpoint:
 
 def _bootstrap(
     config: Config,
+    store: Store,
     engine: Engine,
     security: DeviceCredentials,
     registry: Registry,
     turns: Turns,
-) -> BootstrapServer | None:
-    if not config.bootstrap.enabled:
-        return None
+) -> BootstrapSwitch:
+    own = config.bootstrap
 
     def version(endpoint: str) -> str | None:
         found = engine.device(endpoint)
         return None if found is None else found["lwm2m_version"]
 
-    certificates = NamedCertificates(config.bootstrap.certificates, security.server_certificate)
-    offers = Offers(registry, config.bootstrap, certificates, version)
-    return BootstrapServer(config, security, offers, turns.publish)
+    def make(outcomes: Outcomes) -> BootstrapServer:
+        certificates = NamedCertificates(own.certificates, security.server_certificate)
+        offers = Offers(registry, own, certificates, version)
+        return BootstrapServer(config, security, offers, turns.publish, outcomes)
 
-
-def _ports(bootstrap: BootstrapServer | None) -> tuple[int, int | None] | None:
-    return None if bootstrap is None else (bootstrap.coap_port, bootstrap.dtls_port)
+    return BootstrapSwitch(store.fleet, make, is_configured=own.enabled, is_served=config.enabled)
 
 
 def _forget(
@@ -320,9 +322,9 @@ def _forget(
             side.end_registration(name, "its configuration was removed")
 
 
-def _about(endpoint: str, engine: Engine, bootstrap: BootstrapServer | None) -> dict[str, Any]:
+def _about(endpoint: str, engine: Engine, bootstrap: BootstrapSwitch) -> dict[str, Any]:
     """What is known of a configured device now."""
-    found = None if bootstrap is None else bootstrap.bootstraps.outcomes.of(endpoint)
+    found = bootstrap.outcomes.of(endpoint)
     return {
         "registered": engine.device(endpoint) is not None,
         "bootstrap": None if found is None else found.as_json(),

@@ -5,10 +5,19 @@ In memory, bounded, the longest unchanged forgotten first: a help, not a record.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Any, NamedTuple
 
 MAX_OUTCOMES = 100_000
+
+COUNTED = (
+    "bootstraps_started",
+    "bootstraps_finished",
+    "bootstraps_failed",
+    "bootstraps_refused",
+    "bootstrap_packs",
+)
+"""What is counted as long as the process runs, however often the ports are closed and opened."""
 
 
 class Outcome(NamedTuple):
@@ -31,10 +40,11 @@ class Outcome(NamedTuple):
 
 
 class Outcomes:
-    """The latest Outcome by endpoint name."""
+    """The latest Outcome by endpoint name, and how many there were of each kind."""
 
     def __init__(self, most: int = MAX_OUTCOMES) -> None:
         self._most = most
+        self.counts: Counter[str] = Counter()
         self._by_endpoint: OrderedDict[str, Outcome] = OrderedDict()
 
     def __len__(self) -> int:
@@ -51,3 +61,9 @@ class Outcomes:
 
     def forget(self, endpoint: str) -> None:
         self._by_endpoint.pop(endpoint, None)
+
+    def counters(self) -> dict[str, int]:
+        return {
+            **{name: self.counts[name] for name in COUNTED},
+            "bootstrap_outcomes_current": len(self),
+        }

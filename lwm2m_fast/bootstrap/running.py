@@ -4,17 +4,20 @@ server's. Nothing of a bootstrap outlives the process: a device that was cut off
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
 
 from lwm2m_fast.bootstrap.offers import Offers
+from lwm2m_fast.bootstrap.outcomes import Outcomes
 from lwm2m_fast.bootstrap.sessions import Bootstraps, Limits
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
+from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.net.udp import UdpEndpoint
@@ -53,7 +56,10 @@ def bootstrap_config(config: Config) -> Config:
 
 
 class BootstrapServer:
-    """Listens once it is made; serves from start() to stop(). ConfigError: a port is taken."""
+    """Listens once it is made; serves from start() to stop(). ConfigError: a port is taken.
+
+    `outcomes` is told what comes of each bootstrap, and outlives this.
+    """
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class BootstrapServer:
         security: DeviceCredentials,
         offers: Offers,
         tell: Callable[[Sequence[Event]], None],
+        outcomes: Outcomes | None = None,
     ) -> None:
         own = bootstrap_config(config)
         seed = (secrets.randbits(64), secrets.randbits(64))
@@ -72,7 +79,12 @@ class BootstrapServer:
             send_buffer_bytes=own.coap.send_buffer_bytes,
         )
         self._side = SecureSide(self._engine, security, principal_of, SIDE)
-        self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
+        try:
+            self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
+        except ConfigError:
+            self._side.stop()
+            self._udp.close()
+            raise
         endpoints = [self._udp] if self._dtls is None else [self._udp, self._dtls.endpoint]
         self._listeners = Listeners(endpoints)
         self.bootstraps = Bootstraps(
@@ -83,6 +95,7 @@ class BootstrapServer:
             time.monotonic,
             time.time,
             self._nudge,
+            outcomes=outcomes,
         )
         self._turns = Turns(
             self._engine,
@@ -117,13 +130,16 @@ class BootstrapServer:
         if self._dtls is not None:
             self._dtls.start()
 
-    async def stop(self) -> None:
-        """Answer what was received; bootstraps under way end, and their devices will try again."""
+    async def stop(self, why: str) -> None:
+        """Answer what was received, and close the ports; bootstraps under way end, and say `why`.
+        Their devices will try again."""
         await self._turns.stop()
         self._side.stop()
         if self._dtls is not None:
             await self._dtls.stop()
         self._listeners.close()
+        for _ in self.bootstraps.cut_off(why):
+            await asyncio.sleep(0)
 
     def counters(self) -> dict[str, int]:
         """Of the bootstraps, and with a prefix those of its engine, ports and turns."""

@@ -31,6 +31,7 @@ COMMANDS = {
     "encode": "encode:encode",
     "credentials": "credentials:credentials",
     "trust": "trust:trust",
+    "bootstrap": "bootstrap:bootstrap",
     "certs": "certs:certs",
     "tokens": "tokens:tokens",
     "vault": "vault:vault",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from lwm2m_fast.rest import (
     agent,
     batches,
+    bootstrap,
     configurations,
     connector,
     credentials,
@@ -52,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     *credentials.ROUTES,
     *unbound.ROUTES,
     *trust.ROUTES,
+    *bootstrap.ROUTES,
     *tokens.ROUTES,
 )
 

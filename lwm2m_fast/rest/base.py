@@ -304,11 +304,29 @@ class Provisioning(Protocol):
         """Keep one of them no longer. NotFound."""
 
 
+class Bootstrap(Protocol):
+    """The bootstrap server, on or off."""
+
+    def shown(self) -> dict[str, Any]:
+        """`enabled`, `decided_by` ("operator" or "configuration"), `configured`, `coap_port` and
+        `dtls_port` (null: closed), and `counts` by the names of /metrics."""
+
+    async def switch(self, said: bool | None) -> dict[str, Any]:
+        """Open its ports or close them, also after a restart; None: as the configuration says.
+
+        Bootstraps under way end as failed. Conflict: a port cannot be had; StoreError: it is as it
+        was.
+        """
+
+
 class Service(Operations, Values, Protocol):
     """The running server."""
 
     @property
     def security(self) -> Security: ...
+
+    @property
+    def bootstrap(self) -> Bootstrap: ...
 
     @property
     def provisioning(self) -> Provisioning: ...

@@ -70,6 +70,7 @@ PATHS: Final[dict[str, Shown]] = {
     "/api/v1/files": Shown.MANAGEMENT,
     "/api/v1/files/{name}": Shown.MANAGEMENT,
     "/api/v1/post-registration": Shown.MANAGEMENT,
+    "/api/v1/bootstrap": Shown.MANAGEMENT,
     # rest/leshan
     "/api/clients": Shown.OWN,
     "/api/event": Shown.OWN,
