@@ -1,7 +1,7 @@
 """Whole sets of settings by one name, for fleets that were configured for another server.
 
-Only what differs from config.py's defaults matters to a device or an operator of that server stands
-here; every source of settings wins over a preset. Knows no value's bounds: those are config.py's.
+Only what differs from the defaults in config/ and matters to a device or an operator of that server
+stands here; every source of settings wins over a preset. Knows no value's bounds: config/ has them.
 """
 
 from __future__ import annotations

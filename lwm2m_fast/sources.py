@@ -2,7 +2,7 @@
 
 Each source wins over the next: command-line flags, environment (`LWM2M_FAST_COAP__PORT`), other
 servers' variables (aliases.py), one TOML or YAML file with `${NAME:default}` in it, a preset, the
-defaults in config.py. Nothing else in the package reads the environment or a configuration file.
+defaults in config/. Nothing else in the package reads the environment or a configuration file.
 Knows no setting by name but `preset`.
 """
 

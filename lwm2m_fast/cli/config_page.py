@@ -1,4 +1,4 @@
-"""The configuration as documents, all printed from config.py: a TOML file and docs/config.md."""
+"""The configuration as documents, all printed from config/: a TOML file and docs/config.md."""
 
 from __future__ import annotations
 

@@ -2,9 +2,8 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from lwm2m_fast.core.index cimport Index
+from lwm2m_fast.core.pointers cimport Pointers
 from lwm2m_fast.core.records cimport Links
-from lwm2m_fast.core.slab cimport Slab
 from lwm2m_fast.wire.link cimport LinkError
 
 
@@ -14,12 +13,8 @@ cdef enum Interned:
     INTERNED_FULL                 # the bound on all link sets together, or out of memory
 
 
-cdef class LinkTable:
-    cdef Slab slab                # of pointers
-    cdef Index index
+cdef class LinkTable(Pointers):   # to Links
     cdef uint64_t seed[2]
-    cdef uint32_t next_new
-    cdef list free_numbers
     cdef readonly size_t bytes
     cdef readonly uint32_t count
     cdef size_t max_bytes

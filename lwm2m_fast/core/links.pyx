@@ -4,26 +4,17 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
-from lwm2m_fast.core.index cimport Index, Probe, hash_bytes
+from lwm2m_fast.core.index cimport Probe, hash_bytes
+from lwm2m_fast.core.pointers cimport pointer_at
 from lwm2m_fast.core.records cimport NONE
-from lwm2m_fast.core.slab cimport slab_at, slab_free, slab_init, slab_reserve
 from lwm2m_fast.cursor cimport Writer, writer_init, writer_size
 from lwm2m_fast.wire.link cimport LINK_SET_BYTES, parse_links
 
 
 cdef class LinkTable:
     def __cinit__(self, seed, size_t max_bytes):
-        slab_init(&self.slab, sizeof(Links *))
         self.seed[0], self.seed[1] = seed
-        self.index = Index()
-        self.free_numbers = []
         self.max_bytes = max_bytes
-
-    def __dealloc__(self):
-        cdef uint32_t i
-        for i in range(self.next_new):
-            free((<Links **>slab_at(&self.slab, i))[0])
-        slab_free(&self.slab)
 
     cdef Interned intern(self, const uint8_t *raw, size_t size, Links **links,
                          LinkError *error) noexcept:
@@ -32,7 +23,7 @@ cdef class LinkTable:
         cdef uint32_t number = self.index.first(tag, &probe)
         cdef Links *known
         while number != NONE:
-            known = (<Links **>slab_at(&self.slab, number))[0]
+            known = <Links *>pointer_at(self, number)[0]
             if known.raw_size == size and memcmp(known.data, raw, size) == 0:
                 known.references += 1
                 links[0] = known
@@ -46,35 +37,26 @@ cdef class LinkTable:
         cdef Writer w
         cdef Links *fresh
         cdef size_t bytes
-        cdef uint32_t number
         writer_init(&w, packed, LINK_SET_BYTES)
         if parse_links(raw, size, &w, error):
             return INTERNED_MALFORMED
         bytes = sizeof(Links) + size + writer_size(&w)
         if self.bytes + bytes > self.max_bytes:
             return INTERNED_FULL
-        number = self.free_numbers[len(self.free_numbers) - 1] if self.free_numbers else self.next_new
         fresh = <Links *>calloc(1, bytes)
-        if fresh == NULL or slab_reserve(&self.slab, number) < 0:
-            free(fresh)
+        if fresh == NULL:
             return INTERNED_FULL
         try:
-            self.index.insert(tag, number)
+            fresh.number = self.keep(fresh, tag)
         except MemoryError:
             free(fresh)
             return INTERNED_FULL
-        if number == self.next_new:
-            self.next_new += 1
-        else:
-            self.free_numbers.pop()
         fresh.references = 1
         fresh.tag = tag
-        fresh.number = number
         fresh.raw_size = <uint32_t>size
         fresh.packed_size = <uint32_t>writer_size(&w)
         memcpy(fresh.data, raw, size)
         memcpy(fresh.data + size, packed, fresh.packed_size)
-        (<Links **>slab_at(&self.slab, number))[0] = fresh
         self.bytes += bytes
         self.count += 1
         links[0] = fresh
@@ -84,9 +66,6 @@ cdef class LinkTable:
         links.references -= 1
         if links.references:
             return
-        self.index.remove(links.tag, links.number)
-        (<Links **>slab_at(&self.slab, links.number))[0] = NULL
-        self.free_numbers.append(links.number)
         self.bytes -= sizeof(Links) + links.raw_size + links.packed_size
         self.count -= 1
-        free(links)
+        self.forget(links.number, links.tag)

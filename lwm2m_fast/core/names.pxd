@@ -3,8 +3,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from lwm2m_fast.core.index cimport Index
-from lwm2m_fast.core.slab cimport Slab
+from lwm2m_fast.core.pointers cimport Pointers
 
 
 # What is said of a name; none of it: it is not in the table.
@@ -19,12 +18,8 @@ cdef struct Name:
     uint8_t text[1]
 
 
-cdef class Names:
-    cdef Slab slab                # of pointers to Name
-    cdef Index index
+cdef class Names(Pointers):       # to Name
     cdef uint64_t seed[2]
-    cdef uint32_t next_new
-    cdef list free_numbers
     cdef readonly size_t bytes    # of memory, as asked for
 
     # NameMark bits; 0: nothing is known of this name.
@@ -34,6 +29,6 @@ cdef class Names:
 
     # Private.
     cdef Name *at(self, uint32_t number) noexcept nogil
+    cdef uint32_t tag_of(self, const uint8_t *text, size_t size) noexcept nogil
     cdef uint32_t find(self, const uint8_t *text, size_t size) noexcept nogil
     cdef int add(self, bytes name, int marks) except -1
-    cdef void forget(self, bytes name, uint32_t number) noexcept

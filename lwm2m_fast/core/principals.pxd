@@ -2,8 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from lwm2m_fast.core.index cimport Index
-from lwm2m_fast.core.slab cimport Slab
+from lwm2m_fast.core.pointers cimport Pointers
 from lwm2m_fast.datagram cimport lf_addr
 
 
@@ -19,12 +18,9 @@ cdef struct Principal:
     uint8_t names[1]              # each: its length, its text
 
 
-cdef class Principals:
-    cdef Slab slab                # of pointers to Principal
-    cdef Index index
+cdef class Principals(Pointers):  # to Principal
     cdef uint64_t seed[2]
-    cdef uint32_t next_new, max_count
-    cdef list free_numbers
+    cdef uint32_t max_count
     cdef readonly size_t bytes    # of memory, as asked for
     cdef readonly uint64_t refused
 
@@ -42,7 +38,6 @@ cdef class Principals:
     cdef Principal *at(self, uint32_t number) noexcept nogil
     cdef uint32_t number_of(self, const uint8_t *id) noexcept nogil
     cdef uint32_t tag_of(self, const uint8_t *id) noexcept nogil
-    cdef void insert(self, Principal *fresh) except *
 
 
 # The address that a principal has in core/; ValueError when it has another size.

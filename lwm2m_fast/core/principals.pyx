@@ -5,8 +5,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from lwm2m_fast.core.index cimport Probe, hash_bytes
+from lwm2m_fast.core.pointers cimport pointer_at
 from lwm2m_fast.core.records cimport MAX_ENDPOINT, NONE, is_utf8
-from lwm2m_fast.core.slab cimport slab_at, slab_free, slab_init, slab_reserve
 from lwm2m_fast.datagram cimport LOCAL_SECURE, addr_is_secure
 
 
@@ -39,25 +39,17 @@ cdef bytes packed_one(str name):
     return b""
 
 
+cdef inline size_t room_of(const Principal *who) noexcept nogil:
+    return sizeof(Principal) + who.size + sizeof(Principal *)
+
+
 cdef class Principals:
     def __cinit__(self, seed, uint32_t max_count):
-        slab_init(&self.slab, sizeof(Principal *))
         self.seed[0], self.seed[1] = seed
-        self.index = Index()
-        self.free_numbers = []
         self.max_count = max_count
 
-    def __dealloc__(self):
-        cdef uint32_t i
-        for i in range(self.next_new):
-            free(self.at(i))
-        slab_free(&self.slab)
-
-    def __len__(self):
-        return self.index.size
-
     cdef inline Principal *at(self, uint32_t number) noexcept nogil:
-        return (<Principal **>slab_at(&self.slab, number))[0]
+        return <Principal *>pointer_at(self, number)[0]
 
     cdef inline uint32_t tag_of(self, const uint8_t *id) noexcept nogil:
         return <uint32_t>hash_bytes(id, PRINCIPAL_SIZE, self.seed)
@@ -115,33 +107,18 @@ cdef class Principals:
         while at < fresh.size:
             fresh.count += 1
             at += 1 + fresh.names[at]
-        if number == NONE:
-            self.insert(fresh)
-        else:
+        if number != NONE:
             self.bytes += fresh.size - <size_t>self.at(number).size
             free(self.at(number))
-            (<Principal **>slab_at(&self.slab, number))[0] = fresh
-        return True
-
-    cdef void insert(self, Principal *fresh) except *:
-        """MemoryError frees `fresh` and leaves the table as it was."""
-        cdef uint32_t number = self.next_new
-        if self.free_numbers:
-            number = self.free_numbers[len(self.free_numbers) - 1]
-        elif slab_reserve(&self.slab, number) < 0:
-            free(fresh)
-            raise MemoryError
+            pointer_at(self, number)[0] = fresh
+            return True
         try:
-            self.index.insert(self.tag_of(fresh.id), number)
+            self.keep(fresh, self.tag_of(fresh.id))
         except MemoryError:
             free(fresh)
             raise
-        if number == self.next_new:
-            self.next_new += 1
-        else:
-            self.free_numbers.pop()
-        (<Principal **>slab_at(&self.slab, number))[0] = fresh
-        self.bytes += sizeof(Principal) + fresh.size + sizeof(Principal *)
+        self.bytes += room_of(fresh)
+        return True
 
     cdef void drop(self, bytes principal) except *:
         cdef lf_addr addr
@@ -150,8 +127,5 @@ cdef class Principals:
         number = self.number_of(addr.ip)
         if number == NONE:
             return
-        self.index.remove(self.tag_of(addr.ip), number)
-        self.bytes -= sizeof(Principal) + self.at(number).size + sizeof(Principal *)
-        free(self.at(number))
-        (<Principal **>slab_at(&self.slab, number))[0] = NULL
-        self.free_numbers.append(number)
+        self.bytes -= room_of(self.at(number))
+        self.forget(number, self.tag_of(addr.ip))

@@ -6,7 +6,9 @@ values for the compiled rooms; a test compares the two.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 
 class _Number(IntEnum):
@@ -156,3 +158,7 @@ def code_text(code: int) -> str:
     if not 0 <= code <= 255:
         raise ValueError(f"code {code} is not one byte")
     return f"{code >> 5}.{code & 31:02d}"
+
+
+RESPONSES: Final[Mapping[str, Code]] = {code.text: code for code in Code if code >= Code.CREATED}
+"""Response codes by what people write: "2.05" is Code.CONTENT."""

@@ -32,7 +32,7 @@ MAY: dict[str, set[str]] = {
     "rest": RANK_0
     | {"codec", "fleet", "model"}
     | {"core.orders", "core.operations", "core.shell", "core.strategies", "core.ask"}
-    | {"core.connector_shell"},
+    | {"core.connector_shell", "wire.numbers"},
     # Simulated devices are DTLS clients: they share the C library's declarations with the server.
     "sim": RANK_0 | {"wire", "codec", "model", "net.lf_dtls"},
     **dict.fromkeys(RANK_4, RANK_0 | RANK_1 | RANK_2 | RANK_3 | RANK_4),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lwm2m_fast.wire import numbers
-from lwm2m_fast.wire.numbers import Code, ContentFormat, Option, Type, code_text
+from lwm2m_fast.wire.numbers import RESPONSES, Code, ContentFormat, Option, Type, code_text
 
 PXD = Path(numbers.__file__).with_suffix(".pxd").read_text()
 
@@ -112,3 +112,10 @@ def test_message_types_have_the_two_bits_of_the_header():
     assert [(member.name, int(member)) for member in Type] == [
         ("CON", 0), ("NON", 1), ("ACK", 2), ("RST", 3),
     ]  # fmt: skip
+
+
+def test_a_response_code_is_found_by_what_people_write():
+    assert RESPONSES["2.01"] is Code.CREATED
+    assert RESPONSES["5.08"] is Code.HOP_LIMIT_REACHED
+    assert RESPONSES.keys().isdisjoint({"0.00", "0.01", "0.07", "4.07"})
+    assert len(RESPONSES) == sum(code.text[0] in "245" for code in Code)

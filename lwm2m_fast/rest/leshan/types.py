@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from lwm2m_fast.codec import Kind
 from lwm2m_fast.codec.link import decode_links
 from lwm2m_fast.errors import FormatError, RequestError
+from lwm2m_fast.wire.numbers import Code
 
 FORMATS = {
     "TLV": 11542,
@@ -28,23 +29,27 @@ FORMATS = {
 }
 
 STATUS = {
-    "2.01": "CREATED",
-    "2.02": "DELETED",
-    "2.04": "CHANGED",
-    "2.05": "CONTENT",
-    "4.00": "BAD_REQUEST",
-    "4.01": "UNAUTHORIZED",
-    "4.02": "BAD_OPTION",
-    "4.03": "FORBIDDEN",
-    "4.04": "NOT_FOUND",
-    "4.05": "METHOD_NOT_ALLOWED",
-    "4.06": "NOT_ACCEPTABLE",
-    "4.08": "REQUEST_ENTITY_INCOMPLETE",
-    "4.12": "PRECONDITION_FAILED",
-    "4.13": "REQUEST_ENTITY_TOO_LARGE",
-    "4.15": "UNSUPPORTED_CONTENT_FORMAT",
-    "5.00": "INTERNAL_SERVER_ERROR",
+    code.text: code.name
+    for code in (
+        Code.CREATED,
+        Code.DELETED,
+        Code.CHANGED,
+        Code.CONTENT,
+        Code.BAD_REQUEST,
+        Code.UNAUTHORIZED,
+        Code.BAD_OPTION,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.METHOD_NOT_ALLOWED,
+        Code.NOT_ACCEPTABLE,
+        Code.REQUEST_ENTITY_INCOMPLETE,
+        Code.PRECONDITION_FAILED,
+        Code.REQUEST_ENTITY_TOO_LARGE,
+        Code.UNSUPPORTED_CONTENT_FORMAT,
+        Code.INTERNAL_SERVER_ERROR,
+    )
 }
+"""The response codes that Leshan has a name for; any other is UNKNOWN there."""
 
 INT64 = (-(1 << 63), (1 << 63) - 1)
 UINT64 = (0, (1 << 64) - 1)

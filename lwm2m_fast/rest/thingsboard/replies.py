@@ -12,34 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-NAMES: Final = {
-    "2.01": "CREATED",
-    "2.02": "DELETED",
-    "2.03": "VALID",
-    "2.04": "CHANGED",
-    "2.05": "CONTENT",
-    "4.00": "BAD_REQUEST",
-    "4.01": "UNAUTHORIZED",
-    "4.02": "BAD_OPTION",
-    "4.03": "FORBIDDEN",
-    "4.04": "NOT_FOUND",
-    "4.05": "METHOD_NOT_ALLOWED",
-    "4.06": "NOT_ACCEPTABLE",
-    "4.08": "REQUEST_ENTITY_INCOMPLETE",
-    "4.09": "CONFLICT",
-    "4.12": "PRECONDITION_FAILED",
-    "4.13": "REQUEST_ENTITY_TOO_LARGE",
-    "4.15": "UNSUPPORTED_CONTENT_FORMAT",
-    "4.22": "UNPROCESSABLE_ENTITY",
-    "4.29": "TOO_MANY_REQUESTS",
-    "5.00": "INTERNAL_SERVER_ERROR",
-    "5.01": "NOT_IMPLEMENTED",
-    "5.02": "BAD_GATEWAY",
-    "5.03": "SERVICE_UNAVAILABLE",
-    "5.04": "GATEWAY_TIMEOUT",
-    "5.05": "PROXY_NOT_SUPPORTED",
-}
-"""Names of CoAP response codes (RFC 7252, section 12.1.2; RFC 7959; RFC 8132; RFC 8516)."""
+from lwm2m_fast.wire.numbers import RESPONSES, Code
+
+NAMES: Final[Mapping[str, str]] = {
+    text: code.name
+    for text, code in RESPONSES.items()
+    if code not in (Code.CONTINUE, Code.HOP_LIMIT_REACHED)
+} | {"5.05": "PROXY_NOT_SUPPORTED"}
+"""Names of CoAP response codes: those of the standards, but for one that has its own name there."""
 
 TIMEOUT: Final = NAMES["5.04"]
 
