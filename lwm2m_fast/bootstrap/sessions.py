@@ -133,7 +133,8 @@ class Bootstraps:
         if self._refusals_told < TOLD_PER_S:  # a stranger may try names all day
             self._refusals_told += 1
             # Names that strangers try must not crowd out what came of devices.
-            self._note(endpoint, "failed", why, (), keeps=self._offer.knows(endpoint))
+            keeps = self._offer.knows(endpoint)
+            self._note(endpoint, "failed", why, (), keeps=keeps, refused=True)
         return Code.BAD_REQUEST
 
     # What the turns bring
@@ -263,12 +264,15 @@ class Bootstraps:
         steps: tuple[tuple[str, str], ...],
         *,
         keeps: bool = True,
+        refused: bool = False,
     ) -> None:
         at = self._wall()
         outcome = Outcome(state, at, reason, tuple((step, result) for step, result in steps))
         if keeps:
             self.outcomes.note(endpoint, outcome)
         data: dict[str, Any] = {"reason": reason} if reason else {}
+        if refused:
+            data["refused"] = True
         if steps:
             data["steps"] = outcome.as_json()["steps"]
         self._tell([Event(f"bootstrap_{state}", endpoint, at, data)])

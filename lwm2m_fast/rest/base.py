@@ -263,6 +263,10 @@ class Provisioning(Protocol):
     async def change(self, endpoint: str, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
         """Change what is given, null unsetting. NotFound, and errors as above."""
 
+    async def put(self, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+        """Configure a device that may be configured already, which is change(), or be known by its
+        credential only: then what is not given of its bootstrap side stays. Errors as above."""
+
     async def remove(self, endpoint: str, tenant: str, *, keeps_route: bool = False) -> None:
         """Forget a device. NotFound. `keeps_route`: its name stays taken."""
 

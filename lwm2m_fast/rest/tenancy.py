@@ -80,6 +80,14 @@ PATHS: Final[dict[str, Shown]] = {
     "/api/server/endpoint": Shown.EVERYTHING,
     "/api/server/security": Shown.EVERYTHING,
     "/api/security/server": Shown.EVERYTHING,
+    "/api/bootstrap": Shown.OWN,
+    "/bs/api/bootstrap": Shown.OWN,
+    "/bs/api/event": Shown.OWN,
+    "/bs/api/event/{rest:path}": Shown.OWN,
+    "/bs/api/security/clients": Shown.OWN,
+    "/bs/api/server/endpoint": Shown.EVERYTHING,
+    "/bs/api/server/security": Shown.EVERYTHING,
+    "/bs/api/security/server": Shown.EVERYTHING,
 }
 """Every path without an endpoint in it."""
 
