@@ -166,7 +166,8 @@ class Server:
             service.contacts,
         )
         service.attach(turns)
-        side.attach_turns(turns.act, turns.publish)
+        side.attach_turns(turns.act, turns.publish, turns.kept)
+        resumed = side.resume()
         registry = open_registry(store.fleet, vault, security)
         bootstrap = self._bootstrap = _bootstrap(config, store, engine, security, registry, turns)
         bootstrap.open()
@@ -207,6 +208,7 @@ class Server:
             extra={
                 "registrations": loaded,
                 "passed_over": passed_over,
+                "credential_changes_resumed": resumed,
                 "seconds": round(time.monotonic() - started, 3),
                 "receive_buffer_bytes": sum(udp.receive_buffer_bytes for udp in plain),
             },
