@@ -35,6 +35,7 @@ from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.ports import plain_ports, report_further
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.provisioning.start import Provisioning, open_provisioning, open_registry
 from lwm2m_fast.queue.calls import Clock
@@ -125,14 +126,14 @@ class Server:
         engine = Engine(config, seed, os.urandom, time.monotonic(), time.time())
         loaded, passed_over = _load(engine, store)
         # Listening before loading would answer 4.04 to devices that are registered.
-        plain = [_plain_port(config)] if config.enabled else []
+        plain = plain_ports(config) if config.enabled else []
         self._listeners = Listeners(plain)
         security = security_of(config, store, vault)
         side = self._side = SecureSide(engine, security, principal_of)
         side.load()
         dtls = self._dtls = open_port(config, security, side)
         if dtls is not None:
-            self._listeners = Listeners([*plain, dtls.endpoint])
+            self._listeners = Listeners([*plain, dtls.endpoint, *dtls.doors])
             _restore(dtls, store, vault)
         listeners = self._listeners
         stream = StreamSink(config.http.subscriber_queue)
@@ -203,6 +204,8 @@ class Server:
         bootstrap.start()
         data.values.start()
         report(config, dtls, security)
+        report_further("server", plain[1:], [] if dtls is None else dtls.doors)
+        _warn_small_buffers(plain, config)
         _log.info(
             "started",
             extra={
@@ -278,17 +281,6 @@ def _served(config: Config) -> Config:
             "bootstrap": config.bootstrap.model_copy(update={"enabled": False}),
         }
     )
-
-
-def _plain_port(config: Config) -> UdpEndpoint:
-    udp = UdpEndpoint(
-        config.coap.host,
-        config.coap.port,
-        receive_buffer_bytes=config.coap.receive_buffer_bytes,
-        send_buffer_bytes=config.coap.send_buffer_bytes,
-    )
-    _warn_small_buffers(udp, config)
-    return udp
 
 
 def _bootstrap(
@@ -425,11 +417,12 @@ def _save(dtls: DtlsPort, store: Store | None, vault: Vault | None) -> None:
         _log.error("DTLS sessions could not be kept; devices handshake again: %s", error)
 
 
-def _warn_small_buffers(udp: UdpEndpoint, config: Config) -> None:
+def _warn_small_buffers(plain: Sequence[UdpEndpoint], config: Config) -> None:
     wanted = config.coap.receive_buffer_bytes
-    if udp.receive_buffer_bytes < wanted:
+    granted = min((udp.receive_buffer_bytes for udp in plain), default=wanted)
+    if granted < wanted:
         _log.warning(
             "the receive buffer is smaller than asked for: bursts may be lost; "
             "raise net.core.rmem_max",
-            extra={"bytes": udp.receive_buffer_bytes, "asked": wanted},
+            extra={"bytes": granted, "asked": wanted},
         )

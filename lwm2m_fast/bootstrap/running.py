@@ -20,7 +20,7 @@ from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
-from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.ports import plain_ports, report_further
 from lwm2m_fast.secure import SecureSide
 from lwm2m_fast.secure_start import DtlsPort, open_port
 from lwm2m_fast.store.memory import MemoryState
@@ -34,11 +34,18 @@ def bootstrap_config(config: Config) -> Config:
     own = config.bootstrap
     return config.model_copy(
         update={
-            "coap": config.coap.model_copy(update={"host": own.host, "port": own.port}),
+            "coap": config.coap.model_copy(
+                update={
+                    "host": own.host,
+                    "port": own.port,
+                    "more_ports": own.more_ports,
+                }
+            ),
             "dtls": config.dtls.model_copy(
                 update={
                     "host": own.host,
                     "port": own.dtls_port,
+                    "more_ports": own.more_dtls_ports,
                     "max_sessions": own.max_sessions,
                     "session_timeout_s": max(60.0, 2 * own.session_timeout_s),
                 }
@@ -72,21 +79,20 @@ class BootstrapServer:
         own = bootstrap_config(config)
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
-        self._udp = UdpEndpoint(
-            own.coap.host,
-            own.coap.port,
-            receive_buffer_bytes=own.coap.receive_buffer_bytes,
-            send_buffer_bytes=own.coap.send_buffer_bytes,
-        )
+        plain = plain_ports(own)
+        self._udp = plain[0]
         self._side = SecureSide(self._engine, security, principal_of, SIDE)
         try:
             self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
         except ConfigError:
             self._side.stop()
-            self._udp.close()
+            for endpoint in plain:
+                endpoint.close()
             raise
-        endpoints = [self._udp] if self._dtls is None else [self._udp, self._dtls.endpoint]
-        self._listeners = Listeners(endpoints)
+        doors = [] if self._dtls is None else self._dtls.doors
+        secure = [] if self._dtls is None else [self._dtls.endpoint, *doors]
+        self._listeners = Listeners([*plain, *secure])
+        report_further(SIDE, plain[1:], doors)
         self.bootstraps = Bootstraps(
             self._engine,
             offers,
