@@ -59,11 +59,13 @@ ALIASES: Final = (
     Alias("LWM2M_BIND_PORT", "coap.port", _CURRENT),
     Alias("LWM2M_BIND_PORT_NO_SEC", "coap.port", _OLDER),
     Alias("LWM2M_BIND_PORT_NO_SEC_PSK", "coap.port", _OLDEST),
+    Alias("LWM2M_BIND_PORT_NO_SEC_X509", "coap.more_ports", _OLDEST),
     Alias("LWM2M_SECURITY_BIND_ADDRESS", "dtls.host", _CURRENT),
     Alias("LWM2M_BIND_ADDRESS_SECURITY", "dtls.host", _OLDER),
     Alias("LWM2M_SECURITY_BIND_PORT", "dtls.port", _CURRENT),
     Alias("LWM2M_BIND_PORT_SECURITY", "dtls.port", _OLDER),
     Alias("LWM2M_BIND_PORT_SEC_PSK", "dtls.port", _OLDEST),
+    Alias("LWM2M_BIND_PORT_SEC_X509", "dtls.more_ports", _OLDEST),
     Alias("LWM2M_BS_BIND_ADDRESS", "bootstrap.host", _CURRENT),
     Alias("LWM2M_BIND_ADDRESS_BS", "bootstrap.host", _OLDER),
     Alias("LWM2M_BS_BIND_PORT", "bootstrap.port", _CURRENT),
@@ -71,6 +73,7 @@ ALIASES: Final = (
     Alias("LWM2M_BS_SECURITY_BIND_PORT", "bootstrap.dtls_port", _CURRENT),
     Alias("LWM2M_BIND_PORT_SEC_BS", "bootstrap.dtls_port", _OLDER),
     Alias("LWM2M_BIND_PORT_SEC_PSK_BS", "bootstrap.dtls_port", _OLDEST),
+    Alias("LWM2M_BIND_PORT_SEC_X509_BS", "bootstrap.more_dtls_ports", _OLDEST),
     Alias("LWM2M_SERVER_PEM_CERT", "dtls.certificate", _CURRENT, only_if=_PEM),
     Alias("LWM2M_SERVER_PEM_KEY", "dtls.key", _CURRENT, only_if=_PEM),
     Alias("LWM2M_SERVER_PEM_KEY_PASSWORD", "dtls.key_password", _CURRENT, only_if=_PEM),
@@ -97,7 +100,6 @@ ALIASES: Final = (
 )  # fmt: skip
 
 _ONE_CERTIFICATE = "both servers here have the certificate of `dtls.certificate`"
-_ONE_PAIR = "one pair of ports serves all modes"
 _NO_RPK = "raw public keys are not served"
 _ALIAS_IN_STORE = "the file has one certificate with its key, so there is nothing to choose"
 
@@ -105,12 +107,9 @@ UNUSED: Final[Mapping[str, str]] = {
     "LWM2M_SERVER_ID_BS": "a bootstrap account has no short id since LwM2M 1.1",
     "LWM2M_BS_SECURITY_BIND_ADDRESS": "`bootstrap.host` is for both ports",
     "LWM2M_BIND_ADDRESS_SECURITY_BS": "`bootstrap.host` is for both ports",
-    "LWM2M_BIND_PORT_NO_SEC_RPK": _ONE_PAIR,
-    "LWM2M_BIND_PORT_NO_SEC_X509": _ONE_PAIR,
-    "LWM2M_BIND_PORT_SEC_RPK": _ONE_PAIR,
-    "LWM2M_BIND_PORT_SEC_X509": _ONE_PAIR,
-    "LWM2M_BIND_PORT_SER_RPK_BS": _ONE_PAIR,
-    "LWM2M_BIND_PORT_SEC_X509_BS": _ONE_PAIR,
+    "LWM2M_BIND_PORT_NO_SEC_RPK": _NO_RPK,
+    "LWM2M_BIND_PORT_SEC_RPK": _NO_RPK,
+    "LWM2M_BIND_PORT_SER_RPK_BS": _NO_RPK,
     "LWM2M_BS_CREDENTIALS_ENABLED": _ONE_CERTIFICATE,
     "LWM2M_BS_CREDENTIALS_TYPE": _ONE_CERTIFICATE,
     "LWM2M_BS_PEM_CERT": _ONE_CERTIFICATE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -157,6 +157,14 @@ class DeviceCredentials:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
+
+    def unsettled(self) -> Iterator[Change]:
+        """Once at start: changes that the run before has not settled."""
+        return self.credentials.unsettled()
+
+    async def settle(self, tickets: Sequence[bytes]) -> None:
+        """Of these changes nothing is left to be done. StoreError."""
+        await self.write(lambda: self.credentials.settle(tickets), lambda nothing: None)
 
     async def tell(self, changes: list[Change]) -> None:
         """Let everybody hear of changes that are on disk."""

@@ -17,6 +17,8 @@ class Preset(NamedTuple):
 
     reason: str
     values: Values
+    note: str = ""
+    """What is missing, told at the start."""
 
 
 def _ports(coap: int, dtls: int, bootstrap: int, bootstrap_dtls: int) -> dict[str, dict[str, Any]]:
@@ -70,9 +72,22 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "That layout's X.509 pairs.",
         _with(_ports(5689, 5690, 5695, 5696), _THINGSBOARD),
     ),
+    "thingsboard-legacy": Preset(
+        "That layout's PSK and X.509 pairs at once.",
+        _with(
+            _with(_ports(5685, 5686, 5691, 5692), _THINGSBOARD),
+            {
+                "coap": {"more_ports": "5689"},
+                "dtls": {"more_ports": "5690"},
+                "bootstrap": {"more_ports": "5695", "more_dtls_ports": "5696"},
+            },
+        ),
+        "the ports for raw public keys (5687, 5688, 5693, 5694) are not opened: there is no such "
+        "mode here",
+    ),
 }
 
 NOT_HERE: Final = """The older layout of ThingsBoard's transport has six pairs of ports, 5685 to
-5696, each for one mode. A server here has two pairs, and both DTLS ports serve pre-shared keys and
-certificates: one pair of that layout's three can be had at a time, under the ports of the preset.
-Its ports for raw public keys (5687, 5688, 5693, 5694) have no preset: that mode is not served."""
+5696, each for one mode. Every DTLS port here serves pre-shared keys and certificates, whatever its
+pair was for. The ports for raw public keys (5687, 5688, 5693, 5694) have no preset: that mode is
+not served, and `thingsboard-legacy` says so at the start."""

@@ -8,9 +8,11 @@ called on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from lwm2m_fast.core.engine import Engine
@@ -26,6 +28,9 @@ ENDED_AT_ONCE = 128
 
 RETRY_S = 1.0
 """When a registration that the store could not let go of is tried again."""
+
+SETTLED_AT_ONCE = 4096
+"""Changes that are forgotten in one transaction."""
 
 REMOVED = "its credentials were removed"
 ANOTHER = "it has other credentials now than the certificate that it registered with"
@@ -45,6 +50,10 @@ class Dtls(Protocol):
     def set_certificate(
         self, chain: bytes | None, key: bytes | None, anchors: bytes | None
     ) -> None: ...
+
+
+async def _at_once() -> None:
+    """There is no store to wait for."""
 
 
 def required(mark: Mark) -> int | None:
@@ -72,7 +81,11 @@ class SecureSide:
         self._loop = asyncio.get_running_loop()
         self._dtls: Dtls | None = None
         self._identity: ServerIdentity | None = None
+        self._kept: Callable[[], Awaitable[None]] = _at_once
         self._to_end: dict[str, str] = {}
+        self._unsettled: list[Change] = []
+        """Changes that are done once nothing is left to end."""
+        self._forgetting: asyncio.Task[None] | None = None
         self._settling: asyncio.Handle | None = None
         self._clearing: asyncio.Task[None] | None = None
         self.handshakes_refused_told = self.sessions_refused = self.registrations_ended = 0
@@ -90,10 +103,22 @@ class SecureSide:
         self._engine.where = self.where
 
     def attach_turns(
-        self, act: Callable[[], None], publish: Callable[[Sequence[Event]], None]
+        self,
+        act: Callable[[], None],
+        publish: Callable[[Sequence[Event]], None],
+        kept: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
-        """`act` finishes what was asked of the engine, `publish` tells events (turn.py: Turns)."""
-        self._act, self._publish = act, publish
+        """`act` finishes what was asked of the engine, `publish` tells events, `kept` waits until
+        the store has everything (turn.py: Turns)."""
+        self._act, self._publish, self._kept = act, publish, kept
+
+    def resume(self) -> int:
+        """At the start, behind registrations and sessions: do what the run before was about to do
+        when it ended; how many changes that were."""
+        changes = list(self._security.unsettled())
+        for change in changes:
+            self.changed(change)
+        return len(changes)
 
     def look(self) -> None:
         """Now and then: say what went wrong on our side of a handshake."""
@@ -102,11 +127,15 @@ class SecureSide:
             _log.error("a handshake failed inside the server", exc_info=fault)
 
     def stop(self) -> None:
-        """End what would go on by itself."""
+        """End what would go on by itself, and hear of no change any more."""
+        with contextlib.suppress(ValueError):  # a second time
+            self._security.changed.remove(self.changed)
+            self._security.trust_changed.remove(self.trust_changed)
         if self._settling is not None:
             self._settling.cancel()
-        if self._clearing is not None:
-            self._clearing.cancel()
+        for task in (self._clearing, self._forgetting):
+            if task is not None:
+                task.cancel()
 
     # What DTLS finds out
 
@@ -156,6 +185,9 @@ class SecureSide:
         if change.mark is Mark.NONE and holder in principals:
             self._end_soon(change.endpoint, REMOVED)
         self._require(change.endpoint, change.mark)
+        if change.ticket is not None:
+            self._unsettled.append(change)
+            self._settle_soon()
 
     def _require(self, endpoint: str, mark: Mark) -> None:
         if self._side != "server":  # who may bootstrap is asked when it does (bootstrap/sessions)
@@ -170,6 +202,9 @@ class SecureSide:
 
     def _end_soon(self, endpoint: str, reason: str) -> None:
         self._to_end[endpoint] = reason
+        self._settle_soon()
+
+    def _settle_soon(self) -> None:
         if self._settling is None:
             self._settling = self._loop.call_soon(self._settle)
 
@@ -190,6 +225,32 @@ class SecureSide:
         self._act()
         if self._to_end and self._settling is None:
             self._settling = self._loop.call_soon(self._settle)
+        if not self._to_end and self._unsettled and self._forgetting is None:
+            self._forgetting = self._loop.create_task(self._forget())
+
+    async def _forget(self) -> None:
+        """Let go of what stands on disk for changes that are done, once the store has that they
+        are; a process that ends before does them again."""
+        changes, self._unsettled = self._unsettled, []
+        try:
+            await self._kept()
+        except StoreError:  # what was ended is back
+            await asyncio.sleep(RETRY_S)
+            for change in changes:
+                mark = self._security.credentials.mark(change.endpoint)
+                self.changed(replace(change, mark=mark))
+            changes = []
+        try:
+            while changes:
+                some = changes[:SETTLED_AT_ONCE]
+                await self._security.settle([change.ticket for change in some if change.ticket])
+                del changes[:SETTLED_AT_ONCE]
+        except StoreError:
+            await asyncio.sleep(RETRY_S)
+        self._unsettled = changes + self._unsettled
+        self._forgetting = None
+        if self._unsettled:
+            self._settle_soon()
 
     def trust_changed(self, is_less: bool) -> None:
         """The trust anchors are others; where one is missing, its devices have to show again who

@@ -13,14 +13,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lwm2m_fast.config import Config, suite_names
+from lwm2m_fast.config.ports import port_numbers
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import ConfigError, RequestError
 from lwm2m_fast.fleet.admission import Admission
 from lwm2m_fast.fleet.certificates import certificate_facts
 from lwm2m_fast.fleet.vault import Vault
-from lwm2m_fast.net.dtls import DtlsEndpoint
+from lwm2m_fast.net.dtls import DtlsDoor, DtlsEndpoint
 from lwm2m_fast.net.dtls_base import DtlsOptions
 from lwm2m_fast.net.dtls_session import library, longest_key
+from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.ports import FIRST_DOOR
 from lwm2m_fast.secure import SecureSide, chain_and_key
 from lwm2m_fast.server_identity import Identity, IdentityFiles, ServerIdentity
 from lwm2m_fast.store.base import FleetStore, Store
@@ -55,6 +58,8 @@ class DtlsPort:
     """The DTLS port of a running server, and what it asks."""
 
     endpoint: DtlsEndpoint
+    doors: list[UdpEndpoint]
+    """Further ports to it."""
     admission: Admission
     identity: ServerIdentity | None
 
@@ -99,8 +104,30 @@ def open_port(
         key=key,
         anchors=security.trust.pem() or None,
     )
+    doors = _doors(config, endpoint)
     side.attach(endpoint, identity)
-    return DtlsPort(endpoint, admission, identity)
+    return DtlsPort(endpoint, doors, admission, identity)
+
+
+def _doors(config: Config, endpoint: DtlsEndpoint) -> list[UdpEndpoint]:
+    found: list[UdpEndpoint] = []
+    try:
+        for place, port in enumerate(port_numbers(config.dtls.more_ports)):
+            found.append(
+                DtlsDoor(
+                    endpoint,
+                    config.dtls.host,
+                    port,
+                    local=FIRST_DOOR + place,
+                    receive_buffer_bytes=config.coap.receive_buffer_bytes,
+                    send_buffer_bytes=config.coap.send_buffer_bytes,
+                )
+            )
+    except ConfigError:
+        for opened in (endpoint, *found):
+            opened.close()
+        raise
+    return found
 
 
 def options_of(config: Config) -> DtlsOptions:

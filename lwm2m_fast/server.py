@@ -21,6 +21,7 @@ from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
 from lwm2m_fast.bootstrap.outcome_rows import OutcomeRows, reader
 from lwm2m_fast.bootstrap.outcomes import Outcomes
 from lwm2m_fast.bootstrap.running import BootstrapServer
+from lwm2m_fast.bootstrap.switch import BootstrapSwitch
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.forms import Forms
@@ -37,6 +38,7 @@ from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.ports import plain_ports, report_further
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.provisioning.start import Provisioning, open_provisioning, open_registry
@@ -113,7 +115,7 @@ class Server:
         self._http: HttpServer | None = None
         self._http_socket: socket.socket | None = None
         self._provisioning: Provisioning | None = None
-        self._bootstrap: BootstrapServer | None = None
+        self._bootstrap: BootstrapSwitch | None = None
         self._outcomes: Outcomes | None = None
         self._outcome_rows: OutcomeRows | None = None
         self.service: RunningServer | None = None
@@ -143,14 +145,14 @@ class Server:
         engine = Engine(config, seed, os.urandom, time.monotonic(), time.time())
         loaded, passed_over = _load(engine, store)
         # Listening before loading would answer 4.04 to devices that are registered.
-        plain = [_plain_port(config)] if config.enabled else []
+        plain = plain_ports(config) if config.enabled else []
         self._listeners = Listeners(plain)
         security = security_of(config, store, vault)
         side = self._side = SecureSide(engine, security, principal_of)
         side.load()
         dtls = self._dtls = open_port(config, security, side)
         if dtls is not None:
-            self._listeners = Listeners([*plain, dtls.endpoint])
+            self._listeners = Listeners([*plain, dtls.endpoint, *dtls.doors])
             _restore(dtls, store, vault)
         listeners = self._listeners
         stream = StreamSink(config.http.subscriber_queue)
@@ -187,13 +189,16 @@ class Server:
             service.contacts,
         )
         service.attach(turns)
-        side.attach_turns(turns.act, turns.publish)
+        side.attach_turns(turns.act, turns.publish, turns.kept)
+        resumed = side.resume()
         registry = open_registry(store.fleet, vault, security)
         outcomes = self._outcomes = Outcomes(row=reader(store.state))
         rows = self._outcome_rows = OutcomeRows(outcomes, turns.keep)
         bootstrap = self._bootstrap = _bootstrap(
-            config, engine, security, registry, turns, outcomes
+            config, store, engine, security, registry, turns, outcomes
         )
+        bootstrap.open()
+        service.attach_bootstrap(bootstrap)
         provisioning = self._provisioning = open_provisioning(
             registry,
             store.fleet,
@@ -218,8 +223,7 @@ class Server:
         turns.start()
         if dtls is not None:
             dtls.start()
-        if bootstrap is not None:
-            bootstrap.start()
+        bootstrap.start()
         data.values.start()
         # Devices are served; what HTTP needs, half of all that is imported, comes beside them.
         self._http = await asyncio.to_thread(_http, service, tokens, config)
@@ -229,18 +233,21 @@ class Server:
         # of the start, for some hundred objects.
         gc.freeze()
         report(config, dtls, security)
+        report_further("server", plain[1:], [] if dtls is None else dtls.doors)
+        _warn_small_buffers(plain, config)
         _log.info(
             "started",
             extra={
                 "registrations": loaded,
                 "passed_over": passed_over,
+                "credential_changes_resumed": resumed,
                 "seconds": round(time.monotonic() - started, 3),
                 "receive_buffer_bytes": sum(udp.receive_buffer_bytes for udp in plain),
             },
         )
         dtls_port = None if dtls is None else dtls.endpoint.port
         coap_port = plain[0].port if plain else None
-        return Addresses(coap_port, dtls_port, http_port, admin_token, _ports(bootstrap))
+        return Addresses(coap_port, dtls_port, http_port, admin_token, bootstrap.ports)
 
     async def stop(self) -> None:
         """Answer what was received, then let go of everything. Harmless after a failed start."""
@@ -314,7 +321,6 @@ class Server:
                 self._operating,
                 face,
                 self._bootstrap,
-                self._outcomes,
             )
             running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
@@ -334,39 +340,29 @@ def _served(config: Config) -> Config:
     )
 
 
-def _plain_port(config: Config) -> UdpEndpoint:
-    udp = UdpEndpoint(
-        config.coap.host,
-        config.coap.port,
-        receive_buffer_bytes=config.coap.receive_buffer_bytes,
-        send_buffer_bytes=config.coap.send_buffer_bytes,
-    )
-    _warn_small_buffers(udp, config)
-    return udp
-
-
 def _bootstrap(
     config: Config,
+    store: Store,
     engine: Engine,
     security: DeviceCredentials,
     registry: Registry,
     turns: Turns,
     outcomes: Outcomes,
-) -> BootstrapServer | None:
-    if not config.bootstrap.enabled:
-        return None
+) -> BootstrapSwitch:
+    own = config.bootstrap
 
     def version(endpoint: str) -> str | None:
         found = engine.device(endpoint)
         return None if found is None else found["lwm2m_version"]
 
-    certificates = NamedCertificates(config.bootstrap.certificates, security.server_certificate)
-    offers = Offers(registry, config.bootstrap, certificates, version)
-    return BootstrapServer(config, security, offers, turns.publish, outcomes)
+    def make() -> BootstrapServer:
+        certificates = NamedCertificates(own.certificates, security.server_certificate)
+        offers = Offers(registry, own, certificates, version)
+        return BootstrapServer(config, security, offers, turns.publish, outcomes)
 
-
-def _ports(bootstrap: BootstrapServer | None) -> tuple[int, int | None] | None:
-    return None if bootstrap is None else (bootstrap.coap_port, bootstrap.dtls_port)
+    return BootstrapSwitch(
+        store.fleet, make, outcomes, is_configured=own.enabled, is_served=config.enabled
+    )
 
 
 def _about(endpoint: str, engine: Engine, outcomes: Outcomes) -> dict[str, Any]:
@@ -481,11 +477,12 @@ def _save(dtls: DtlsPort, store: Store | None, vault: Vault | None) -> None:
         _log.error("DTLS sessions could not be kept; devices handshake again: %s", error)
 
 
-def _warn_small_buffers(udp: UdpEndpoint, config: Config) -> None:
+def _warn_small_buffers(plain: Sequence[UdpEndpoint], config: Config) -> None:
     wanted = config.coap.receive_buffer_bytes
-    if udp.receive_buffer_bytes < wanted:
+    granted = min((udp.receive_buffer_bytes for udp in plain), default=wanted)
+    if granted < wanted:
         _log.warning(
             "the receive buffer is smaller than asked for: bursts may be lost; "
             "raise net.core.rmem_max",
-            extra={"bytes": udp.receive_buffer_bytes, "asked": wanted},
+            extra={"bytes": granted, "asked": wanted},
         )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lwm2m_fast.bootstrap.switch import BootstrapSwitch
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
@@ -37,6 +38,7 @@ class RunningServer(DeviceOperations):
         self._turns: Turns | None = None
         self._security: DeviceCredentials | None = None
         self._provisioning: ProvisioningFace | None = None
+        self._bootstrap: BootstrapSwitch | None = None
 
     def attach_security(self, security: DeviceCredentials) -> None:
         """The credentials of devices, and the certificates that are trusted."""
@@ -58,6 +60,16 @@ class RunningServer(DeviceOperations):
         if self._provisioning is None:
             raise RequestError("the server is not running")
         return self._provisioning
+
+    def attach_bootstrap(self, bootstrap: BootstrapSwitch) -> None:
+        """The bootstrap server, on or off."""
+        self._bootstrap = bootstrap
+
+    @property
+    def bootstrap(self) -> BootstrapSwitch:
+        if self._bootstrap is None:
+            raise RequestError("the server is not running")
+        return self._bootstrap
 
     def attach(self, turns: Turns) -> None:
         """The turns that our own requests take part in."""

@@ -45,8 +45,9 @@ def load(
     """The configuration from flags over environment over `file` over a preset over defaults.
 
     `flags` is nested like the tree ({"coap": {"port": 0}}). `notes` gets a line for each variable
-    of another server that is not used, and why. Raises ConfigError with one line per problem: the
-    setting, where it was given, the value (never a secret's) and what is allowed.
+    of another server that is not used, and why, and for what a preset cannot have. Raises
+    ConfigError with one line per problem: the setting, where it was given, the value (never a
+    secret's) and what is allowed.
     """
     own = [_Source("the command line", dict(flags or {})), _Source("", _environment())]
     others = taken(os.environ)
@@ -66,6 +67,8 @@ def load(
     preset = next((s.values["preset"] for s in sources if "preset" in s.values), None)
     if isinstance(preset, str) and preset in PRESETS:  # any other is refused below
         sources.append(_Source(f"preset {preset}", dict(PRESETS[preset].values)))
+        if notes is not None and PRESETS[preset].note:
+            notes.append(f"preset {preset}: {PRESETS[preset].note}")
     merged: dict[str, Any] = {}
     for source in reversed(sources):
         _merge(merged, source.values)

@@ -43,6 +43,17 @@ def test_a_preset_has_its_ports_and_opens_the_bootstrap_server(
     assert config.bootstrap.enabled is True
 
 
+def test_the_legacy_preset_opens_two_pairs_of_each_server_and_says_what_is_missing() -> None:
+    notes: list[str] = []
+    config = load(None, {"preset": "thingsboard-legacy"}, notes)
+    assert ports(config) == (5691, 5692, 5685, 5686)
+    more = (config.bootstrap.more_ports, config.bootstrap.more_dtls_ports)
+    assert more == ("5695", "5696")
+    assert (config.coap.more_ports, config.dtls.more_ports) == ("5689", "5690")
+    (note,) = notes
+    assert "raw public keys (5687, 5688, 5693, 5694) are not opened" in note
+
+
 def test_presets_differ_in_times_and_lengths() -> None:
     cumulocity, thingsboard = (
         load(None, {"preset": name}) for name in ("cumulocity", "thingsboard")
@@ -113,6 +124,8 @@ SAMPLES = {
     "enabled": ("false", False),
     "host": ("192.0.2.7", "192.0.2.7"),
     "port": ("4711", 4711),
+    "more_ports": ("5689", "5689"),
+    "more_dtls_ports": ("5696", "5696"),
     "dtls_port": ("4712", 4712),
     "default_short_server_id": ("77", 77),
     "certificate": ("/tmp/a.pem", Path("/tmp/a.pem")),

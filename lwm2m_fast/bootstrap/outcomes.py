@@ -6,7 +6,7 @@ somebody asks. Says which rows there are to write; who writes them, and when, is
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,6 +18,15 @@ MAX_OUTCOMES = 100_000
 
 MAX_REASON = 1_024
 """Characters of a reason that are kept."""
+
+COUNTED = (
+    "bootstraps_started",
+    "bootstraps_finished",
+    "bootstraps_failed",
+    "bootstraps_refused",
+    "bootstrap_packs",
+)
+"""What is counted as long as the process runs, however often the ports are closed and opened."""
 
 
 class Outcome(NamedTuple):
@@ -58,12 +67,14 @@ def _no_row(key: bytes) -> bytes | None:
 
 
 class Outcomes:
-    """The latest Outcome by endpoint name. `row` reads what was written for a name earlier."""
+    """The latest Outcome by endpoint name, and how many there were of each kind. `row` reads what
+    was written for a name earlier."""
 
     def __init__(
         self, most: int = MAX_OUTCOMES, row: Callable[[bytes], bytes | None] = _no_row
     ) -> None:
         self._most, self._row = most, row
+        self.counts: Counter[str] = Counter()
         self._by_endpoint: OrderedDict[str, Outcome] = OrderedDict()
         self._unwritten: dict[str, Outcome | None] = {}
         self._going: dict[str, Outcome | None] = {}
@@ -128,6 +139,7 @@ class Outcomes:
 
     def counters(self) -> dict[str, int]:
         return {
+            **{name: self.counts[name] for name in COUNTED},
             "bootstrap_outcomes_current": len(self),
             "bootstrap_outcomes_unwritten": self.unwritten,
             "bootstrap_outcomes_not_written": self.not_written,

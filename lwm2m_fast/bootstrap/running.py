@@ -4,6 +4,7 @@ server's. Nothing of a bootstrap outlives the process: a device that was cut off
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
@@ -16,9 +17,10 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
+from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
-from lwm2m_fast.net.udp import UdpEndpoint
+from lwm2m_fast.ports import plain_ports, report_further
 from lwm2m_fast.secure import SecureSide
 from lwm2m_fast.secure_start import DtlsPort, open_port
 from lwm2m_fast.store.memory import MemoryState
@@ -32,11 +34,18 @@ def bootstrap_config(config: Config) -> Config:
     own = config.bootstrap
     return config.model_copy(
         update={
-            "coap": config.coap.model_copy(update={"host": own.host, "port": own.port}),
+            "coap": config.coap.model_copy(
+                update={
+                    "host": own.host,
+                    "port": own.port,
+                    "more_ports": own.more_ports,
+                }
+            ),
             "dtls": config.dtls.model_copy(
                 update={
                     "host": own.host,
                     "port": own.dtls_port,
+                    "more_ports": own.more_dtls_ports,
                     "max_sessions": own.max_sessions,
                     "session_timeout_s": max(60.0, 2 * own.session_timeout_s),
                 }
@@ -54,7 +63,10 @@ def bootstrap_config(config: Config) -> Config:
 
 
 class BootstrapServer:
-    """Listens once it is made; serves from start() to stop(). ConfigError: a port is taken."""
+    """Listens once it is made; serves from start() to stop(). ConfigError: a port is taken.
+
+    `outcomes` is told what comes of each bootstrap, and outlives this.
+    """
 
     def __init__(
         self,
@@ -67,16 +79,20 @@ class BootstrapServer:
         own = bootstrap_config(config)
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
-        self._udp = UdpEndpoint(
-            own.coap.host,
-            own.coap.port,
-            receive_buffer_bytes=own.coap.receive_buffer_bytes,
-            send_buffer_bytes=own.coap.send_buffer_bytes,
-        )
+        plain = plain_ports(own)
+        self._udp = plain[0]
         self._side = SecureSide(self._engine, security, principal_of, SIDE)
-        self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
-        endpoints = [self._udp] if self._dtls is None else [self._udp, self._dtls.endpoint]
-        self._listeners = Listeners(endpoints)
+        try:
+            self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
+        except ConfigError:
+            self._side.stop()
+            for endpoint in plain:
+                endpoint.close()
+            raise
+        doors = [] if self._dtls is None else self._dtls.doors
+        secure = [] if self._dtls is None else [self._dtls.endpoint, *doors]
+        self._listeners = Listeners([*plain, *secure])
+        report_further(SIDE, plain[1:], doors)
         self.bootstraps = Bootstraps(
             self._engine,
             offers,
@@ -120,13 +136,16 @@ class BootstrapServer:
         if self._dtls is not None:
             self._dtls.start()
 
-    async def stop(self) -> None:
-        """Answer what was received; bootstraps under way end, and their devices will try again."""
+    async def stop(self, why: str) -> None:
+        """Answer what was received, and close the ports; bootstraps under way end, and say `why`.
+        Their devices will try again."""
         await self._turns.stop()
         self._side.stop()
         if self._dtls is not None:
             await self._dtls.stop()
         self._listeners.close()
+        for _ in self.bootstraps.cut_off(why):
+            await asyncio.sleep(0)
 
     def counters(self) -> dict[str, int]:
         """Of the bootstraps, and with a prefix those of its engine, ports and turns."""

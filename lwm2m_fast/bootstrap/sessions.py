@@ -7,8 +7,9 @@ and no clock; what devices are given comes from whoever keeps the configurations
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from lwm2m_fast.bootstrap.outcomes import Outcome, Outcomes
@@ -24,6 +25,9 @@ _log = logging.getLogger("lwm2m_fast.bootstrap")
 
 TOLD_PER_S: Final = 20
 """Refused devices that are told, and failures that are logged; beyond, they are counted only."""
+
+CUT_OFF_AT_ONCE: Final = 128
+"""Bootstraps that are ended before the loop gets its turn."""
 
 
 class Offer(Protocol):
@@ -89,7 +93,7 @@ class Bootstraps:
         self._runs: dict[str, _Run] = {}
         self._by_call: dict[int, str] = {}
         self.outcomes = Outcomes() if outcomes is None else outcomes
-        self.started = self.finished = self.failed = self.refused = self.packs = 0
+        self._counts = self.outcomes.counts
         self._refusals_told = self._failures_logged = 0
         engine.hears_registers = True
         engine.judge_bootstrap = self.judge
@@ -120,16 +124,17 @@ class Bootstraps:
         except Error as error:
             self._refuse(endpoint, str(error))
             return Code.BAD_REQUEST, -1, b""
-        self.packs += 1
+        self._counts["bootstrap_packs"] += 1
         self._note(endpoint, "finished", None, (("PACK", "2.05"),))
         return Code.CONTENT, content_format, payload
 
     def _refuse(self, endpoint: str, why: str) -> int:
-        self.refused += 1
+        self._counts["bootstraps_refused"] += 1
         if self._refusals_told < TOLD_PER_S:  # a stranger may try names all day
             self._refusals_told += 1
             # Names that strangers try must not crowd out what came of devices.
-            self._note(endpoint, "failed", why, (), keeps=self._knows(endpoint))
+            keeps = self._knows(endpoint)
+            self._note(endpoint, "failed", why, (), keeps=keeps, refused=True)
         return Code.BAD_REQUEST
 
     # What the turns bring
@@ -174,6 +179,18 @@ class Bootstraps:
             run.session.fail(f"{step}: not done within {self._limits.session_s:g} s in all")
             self._end(endpoint, run)
 
+    def cut_off(self, why: str) -> Iterator[None]:
+        """End all bootstraps, and say why; yields now and then, for the loop to have its turn.
+
+        Nothing is sent any more: for when the ports have been closed.
+        """
+        while self._runs:
+            for endpoint in list(islice(self._runs, CUT_OFF_AT_ONCE)):
+                run = self._runs.pop(endpoint)
+                run.session.fail(f"{run.session.step}: {why}")
+                self._told(endpoint, run)
+            yield
+
     # One bootstrap
 
     def _begin(self, endpoint: str) -> None:
@@ -189,11 +206,11 @@ class Bootstraps:
                 self._policy,
             )
         except Error as error:
-            self.failed += 1
+            self._counts["bootstraps_failed"] += 1
             self._note(endpoint, "failed", str(error), ())
             self._leave(endpoint, self._place(endpoint))
             return
-        self.started += 1
+        self._counts["bootstraps_started"] += 1
         run = self._runs[endpoint] = _Run(session, self._now(), self._place(endpoint))
         self._note(endpoint, "started", None, ())
         self._go_on(endpoint, run)
@@ -237,8 +254,7 @@ class Bootstraps:
         session = run.session
         keeps = self._knows(endpoint)  # its configuration may have been removed meanwhile
         state = session.ended or "failed"
-        self.finished += state == "finished"
-        self.failed += state == "failed"
+        self._counts[f"bootstraps_{state}"] += 1
         self._note(endpoint, state, session.reason, tuple(session.steps), keeps=keeps)
 
     def _knows(self, endpoint: str) -> bool:
@@ -255,12 +271,15 @@ class Bootstraps:
         steps: tuple[tuple[str, str], ...],
         *,
         keeps: bool = True,
+        refused: bool = False,
     ) -> None:
         at = self._wall()
         outcome = Outcome(state, at, reason, tuple((step, result) for step, result in steps))
         if keeps:
             self.outcomes.note(endpoint, outcome)
         data: dict[str, Any] = {"reason": reason} if reason else {}
+        if refused:
+            data["refused"] = True
         if steps:
             data["steps"] = outcome.as_json()["steps"]
         self._tell([Event(f"bootstrap_{state}", endpoint, at, data)])
@@ -269,11 +288,4 @@ class Bootstraps:
             _log.warning("a bootstrap failed", extra={"endpoint": endpoint, "reason": reason})
 
     def counters(self) -> dict[str, int]:
-        return {
-            "bootstraps_started": self.started,
-            "bootstraps_finished": self.finished,
-            "bootstraps_failed": self.failed,
-            "bootstraps_refused": self.refused,
-            "bootstrap_packs": self.packs,
-            "bootstraps_current": len(self._runs),
-        }
+        return {**self.outcomes.counters(), "bootstraps_current": len(self._runs)}

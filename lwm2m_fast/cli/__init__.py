@@ -32,6 +32,7 @@ COMMANDS = {
     "credentials": "credentials:credentials",
     "profiles": "profiles:profiles",
     "trust": "trust:trust",
+    "bootstrap": "bootstrap:bootstrap",
     "certs": "certs:certs",
     "tokens": "tokens:tokens",
     "vault": "vault:vault",

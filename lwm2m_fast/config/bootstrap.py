@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lwm2m_fast.config.ports import WORDS, MorePorts
 from lwm2m_fast.config.section import Section, field, words
 
 
@@ -11,7 +12,9 @@ class BootstrapConfig(Section):
     """The bootstrap server (LwM2M, section 6.1): gives configured devices their accounts."""
 
     enabled: bool = field(
-        False, "On: both of its ports are opened. Devices bootstrap only where that is configured."
+        False,
+        "On: its ports are opened. Devices bootstrap only where that is configured. What was "
+        "switched by `lwm2m-fast bootstrap on` or `off` counts before this.",
     )
     host: str = field("0.0.0.0", "Address to listen on; `::` listens on IPv6.", min_length=1)  # noqa: S104 - devices come from outside
     port: int = field(
@@ -26,6 +29,16 @@ class BootstrapConfig(Section):
         "`dtls.enabled`. 0 takes any free port and prints it.",
         ge=0,
         le=65535,
+    )
+    more_ports: MorePorts = field(
+        "",
+        "Further plain ports of the bootstrap server.",
+        json_schema_extra=words(WORDS),
+    )
+    more_dtls_ports: MorePorts = field(
+        "",
+        "Further DTLS ports of the bootstrap server.",
+        json_schema_extra=words(WORDS),
     )
     uri: str | None = field(
         None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from lwm2m_fast.config.ports import WORDS, MorePorts
 from lwm2m_fast.config.section import Section, field, words
 
 BLOCK_SIZES = (16, 32, 64, 128, 256, 512, 1024)
@@ -27,6 +28,12 @@ class CoapConfig(Section):
         "free port and prints it.",
         ge=0,
         le=65535,
+    )
+    more_ports: MorePorts = field(
+        "",
+        "Further plain ports, for devices that were set up for those. A registration belongs to "
+        "the port that it came by; the order tells them apart.",
+        json_schema_extra=words(WORDS),
     )
     receive_buffer_bytes: int = field(
         4 << 20,

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr
 
+from lwm2m_fast.config.ports import WORDS, MorePorts
 from lwm2m_fast.config.section import Section, field, words
 
 SUITES = (
@@ -46,6 +47,12 @@ class DtlsConfig(Section):
         "port and prints it.",
         ge=0,
         le=65535,
+    )
+    more_ports: MorePorts = field(
+        "",
+        "Further DTLS ports, for devices that were set up for those: the same keys, certificates "
+        "and sessions at each.",
+        json_schema_extra=words(WORDS),
     )
     suites: Annotated[str, AfterValidator(_suites)] = field(
         "all",

@@ -40,13 +40,16 @@ class Config(BaseSettings):
         env_ignore_empty=True,
     )
 
-    preset: Literal["cumulocity", "thingsboard", "thingsboard-psk", "thingsboard-x509"] | None = (
-        field(
-            None,
-            "Ports, times and lengths that fleets of another server expect; every other source of "
-            "a setting wins over it.",
-            json_schema_extra=words("one of " + ", ".join(PRESETS)),
-        )
+    preset: (
+        Literal[
+            "cumulocity", "thingsboard", "thingsboard-psk", "thingsboard-x509", "thingsboard-legacy"
+        ]
+        | None
+    ) = field(
+        None,
+        "Ports, times and lengths that fleets of another server expect; every other source of "
+        "a setting wins over it.",
+        json_schema_extra=words("one of " + ", ".join(PRESETS)),
     )
     enabled: bool = field(
         True,

@@ -100,8 +100,13 @@ def _written(path: Path, rows: tuple[tuple[int, Kind, Value], ...]) -> Iterator[
 
 
 def security_nodes(account: Account, instance: int) -> tuple[Node, ...]:
-    """Object 0 (OMA Core, E.1) as instance `instance`; what is not set is not there."""
-    secure = account.security_mode is not SecurityMode.NO_SEC
+    """Object 0 (OMA Core, E.1) as instance `instance`; what is not set is not there.
+
+    But resources 3, 4 and 5 are mandatory, and there are devices that refuse an instance without
+    them: empty where the mode has no use for them. Not with certificates, where nothing is written
+    over what a device may have from its factory.
+    """
+    identity, server_key, secret = _keys(account)
     usage = account.certificate_usage
     return tuple(
         _written(
@@ -110,9 +115,9 @@ def security_nodes(account: Account, instance: int) -> tuple[Node, ...]:
                 (0, Kind.STRING, account.uri),
                 (1, Kind.BOOLEAN, account.is_bootstrap),
                 (2, Kind.INTEGER, int(account.security_mode)),
-                (3, Kind.OPAQUE, (account.identity or None) if secure else None),
-                (4, Kind.OPAQUE, (account.server_key or None) if secure else None),
-                (5, Kind.OPAQUE, (account.secret or None) if secure else None),
+                (3, Kind.OPAQUE, identity),
+                (4, Kind.OPAQUE, server_key),
+                (5, Kind.OPAQUE, secret),
                 (10, Kind.INTEGER, account.short_id),
                 (11, Kind.INTEGER, account.hold_off_s),
                 (12, Kind.INTEGER, account.account_timeout_s),
@@ -120,6 +125,16 @@ def security_nodes(account: Account, instance: int) -> tuple[Node, ...]:
             ),
         )
     )
+
+
+def _keys(account: Account) -> tuple[bytes | None, bytes | None, bytes | None]:
+    if account.security_mode is SecurityMode.NO_SEC:
+        return b"", b"", b""
+    keys = account.identity, account.server_key, account.secret
+    if account.security_mode is SecurityMode.PSK:
+        return keys
+    identity, server_key, secret = (key or None for key in keys)
+    return identity, server_key, secret
 
 
 def server_nodes(account: Account, instance: int) -> tuple[Node, ...]:

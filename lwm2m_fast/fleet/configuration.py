@@ -191,17 +191,6 @@ def _periods_are_in_order(given: DeviceConfiguration) -> Iterator[Problem]:
         yield Problem("defaultMaximumPeriod", f"is {most}, less than defaultMinimumPeriod, {least}")
 
 
-def _one_identity_for_two_connections(given: DeviceConfiguration) -> Iterator[Problem]:
-    own = given.bootstrap_security
-    if (
-        own is not None
-        and own.psk_id is not None
-        and own.psk_id == given.server_security.psk_id
-        and own.psk_key != given.server_security.psk_key
-    ):
-        yield Problem("bootstrapSecurity.bootstrapId", "is also pskId, but with another key")
-
-
 _RULES: Final[tuple[Callable[[DeviceConfiguration], Iterator[Problem]], ...]] = (
     _psk_is_whole,
     _generated_has_a_name,
@@ -210,7 +199,6 @@ _RULES: Final[tuple[Callable[[DeviceConfiguration], Iterator[Problem]], ...]] = 
     _certificates_are_whole,
     _servers_differ,
     _periods_are_in_order,
-    _one_identity_for_two_connections,
 )
 
 

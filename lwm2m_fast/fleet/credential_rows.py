@@ -1,11 +1,14 @@
 """The rows that credentials are kept in: where they stand, and what is in them before the seal.
 
-Three namespaces, so that a handshake costs one look and one unsealing:
+Namespaces of their own, so that a handshake costs one look and one unsealing:
 
     credential   endpoint name  -> u8 server mark, u8 bootstrap mark · sealed JSON
     psk          PSK identity   -> sealed: u8 size · server key, u8 size · bootstrap key, endpoint
     pin          SHA-256 of DER -> sealed: u8 sides (bit 0 server, bit 1 bootstrap),
                                    u8 size · tenant, endpoint
+
+    ended        u64 ticket     -> JSON: the sessions that a change has ended, until nothing of them
+                                   is left
 
 A key stands in its `psk` row and nowhere else. The marks are in the open, so that a start can look
 through a million of them without unsealing; they are authenticated with their row.
@@ -24,7 +27,10 @@ import orjson
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.secured import DEFAULT_TENANT, SIDES, Credential, Mode, Security
 
-CREDENTIAL, PSK, PIN = "credential", "psk", "pin"
+CREDENTIAL, PSK, PIN, ENDED = "credential", "psk", "pin", "ended"
+
+Ended = tuple[tuple[int, bytes], ...]
+"""Kind and subject of sessions that are good no more: net/dtls has their principals."""
 
 Place = tuple[str, bytes]
 """Namespace and key of a row."""
@@ -149,3 +155,18 @@ def parse_pin(plain: bytes) -> tuple[int, str, str]:
     """Sides, tenant, endpoint."""
     end = 2 + plain[1]
     return plain[0], plain[2:end].decode(), plain[end:].decode()
+
+
+def build_ended(endpoint: str, ended: Ended) -> bytes:
+    sessions = [[kind, b64encode(subject).decode()] for kind, subject in ended]
+    return orjson.dumps({"endpoint": endpoint, "sessions": sessions})
+
+
+def parse_ended(row: bytes) -> tuple[str, Ended]:
+    """StoreError: it is of another form, or damaged."""
+    try:
+        fields = orjson.loads(row)
+        sessions = tuple((int(kind), b64decode(text)) for kind, text in fields["sessions"])
+        return str(fields["endpoint"]), sessions
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"a stored end of sessions cannot be read: {error}") from None

@@ -15,16 +15,20 @@ from typing import Any, Protocol
 from lwm2m_fast.errors import Conflict, RequestError, StoreError
 from lwm2m_fast.fleet.credential_rows import (
     CREDENTIAL,
+    ENDED,
     PIN,
     PSK,
+    Ended,
     Mark,
     Place,
     about,
     build_credential,
+    build_ended,
     claim_words,
     mark_in,
     mark_of,
     owner_in,
+    parse_ended,
     parse_pin,
     parse_psk,
     parse_psk_side,
@@ -74,8 +78,10 @@ class Change:
     endpoint: str
     side: str
     mark: Mark
-    ended: tuple[tuple[int, bytes], ...]
-    """Kind and subject of sessions that are good no more: net/dtls has their principals."""
+    ended: Ended
+    ticket: bytes | None = None
+    """What stands on disk until nothing of the sessions is left (Credentials.settle); None: nothing
+    does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class Credentials:
         """`longest_key`: bytes of the longest pre-shared key that DTLS here can use."""
         self._fleet, self._vault, self._longest_key = fleet, vault, longest_key
         self._count = 0
+        self._last_ticket = 0
 
     def load(self, told: Callable[[str, Mark], None] | None = None) -> int:
         """Once at start: count what is stored, and tell the mark of each endpoint's server side.
@@ -116,6 +123,8 @@ class Credentials:
         A row that begins with no mark is told as PSK: secured by what nobody has.
         """
         self._count = 0
+        for key, _ in self._fleet.scan(ENDED):
+            self._last_ticket = int.from_bytes(key, "big")
         for key, row in self._fleet.scan(CREDENTIAL):
             self._count += 1
             if told is None:
@@ -255,7 +264,8 @@ class Credentials:
         claimed.update(dict.fromkeys(rows, one.endpoint))
         changes: Changes = [(*at, None) for at in names if at not in rows]
         changes += [(*at, sealed) for at, sealed in rows.items()]
-        return Prepared(changes, tuple(_told(before, one)), row is None)
+        told = tuple(self._ticketed(before, one, changes))
+        return Prepared(changes, told, row is None)
 
     def prepare_removal(self, endpoint: str) -> Prepared:
         """What remove() would do for one endpoint; `is_fresh` says whether it has a credential."""
@@ -265,7 +275,38 @@ class Credentials:
             return Prepared([], (), False)
         before, names = self._before(key, row)
         changes: Changes = [(*at, None) for at in names]
-        return Prepared(changes, tuple(_told(before, Credential(endpoint))), True)
+        told = tuple(self._ticketed(before, Credential(endpoint), changes))
+        return Prepared(changes, told, True)
+
+    def _ticketed(self, before: Credential, one: Credential, changes: Changes) -> Iterator[Change]:
+        """What is to be told, and in `changes` what must not be forgotten before it is done.
+
+        A registration is in another store: a process that dies between the two would leave it for
+        nobody. Of who had no credential, only a trusted CA's certificate, nothing is noted: each
+        device of a file would pay for it.
+        """
+        for change in _told(before, one):
+            if change.side != SIDES[0] or not change.ended or before.server is None:
+                yield change
+                continue
+            self._last_ticket += 1
+            ticket = self._last_ticket.to_bytes(8, "big")
+            changes.append((ENDED, ticket, build_ended(change.endpoint, change.ended)))
+            yield replace(change, ticket=ticket)
+
+    def unsettled(self) -> Iterator[Change]:
+        """What was changed and not settled, in its order, as things are now; of the run before."""
+        for ticket, row in self._fleet.scan(ENDED):
+            try:
+                endpoint, ended = parse_ended(row)
+                mark = self.mark(endpoint)
+            except StoreError:
+                continue
+            yield Change(endpoint, SIDES[0], mark, ended, ticket)
+
+    def settle(self, tickets: Sequence[bytes]) -> None:
+        """Forget changes of which nothing is left to be done. StoreError: they stay."""
+        self._fleet.apply([(ENDED, ticket, None) for ticket in tickets])
 
     def check_room(self, fresh: int) -> None:
         """RequestError when so many more are too many."""

@@ -37,3 +37,15 @@ class DtlsEndpoint(UdpEndpoint):
     def where(self, principal: bytes) -> Where | None: ...
     def save(self) -> Iterator[tuple[bytes, bytes]]: ...
     def load(self, rows: Iterable[tuple[bytes, bytes]]) -> int: ...
+
+class DtlsDoor(UdpEndpoint):
+    def __init__(
+        self,
+        house: DtlsEndpoint,
+        host: str,
+        port: int,
+        *,
+        local: int,
+        receive_buffer_bytes: int,
+        send_buffer_bytes: int,
+    ) -> None: ...

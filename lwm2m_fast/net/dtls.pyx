@@ -18,7 +18,7 @@ from lwm2m_fast.net.dtls_sessions cimport DtlsSessions
 from lwm2m_fast.net.dtls_table cimport SESSION_HALF_OPEN, SESSION_NONE, Session
 from lwm2m_fast.net.lf_dtls cimport LF_DTLS_DATA, LF_DTLS_MAX_PLAIN
 from lwm2m_fast.net.udp cimport UdpEndpoint
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -36,7 +36,7 @@ cdef enum:
 
 cdef struct DtlsCounts:
     uint64_t hellos, hello_verifies, malformed, refused_prefix, queue_full, restarted
-    uint64_t unknown_cid, unknown_address, plain_dropped, epoch_dropped
+    uint64_t unknown_cid, unknown_address, plain_dropped, epoch_dropped, unknown_door
 
 
 cdef inline int64_t to_ms(double seconds) noexcept nogil:
@@ -78,6 +78,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
     cdef object clock
     cdef double budget_s
     cdef uint8_t *scratch
+    cdef tuple doors                    # further sockets of the same sessions; None: there are none
 
     def __init__(self, str host, int port, *, int local=1, int receive_buffer_bytes,
                  int send_buffer_bytes, options=None, credentials, listener, bytes chain=None,
@@ -114,12 +115,16 @@ cdef class DtlsEndpoint(UdpEndpoint):
 
         Handshakes are queued, see work(). OSError as UdpEndpoint.receive().
         """
+        return self.receive_by(self, inbox)
+
+    cdef bint receive_by(self, UdpEndpoint door, Inbox inbox) except -1:
+        """By this socket or by a further one; what another has left over comes first."""
         inbox.count = 0
         self.look_at_clock()
         if self.taken == self.wire.count:
             self.taken = 0
             self.wire.count = 0
-            self.has_more = UdpEndpoint.receive(self, self.wire)
+            self.has_more = UdpEndpoint.receive(door, self.wire)
         while self.taken < self.wire.count and inbox.count < 64:
             self.sort(&self.wire.slots[self.taken], inbox)
             self.taken += 1
@@ -306,8 +311,35 @@ cdef class DtlsEndpoint(UdpEndpoint):
     cdef void flush_out(self) noexcept:
         cdef Outbox out = self.sessions.out
         if out.count:
-            UdpEndpoint.send_entries(self, out.arena, out.entries, out.count)
+            if self.doors is None:
+                UdpEndpoint.send_entries(self, out.arena, out.entries, out.count)
+            else:
+                self.flush_by_doors(out)
             out.reset()
+
+    cdef void flush_by_doors(self, Outbox out) noexcept:
+        """Each datagram by the socket that its peer came in by; those alike together, in order."""
+        cdef int first = 0, behind
+        cdef uint16_t local
+        while first < out.count:
+            local = out.entries[first].to.local
+            behind = first + 1
+            while behind < out.count and out.entries[behind].to.local == local:
+                behind += 1
+            self.send_by(local, out.arena, out.entries + first, behind - first)
+            first = behind
+
+    cdef void send_by(self, uint16_t local, const uint8_t *arena, const lf_out *entries,
+                      int count) noexcept:
+        cdef UdpEndpoint door
+        if local == self.local:
+            UdpEndpoint.send_entries(self, arena, entries, count)
+            return
+        for door in self.doors:
+            if door.local == local:
+                door.send_entries(arena, entries, count)
+                return
+        self.counts.unknown_door += count   # a session of before, whose port is closed now
 
     # Time
 
@@ -399,6 +431,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
             dtls_unknown_address=self.counts.unknown_address,
             dtls_plaintext_records_dropped=self.counts.epoch_dropped,
             dtls_inbox_full=self.counts.plain_dropped,
+            dtls_unknown_ports=self.counts.unknown_door,
         )
         return counted
 
@@ -414,3 +447,36 @@ cdef class DtlsEndpoint(UdpEndpoint):
         self.sessions.close()
         self.flush_out()
         UdpEndpoint.close(self)
+
+
+cdef class DtlsDoor(UdpEndpoint):
+    """A further socket of a DtlsEndpoint: another port to the same sessions.
+
+    An endpoint of its own to Turns and Listeners, behind that one, for no datagram of the engine is
+    addressed to it. `local` is a number that no other endpoint has. ConfigError as UdpEndpoint.
+    """
+
+    cdef DtlsEndpoint house
+
+    def __init__(self, DtlsEndpoint house, str host, int port, *, int local,
+                 int receive_buffer_bytes, int send_buffer_bytes):
+        UdpEndpoint.__init__(
+            self, host, port, local=local, receive_buffer_bytes=receive_buffer_bytes,
+            send_buffer_bytes=send_buffer_bytes, section="dtls")
+        self.house = house
+        house.doors = (*(house.doors or ()), self)
+
+    def receive(self, Inbox inbox):
+        """As DtlsEndpoint.receive()."""
+        cdef bint more = self.house.receive_by(self, inbox)
+        self.queued = self.house.queued
+        return more
+
+    def work(self, Inbox inbox):
+        """As DtlsEndpoint.work(): the queue is one."""
+        self.house.work(inbox)
+        self.queued = self.house.queued
+
+    def counters(self):
+        """Of the socket, by the names that the first one has."""
+        return {f"dtls_{name}": n for name, n in UdpEndpoint.counters(self).items()}

@@ -97,10 +97,11 @@ cdef class Listeners:
             endpoint.handle_timer(now)
 
     def counters(self):
-        """The counters of all endpoints."""
+        """The counters of all endpoints; those of several sockets of a kind together."""
         counted = {"listeners_unknown": self.unknown}
         for endpoint in self.endpoints:
-            counted.update(endpoint.counters())
+            for name, n in endpoint.counters().items():
+                counted[name] = counted.get(name, 0) + n
         return counted
 
     def close(self):

@@ -103,6 +103,12 @@ class ProvisioningFace:
         made = await self._devices.change(endpoint, given, tenant)
         return self._shown(made.device, made.generated)
 
+    async def put(self, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+        if self._registry.route(endpoint := str(given["endpointId"])) is not None:
+            return await self.change(endpoint, given, tenant)
+        made = await self._devices.add(Wanted(read(given), tenant, takes_over=True))
+        return self._shown(made.device, made.generated)
+
     async def remove(self, endpoint: str, tenant: str, *, keeps_route: bool = False) -> None:
         (result,) = await self._devices.remove([endpoint], tenant, keeps_route=keeps_route)
         if isinstance(result, RequestError):

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from pydantic import SecretStr
+
 from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import settings
 from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
 from lwm2m_fast.fleet.credentials import Change, Credentials, wanted_places
-from lwm2m_fast.fleet.device_fields import DeviceConfiguration
+from lwm2m_fast.fleet.device_fields import BootstrapSecurity, DeviceConfiguration
 from lwm2m_fast.fleet.log_levels import LIFECYCLE
 from lwm2m_fast.fleet.secured import SIDES, Credential, Mode, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
@@ -57,6 +59,9 @@ class Wanted:
     shell: bool = True
     is_legacy: bool = False
     """Of a file of the older generation: kept unbound when its name is another tenant's."""
+    takes_over: bool = False
+    """It may have a credential already, which the configuration replaces; of the bootstrap side
+    where it says something of that."""
 
 
 class _Made(NamedTuple):
@@ -91,6 +96,8 @@ class _Batch:
     told: list[Change] = field(default_factory=list)
     unbound: dict[bytes, bytes] = field(default_factory=dict)
     """Rows of devices that are kept though their names are another tenant's."""
+    credentials: int = 0
+    """More than before."""
     kept: int = 0
     """Of those, that were not kept before."""
     bound: int = 0
@@ -120,6 +127,14 @@ def _security(mode: str, identity: str | None, key: str | None) -> Security:
     if mode == "PSK":
         return Security(Mode.PSK, identity or "", bytes.fromhex(key or ""))
     return Security(Mode.X509 if mode == "X509" else Mode.NO_SEC)
+
+
+def _bootstrap_of(held: Security) -> BootstrapSecurity:
+    """What a configuration says of a connection that a credential secures."""
+    if held.mode is not Mode.PSK:
+        return BootstrapSecurity(security_mode="X509" if held.mode is Mode.X509 else "NO_SEC")
+    key = SecretStr(held.key.hex())
+    return BootstrapSecurity(security_mode="PSK", psk_id=held.identity, psk_key=key)
 
 
 def _is_same(one: Security | None, other: Security | None) -> bool:
@@ -310,19 +325,24 @@ class Registry:
         rows = [*batch.rows, *((UNBOUND, key, row) for key, row in batch.unbound.items())]
         if not rows:
             return
-        fresh = len(batch.names)
-        self._credentials.check_room(fresh)
+        self._credentials.check_room(batch.credentials)
         self._fleet.apply(rows)
         self._owners.changed()
         self.unbound.note(batch.kept - batch.bound)
-        self._credentials.note(fresh)
-        self._count += fresh
+        self._credentials.note(batch.credentials)
+        self._count += len(batch.names)
         self._foreign += batch.foreign
         self._last_id = batch.last_id
 
     def _made(self, one: Wanted, now: float) -> _Made:
         given, generated = with_generated(one.configuration, self._random)
-        return _Made(one, given, generated, credential_of(given, one.tenant, now))
+        credential = credential_of(given, one.tenant, now)
+        if one.takes_over and credential.bootstrap is None:
+            held = self._credentials.before(credential.endpoint).bootstrap
+            if held is not None:
+                given = given.model_copy(update={"bootstrap_security": _bootstrap_of(held)})
+                credential = replace(credential, bootstrap=held)
+        return _Made(one, given, generated, credential)
 
     def _added(self, made: _Made, batch: _Batch, held: Mapping[Place, bytes]) -> Added:
         endpoint, tenant = made.configuration.endpoint_id, made.wanted.tenant
@@ -335,9 +355,11 @@ class Registry:
             raise Conflict(f"endpointId {endpoint!r} belongs to a device already")
         profile = made.configuration.device_profile
         self.profiles.check(tenant, profile)
+        replacing = made.wanted.takes_over and self._credentials.tenant(endpoint) == tenant
         prepared = self._credentials.prepare(
-            made.credential, batch.claimed, replacing=False, held=held
+            made.credential, batch.claimed, replacing=replacing, held=held
         )
+        batch.credentials += prepared.is_fresh
         number = batch.last_id = batch.last_id + 1
         now = made.credential.changed_at
         device = Device(number, tenant, made.configuration, made.wanted.shell, now)

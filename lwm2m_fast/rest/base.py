@@ -267,6 +267,10 @@ class Provisioning(Protocol):
     async def change(self, endpoint: str, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
         """Change what is given, null unsetting. NotFound, and errors as above."""
 
+    async def put(self, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+        """Configure a device that may be configured already, which is change(), or be known by its
+        credential only: then what is not given of its bootstrap side stays. Errors as above."""
+
     async def remove(self, endpoint: str, tenant: str, *, keeps_route: bool = False) -> None:
         """Forget a device. NotFound. `keeps_route`: its name stays taken."""
 
@@ -326,11 +330,29 @@ class Provisioning(Protocol):
         """Forget one. NotFound; Conflict: a device has it."""
 
 
+class Bootstrap(Protocol):
+    """The bootstrap server, on or off."""
+
+    def shown(self) -> dict[str, Any]:
+        """`enabled`, `decided_by` ("operator" or "configuration"), `configured`, `coap_port` and
+        `dtls_port` (null: closed), and `counts` by the names of /metrics."""
+
+    async def switch(self, said: bool | None) -> dict[str, Any]:
+        """Open its ports or close them, also after a restart; None: as the configuration says.
+
+        Bootstraps under way end as failed. Conflict: a port cannot be had; StoreError: it is as it
+        was.
+        """
+
+
 class Service(Operations, Values, Protocol):
     """The running server."""
 
     @property
     def security(self) -> Security: ...
+
+    @property
+    def bootstrap(self) -> Bootstrap: ...
 
     @property
     def provisioning(self) -> Provisioning: ...

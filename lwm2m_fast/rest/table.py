@@ -5,6 +5,7 @@ from __future__ import annotations
 from lwm2m_fast.rest import (
     agent,
     batches,
+    bootstrap,
     configurations,
     connector,
     credentials,
@@ -51,6 +52,7 @@ ROUTES: tuple[Route, ...] = (
     *credentials.ROUTES,
     *unbound.ROUTES,
     *trust.ROUTES,
+    *bootstrap.ROUTES,
     *tokens.ROUTES,
 )
 

@@ -74,6 +74,7 @@ PATHS: Final[dict[str, Shown]] = {
     "/api/v1/files": Shown.OWN,
     "/api/v1/files/{name}": Shown.OWN,
     "/api/v1/post-registration": Shown.OWN,
+    "/api/v1/bootstrap": Shown.MANAGEMENT,
     # rest/leshan
     "/api/clients": Shown.OWN,
     "/api/event": Shown.OWN,
@@ -83,6 +84,14 @@ PATHS: Final[dict[str, Shown]] = {
     "/api/server/endpoint": Shown.EVERYTHING,
     "/api/server/security": Shown.EVERYTHING,
     "/api/security/server": Shown.EVERYTHING,
+    "/api/bootstrap": Shown.OWN,
+    "/bs/api/bootstrap": Shown.OWN,
+    "/bs/api/event": Shown.OWN,
+    "/bs/api/event/{rest:path}": Shown.OWN,
+    "/bs/api/security/clients": Shown.OWN,
+    "/bs/api/server/endpoint": Shown.EVERYTHING,
+    "/bs/api/server/security": Shown.EVERYTHING,
+    "/bs/api/security/server": Shown.EVERYTHING,
 }
 """Every path without an endpoint in it."""
 

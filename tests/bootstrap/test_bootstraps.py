@@ -415,3 +415,19 @@ def test_nothing_that_is_told_or_logged_is_a_key(
     secret = bytes(range(200, 216))
     told = repr(world.told) + repr([vars(record) for record in caplog.records])
     assert secret.hex() not in told and repr(secret) not in told
+
+
+def test_what_is_cut_off_fails_with_the_step_and_the_reason(world: Bench) -> None:
+    for number, endpoint in enumerate(("dev-1", "dev-2"), 1):
+        begin(world.device(f"192.0.2.{number}:5683"), endpoint)
+    assert world.driver is not None
+    assert list(world.driver.cut_off("it was switched off")) == [None]
+    failed = [event for event in world.told if event.kind == "bootstrap_failed"]
+    assert [(event.endpoint, event.data["reason"]) for event in failed] == [
+        ("dev-1", "DISCOVER /: it was switched off"),
+        ("dev-2", "DISCOVER /: it was switched off"),
+    ]
+    outcome = world.driver.outcomes.of("dev-2")
+    assert outcome is not None and outcome.state == "failed"
+    assert world.driver.counters()["bootstraps_failed"] == 2
+    assert world.driver.counters()["bootstraps_current"] == 0

@@ -106,12 +106,32 @@ def test_every_field_of_an_account_arrives_as_it_is_configured() -> None:
 def test_what_is_not_set_is_not_written() -> None:
     device = Device()
     run(device, Session(Configuration((SERVER,))))
-    assert set(device.objects["/0/1"]) == {0, 1, 2, 10}
+    assert set(device.objects["/0/1"]) == {0, 1, 2, 3, 4, 5, 10}
     assert set(device.objects["/1/1"]) == {0, 1, 7}
 
 
-def test_a_plain_account_carries_no_key() -> None:
+MANDATORY = {3: b"", 4: b"", 5: b""}
+"""Of object 0 (OMA Core, E.1), empty."""
+
+
+def test_a_plain_account_carries_no_key_but_all_mandatory_resources() -> None:
     account = dataclasses.replace(SECURE, security_mode=SecurityMode.NO_SEC)
+    device = Device()
+    run(device, Session(Configuration((account,))))
+    written = device.objects["/0/1"]
+    assert {number: written[number] for number in (3, 4, 5)} == MANDATORY
+
+
+def test_an_account_with_a_key_has_an_empty_server_key() -> None:
+    device = Device()
+    run(device, Session(Configuration((SECURE,))))
+    assert device.objects["/0/1"][4] == b""
+
+
+def test_over_a_certificate_of_the_factory_nothing_is_written() -> None:
+    account = dataclasses.replace(
+        SECURE, security_mode=SecurityMode.X509, identity=b"", secret=b"", server_key=b""
+    )
     device = Device()
     run(device, Session(Configuration((account,))))
     assert not {3, 4, 5} & set(device.objects["/0/1"])
@@ -169,7 +189,7 @@ def test_the_bootstrap_account_is_rewritten_in_place_only_when_configured() -> N
     run(device, Session(Configuration((SERVER,))))
     assert device.objects["/0/0"] == {0: "coap://b:5683", 1: True}
     run(device, Session(Configuration((dataclasses.replace(BOOTSTRAP, uri="coap://new"), SERVER))))
-    assert device.objects["/0/0"] == {0: "coap://new", 1: True, 2: 3}
+    assert device.objects["/0/0"] == {0: "coap://new", 1: True, 2: 3, **MANDATORY}
     assert sorted(device.objects) == ["/0/0", "/0/1", "/1/1"]
 
 

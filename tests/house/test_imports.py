@@ -18,7 +18,7 @@ RANK_4 = {
     "queue",
     "device_credentials", "server_identity", "vault_file", "vault_rotation",
     "secure", "secure_start",
-    "saved_sessions", "bootstrap", "provisioning",
+    "saved_sessions", "bootstrap", "provisioning", "ports",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.

@@ -67,15 +67,18 @@ def ddf(definition: ObjectDefinition) -> str:
 
 
 class LeshanDevice:
-    """From its start to close(); `expect` waits for a line that it prints."""
+    """From its start to close(); `expect` waits for a line that it prints.
 
-    def __init__(self, endpoint: str, uri: str, directory: Path) -> None:
+    `more`: "bootstrap", and then perhaps identity and key (hex), as LeshanDevice.java has it.
+    """
+
+    def __init__(self, endpoint: str, uri: str, directory: Path, *more: str) -> None:
         found = Model(built_in()).find(3442)
         assert found is not None
         (directory / "3442.xml").write_text(ddf(found))
         words = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", classpath()]
         self.process = subprocess.Popen(
-            [*words, str(HERE / "LeshanDevice.java"), endpoint, uri, str(directory)],
+            [*words, str(HERE / "LeshanDevice.java"), endpoint, uri, str(directory), *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

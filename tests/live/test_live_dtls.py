@@ -27,6 +27,10 @@ from secure_socket import (
     by_psk,
 )
 
+from lwm2m_fast.config import Config
+from lwm2m_fast.fleet.credentials import Credentials
+from lwm2m_fast.store import open_store
+from lwm2m_fast.vault_file import FILE_NAME, open_vault
 from tests.certificate_kit import Made, made_certificate
 
 KEY = bytes(range(16))
@@ -159,6 +163,24 @@ def test_a_removed_credential_ends_session_and_registration(tmp_path: Path) -> N
             assert "its credentials were removed" in told
             assert server.http.get("/api/v1/devices/dev-1").status_code == 404
         refused(server, by_psk("dev-1", KEY))
+
+
+def test_a_kill_behind_the_removal_of_a_credential_leaves_no_registration(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with served(data) as server:
+        give(server, "dev-1")
+        give(server, "dev-2")
+        for name in ("dev-1", "dev-2"):
+            with SecureSocket(coaps(server), by_psk(name, KEY)) as device:
+                assert device.register(name).code == "2.01"
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    # What the process had done when it was killed: this, and nothing behind it.
+    store = open_store("lmdb", str(data), Config().store)
+    Credentials(store.fleet, open_vault(data / FILE_NAME, store.fleet)).remove(["dev-1"])
+    store.close()
+    with served(data) as server:
+        until(lambda: server.http.get("/api/v1/devices/dev-1").status_code == 404)
+        assert server.http.get("/api/v1/devices/dev-2").status_code == 200
 
 
 def test_a_read_reaches_a_secure_device(tmp_path: Path) -> None:

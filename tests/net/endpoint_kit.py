@@ -13,7 +13,7 @@ from typing import Any
 
 from lwm2m_fast.datagram import Inbox, Outbox
 from lwm2m_fast.net import dtls_session as dtls
-from lwm2m_fast.net.dtls import DtlsEndpoint, DtlsOptions, principal_of
+from lwm2m_fast.net.dtls import DtlsDoor, DtlsEndpoint, DtlsOptions, principal_of
 from lwm2m_fast.net.dtls_session import DtlsContext, DtlsSession
 from tests.net import certificates
 
@@ -115,6 +115,7 @@ class World:
         self.certified = certified
         self.devices: list[Device] = []
         self.texts: list[tuple[str, bytes]] = []
+        self.doors: list[DtlsDoor] = []
         self.start(rows)
 
     def start(self, rows: Any = ()) -> None:
@@ -139,10 +140,17 @@ class World:
         self.now += self.clock_step
         return self.now
 
+    def open_door(self, local: int = 16) -> DtlsDoor:
+        """A further port to the same sessions."""
+        door = DtlsDoor(self.endpoint, "127.0.0.1", 0, local=local, **BUFFERS)
+        self.doors.append(door)
+        return door
+
     def close(self) -> None:
         for device in self.devices:
             device.socket.close()
-        self.endpoint.close()
+        for endpoint in (self.endpoint, *self.doors):
+            endpoint.close()
 
     def __enter__(self) -> World:
         return self
@@ -167,12 +175,13 @@ class World:
     def turn(self) -> list[tuple[str, bytes]]:
         """All that is waiting, and all the work there is."""
         texts: list[tuple[str, bytes]] = []
-        more = True
-        while more or self.endpoint.queued:
-            more = self.endpoint.receive(self.inbox)
-            texts += self.inbox.peek()
-            self.endpoint.work(self.inbox)
-            texts += self.inbox.peek()
+        for endpoint in (*self.doors, self.endpoint):
+            more = True
+            while more or endpoint.queued:
+                more = endpoint.receive(self.inbox)
+                texts += self.inbox.peek()
+                endpoint.work(self.inbox)
+                texts += self.inbox.peek()
         self.texts += texts
         return texts
 
@@ -221,6 +230,10 @@ class Device:
         self.change_down: Change = unchanged
         self.events: list[int] = []
         self.texts: list[bytes] = []
+        self.port: int | None = None
+        """Of a further port of the server; None: the first."""
+        self.heard_from: set[int] = set()
+        """Ports of the server."""
         world.devices.append(self)
         self.renew()
 
@@ -251,9 +264,10 @@ class Device:
         self.socket = self._bind()
 
     def transmit(self, *datagrams: bytes) -> None:
+        port = self.port or self.world.endpoint.port
         for datagram in datagrams:
             for changed in self.change_up(datagram):
-                self.socket.sendto(changed, ("127.0.0.1", self.world.endpoint.port))
+                self.socket.sendto(changed, ("127.0.0.1", port))
 
     def flush(self) -> None:
         self.transmit(*self.session.sent)
@@ -267,7 +281,9 @@ class Device:
         heard = []
         while True:
             try:
-                heard.append(self.socket.recv(4096))
+                data, (_, port) = self.socket.recvfrom(4096)
+                heard.append(data)
+                self.heard_from.add(port)
             except BlockingIOError:
                 return heard
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from lwm2m_fast.bootstrap.outcomes import Outcomes
+from lwm2m_fast.bootstrap.switch import BootstrapSwitch
 from lwm2m_fast.config import Config
 from lwm2m_fast.core.ask import Answered
 from lwm2m_fast.core.operations import Result, Target, interpret, target_of
@@ -120,6 +122,21 @@ class FakeSubscription:
         self.is_closed = True
 
 
+class FakePorts:
+    """Of a bootstrap server that is open."""
+
+    coap_port, dtls_port = 5683, 5684
+
+    def start(self) -> None:
+        """There is nothing to serve."""
+
+    async def stop(self, why: str) -> None:
+        """There is nothing to close."""
+
+    def counters(self) -> dict[str, int]:
+        return {"bootstraps_current": 0}
+
+
 class FakeService:
     def __init__(self, *endpoints: str) -> None:
         self.registered = {name: device(name) for name in endpoints}
@@ -145,6 +162,7 @@ class FakeService:
         self.counted = {"coap_received": 7, "registrations_current": 2}
         self.reasons: list[str] = []
         self.security = DeviceCredentials(MemoryFleet(), passing_vault(), clock=lambda: NOW_S)
+        self.bootstrap = BootstrapSwitch(MemoryFleet(), FakePorts, Outcomes(), is_configured=False)
         self.provisioned = Provisioned()
         self.provisioning = self.provisioned.face
         self.provisioned.connector.registrations = self

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lwm2m_fast.rest.leshan import (
+    bootstrap,
     clients,
     composite,
     events,
@@ -29,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     *specs.ROUTES,
     *server.ROUTES,
     *security.ROUTES,
+    *bootstrap.ROUTES,
 )
 
 

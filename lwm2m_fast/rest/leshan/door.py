@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lwm2m_fast.config import HttpConfig
 from lwm2m_fast.errors import ConfigError
 
-FACE = re.compile(r"/api/(clients|event|objectspecs|security|server)(/|$)")
+FACE = re.compile(r"(/api/(clients|objectspecs)|(/bs)?/api/(bootstrap|event|security|server))(/|$)")
 
 # The host of a Host header, with or without a port (RFC 9110, section 7.2).
 _LOOPBACK_HOST = re.compile(

@@ -192,6 +192,11 @@ TELL: dict[str, Tell] = {
 
 async def events(ctx: Ctx, tenant: Tenant, ep: str | None = None) -> Response:
     """Events from now on. With `ep` those of one device; a bare name in the query is no filter."""
+    return stream(ctx, tenant, ep, told)
+
+
+def stream(ctx: Context, tenant: str, ep: str | None, tell: Tell) -> EventStream:
+    """A stream of what `tell` makes of events."""
     check_room(ctx)
     wanted = checked_endpoint(ep) if ep else None
     if wanted is not None:
@@ -199,7 +204,7 @@ async def events(ctx: Ctx, tenant: Tenant, ep: str | None = None) -> Response:
     only = own_events(ctx, tenant)
 
     def frames(event: Event, number: int) -> Iterator[bytes]:
-        return (frame(name, data) for name, data in told(ctx, event))
+        return (frame(name, data) for name, data in tell(ctx, event))
 
     return EventStream(
         ctx.service,
@@ -212,9 +217,9 @@ async def events(ctx: Ctx, tenant: Tenant, ep: str | None = None) -> Response:
     )
 
 
-_STREAM = {200: "text/event-stream", 429: "text/plain: as many streams as allowed are open"}
+STREAM = {200: "text/event-stream", 429: "text/plain: as many streams as allowed are open"}
 
 ROUTES = (
-    row("GET", "/api/event", Role.READ, events, _STREAM),
-    row("GET", "/api/event/{rest:path}", Role.READ, events, _STREAM),
+    row("GET", "/api/event", Role.READ, events, STREAM),
+    row("GET", "/api/event/{rest:path}", Role.READ, events, STREAM),
 )

@@ -1,8 +1,8 @@
 """/api/security/clients: the credentials of devices, in Leshan's words, over the house's store.
 
-Only the server's side of a credential is seen and changed here. A key goes in and never comes out,
-where Leshan shows it to everybody. What this server does not speak (RPK, OSCORE) is refused: a key
-that is taken and then not used would be a lie about who is let in.
+Only the server's side of a credential is seen and changed here, the other one by bootstrap.py. A
+key goes in and never comes out, where Leshan shows it to everybody. What this server does not speak
+(RPK, OSCORE) is refused: a key that is taken and then not used would be a lie about who is let in.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ MODES = {"PSK": "psk", "X509": "x509"}
 
 async def list_credentials(ctx: Ctx, tenant: Tenant) -> Response:
     """Every credential, without its key, as one JSON array that is written as it is walked."""
-    return StreamingResponse(_every(ctx, tenant), 200, NO_STORE, "application/json")
+    return StreamingResponse(every(ctx, tenant), 200, NO_STORE, "application/json")
 
 
-async def _every(ctx: Context, tenant: str) -> AsyncIterator[bytes]:
+async def every(ctx: Context, tenant: str, side: str = "server") -> AsyncIterator[bytes]:
+    """The credentials of a tenant for one of the two servers of a device, as a JSON array."""
     owner = ctx.service.provisioning.owner
     after: str | None = None
     separator = b"["
     while True:
         page = ctx.service.security.credentials_after(after, PAGE)
         for one in page:
-            shown = credential(one)
+            shown = credential(one, side)
             if shown is not None and owner(one["endpoint"]) == tenant:
                 yield separator + orjson.dumps(shown)
                 separator = b","
@@ -83,18 +84,18 @@ async def remove_credential(ctx: Ctx, endpoint: Endpoint) -> Response:
     return Response(status_code=200, headers=NO_STORE)
 
 
-def credential(found: dict[str, Any]) -> dict[str, Any] | None:
+def credential(found: dict[str, Any], side: str = "server") -> dict[str, Any] | None:
     """A credential of ours as Leshan's JSON has it; None: it has no word for it."""
-    server = found.get("server")
-    mode = None if server is None else MODES.get(server["mode"])
-    if server is None or mode is None:
+    its = found.get(side)
+    mode = None if its is None else MODES.get(its["mode"])
+    if its is None or mode is None:
         return None
-    details = {"details": {"identity": server["identity"]}} if mode == "psk" else {}
+    details = {"details": {"identity": its["identity"]}} if mode == "psk" else {}
     return {"endpoint": found["endpoint"], "tls": {"mode": mode, **details}}
 
 
 def side_of(body: dict[str, Any]) -> dict[str, Any]:
-    """The server side that Leshan's JSON means. RequestError names the field, never a key."""
+    """The side of a credential that Leshan's JSON means. RequestError shows no key."""
     if body.get("oscore") is not None:
         raise RequestError("oscore is not spoken by this server")
     tls = body.get("tls")

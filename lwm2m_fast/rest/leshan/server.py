@@ -18,10 +18,15 @@ from lwm2m_fast.rest.routes import Ctx
 
 async def show_endpoints(ctx: Ctx) -> Response:
     """The URIs that devices register at. Host and port are those of the configuration."""
-    host, port = ctx.config.coap.host, ctx.config.coap.port
+    coap = ctx.config.coap
+    return JsonResponse([endpoint_of("coap", coap.host, coap.port, "CoAP over UDP")])
+
+
+def endpoint_of(scheme: str, host: str, port: int, description: str) -> dict[str, Any]:
+    """One place where devices reach a server."""
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    uri = {"full": f"coap://{authority}", "scheme": "coap", "host": host, "port": port}
-    return JsonResponse([{"uri": uri, "description": "CoAP over UDP"}])
+    uri = {"full": f"{scheme}://{authority}", "scheme": scheme, "host": host, "port": port}
+    return {"uri": uri, "description": description}
 
 
 async def show_security(ctx: Ctx) -> Response:

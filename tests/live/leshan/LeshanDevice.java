@@ -1,7 +1,11 @@
 // A device made with the Leshan client library, steered from standard input: the peer that
-// tests/live/test_live_leshan_client.py runs. Objects 0, 1, 3 and 3442 (one resource of every type).
+// tests/live/test_live_leshan_client.py and test_live_leshan_bootstrap.py run. Objects 0, 1, 3 and
+// 3442 (one resource of every type).
 //
-//   java -cp CLASSPATH LeshanDevice.java ENDPOINT URI DDF_DIRECTORY
+//   java -cp CLASSPATH LeshanDevice.java ENDPOINT URI DDF_DIRECTORY [bootstrap [IDENTITY KEY]]
+//
+// With "bootstrap" the URI is that of its bootstrap server, and it knows no other; KEY is in hex
+// digits.
 //
 // Prints a line for what happens; understands "send PATH...", "change RESOURCE" (of 3442),
 // "update", "stop".
@@ -22,14 +26,18 @@ import org.eclipse.leshan.client.observer.LwM2mClientObserverAdapter;
 import org.eclipse.leshan.client.resource.ObjectsInitializer;
 import org.eclipse.leshan.client.send.ManualDataSender;
 import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.core.ResponseCode;
 import org.eclipse.leshan.core.model.ObjectLoader;
 import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.core.model.StaticModel;
+import org.eclipse.leshan.core.request.BootstrapRequest;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.RegisterRequest;
 import org.eclipse.leshan.core.request.UpdateRequest;
+import org.eclipse.leshan.core.util.Hex;
 import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointsProvider;
 import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientProtocolProvider;
+import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientProtocolProvider;
 
 public class LeshanDevice {
     private static void say(String what) {
@@ -42,17 +50,34 @@ public class LeshanDevice {
         models.addAll(ObjectLoader.loadObjectsFromDir(new File(words[2])));
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
         LwM2mTestObject everyType = new LwM2mTestObject();
-        objects.setInstancesForObject(0, Security.noSec(words[1], 123));
-        objects.setInstancesForObject(1, new Server(123, 300));
+        if (words.length > 3) {
+            objects.setInstancesForObject(0, bootstrapAccount(words));
+            objects.setClassForObject(1, Server.class);
+        } else {
+            objects.setInstancesForObject(0, Security.noSec(words[1], 123));
+            objects.setInstancesForObject(1, new Server(123, 300));
+        }
         objects.setInstancesForObject(3, new Device("A maker", "A model", "4711"));
         objects.setInstancesForObject(3442, everyType);
         LeshanClientBuilder builder = new LeshanClientBuilder(words[0]);
         builder.setObjects(objects.createAll());
         builder.setDataSenders(new ManualDataSender());
         builder.setEndpointsProviders(
-            new CaliforniumClientEndpointsProvider.Builder(new CoapClientProtocolProvider()).build());
+            new CaliforniumClientEndpointsProvider.Builder(
+                new CoapClientProtocolProvider(), new CoapsClientProtocolProvider()).build());
         LeshanClient client = builder.build();
         client.addObserver(new LwM2mClientObserverAdapter() {
+            @Override
+            public void onBootstrapSuccess(LwM2mServer server, BootstrapRequest request) {
+                say("bootstrapped");
+            }
+
+            @Override
+            public void onBootstrapFailure(LwM2mServer server, BootstrapRequest request,
+                    ResponseCode code, String message, Exception cause) {
+                say("bootstrap refused " + code + " " + message + " " + cause);
+            }
+
             @Override
             public void onRegistrationSuccess(LwM2mServer server, RegisterRequest request, String id) {
                 say("registered " + id);
@@ -71,6 +96,13 @@ public class LeshanDevice {
         }
         client.destroy(true);
         say("stopped");
+    }
+
+    private static Security bootstrapAccount(String[] words) {
+        if (words.length == 4) {
+            return Security.noSecBootstrap(words[1]);
+        }
+        return Security.pskBootstrap(words[1], words[4].getBytes(), Hex.decodeHex(words[5].toCharArray()));
     }
 
     private static void obey(LeshanClient client, LwM2mTestObject everyType, String[] words)

@@ -1,0 +1,52 @@
+"""The plain ports of a server: the first, and further ones for devices that were set up for those.
+
+Knows the configuration and sockets; nothing of what arrives. The DTLS ports are in secure_start.py.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from lwm2m_fast.config import Config
+from lwm2m_fast.config.ports import port_numbers
+from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.net.udp import UdpEndpoint
+
+_log = logging.getLogger("lwm2m_fast.server")
+
+FIRST_PLAIN = 2
+"""`local` of the first further plain port; 0 and 1 are the plain one and the secure one. It stands
+in registrations, so that the order of the ports is part of what is configured."""
+
+FIRST_DOOR = 16
+"""`local` of the first further DTLS port."""
+
+
+def plain_ports(config: Config) -> list[UdpEndpoint]:
+    """The sockets of section `coap`. ConfigError: one cannot be had, and none is open."""
+    coap = config.coap
+    found: list[UdpEndpoint] = []
+    numbers = (coap.port, *port_numbers(coap.more_ports))
+    for place, port in enumerate(numbers):
+        try:
+            found.append(
+                UdpEndpoint(
+                    coap.host,
+                    port,
+                    local=0 if place == 0 else FIRST_PLAIN + place - 1,
+                    receive_buffer_bytes=coap.receive_buffer_bytes,
+                    send_buffer_bytes=coap.send_buffer_bytes,
+                )
+            )
+        except ConfigError:
+            for endpoint in found:
+                endpoint.close()
+            raise
+    return found
+
+
+def report_further(side: str, plain: list[UdpEndpoint], secure: list[UdpEndpoint]) -> None:
+    """Say which ports there are beside the two that are announced."""
+    ports = {"coap": [one.port for one in plain], "coaps": [one.port for one in secure]}
+    if plain or secure:
+        _log.info("listening at further ports", extra={"side": side, **ports})
