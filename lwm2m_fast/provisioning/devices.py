@@ -16,7 +16,8 @@ from lwm2m_fast.fleet.configuration import merged
 from lwm2m_fast.fleet.credentials import Change
 from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.provisioning.device_rows import Device
-from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted, settings_of
+from lwm2m_fast.provisioning.meanings import settings_of
+from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted
 
 
 class ProvisionedDevices:
