@@ -25,7 +25,7 @@ from lwm2m_fast.fleet.secured import (
     parse_credential,
     parse_sides,
 )
-from lwm2m_fast.fleet.trust import Trust
+from lwm2m_fast.fleet.trust import Trust, short_of
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.server_identity import ServerIdentity
 from lwm2m_fast.store.base import FleetStore
@@ -40,7 +40,8 @@ class DeviceCredentials:
     """Implements rest/base.py: Security.
 
     `changed` are called with each change of either side (fleet/credentials.py: Change), once it is
-    on disk; `trust_changed` after the anchors did, with True when one was taken away.
+    on disk; `trust_changed` after the anchors did, with the one that was taken away as
+    fleet/trust.py: short_of() has it, or None.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class DeviceCredentials:
         self.credentials = Credentials(fleet, vault, longest_key)
         self.trust = Trust(fleet, vault)
         self.changed: list[Callable[[Change], None]] = []
-        self.trust_changed: list[Callable[[bool], None]] = []
+        self.trust_changed: list[Callable[[bytes | None], None]] = []
         self.server_identity: ServerIdentity | None = None
         """Whose certificate is shown; None: the server has none."""
         self._clock, self._random = clock, random
@@ -123,13 +124,13 @@ class DeviceCredentials:
 
     async def add_anchors(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
         def told(added: list[dict[str, Any]]) -> None:
-            self._tell_trust(is_less=False)
+            self._tell_trust(None)
 
         return await self.write(lambda: self.trust.add(pem, tenant), told)
 
     async def remove_anchor(self, sha256: str, tenant: str = DEFAULT_TENANT) -> None:
         def told(nothing: None) -> None:
-            self._tell_trust(is_less=True)
+            self._tell_trust(short_of(sha256))
 
         await self.write(lambda: self.trust.remove(sha256, tenant), told)
 
@@ -174,9 +175,9 @@ class DeviceCredentials:
             if number % TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _tell_trust(self, *, is_less: bool) -> None:
+    def _tell_trust(self, gone: bytes | None) -> None:
         for told in self.trust_changed:
-            told(is_less)
+            told(gone)
 
     def counters(self) -> dict[str, int]:
         return {

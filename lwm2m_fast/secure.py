@@ -46,6 +46,7 @@ class Dtls(Protocol):
     @property
     def fault(self) -> Exception | None: ...
     def end(self, principal: bytes) -> bool: ...
+    def anchor(self, principal: bytes) -> bytes: ...
     def where(self, principal: bytes) -> Any: ...
     def set_certificate(
         self, chain: bytes | None, key: bytes | None, anchors: bytes | None
@@ -88,6 +89,8 @@ class SecureSide:
         self._forgetting: asyncio.Task[None] | None = None
         self._settling: asyncio.Handle | None = None
         self._clearing: asyncio.Task[None] | None = None
+        self._gone: set[bytes] = set()
+        """Anchors whose sessions are being ended."""
         self.handshakes_refused_told = self.sessions_refused = self.registrations_ended = 0
         security.changed.append(self.changed)
         security.trust_changed.append(self.trust_changed)
@@ -252,24 +255,31 @@ class SecureSide:
         if self._unsettled:
             self._settle_soon()
 
-    def trust_changed(self, is_less: bool) -> None:
-        """The trust anchors are others; where one is missing, its devices have to show again who
-        they are."""
+    def trust_changed(self, gone: bytes | None) -> None:
+        """The trust anchors are others; where one has gone, its devices have to show again who they
+        are."""
         self.use_certificate(None)
-        if is_less and self._dtls is not None:
-            if self._clearing is not None:
-                self._clearing.cancel()
-            self._clearing = self._loop.create_task(self._end_by_authority(self._dtls))
+        if gone is None or self._dtls is None:
+            return
+        self._gone.add(gone)
+        if self._clearing is not None:
+            self._clearing.cancel()
+        self._clearing = self._loop.create_task(self._end_by_authority(self._dtls))
 
     async def _end_by_authority(self, dtls: Dtls) -> None:
-        """End every session that stands on an anchor: which one, nobody remembers."""
+        """End every session that stands on an anchor that has gone, or may: of a longer chain
+        nobody knows on which."""
         cursor: int | None = 0
+        gone = {b"", *self._gone}
         while cursor is not None:
             found, cursor = self._engine.secure_peers(KIND_X509, cursor, ENDED_AT_ONCE)
             for principal, name in found:
+                if dtls.anchor(principal) not in gone:
+                    continue
                 if self._security.credentials.mark(name) is not Mark.PINNED:
                     dtls.end(principal)
             await asyncio.sleep(0)
+        self._gone.clear()  # a later one begins this anew, with all of them
 
     def use_certificate(self, _: Identity | None) -> None:
         """Give DTLS the certificate and the anchors as they are now, for new handshakes."""

@@ -176,9 +176,9 @@ def test_it_is_all_there_after_a_restart(scene: Scene) -> None:
 
 def test_who_uses_the_anchors_is_told_of_each_change(scene: Scene) -> None:
     authority = made_certificate("ca", None, is_authority=True)
-    told: list[tuple[bool, bytes]] = []
+    told: list[tuple[bytes | None, bytes]] = []
     scene.security.trust_changed.append(
-        lambda is_less: told.append((is_less, scene.security.trust.pem()))
+        lambda gone: told.append((gone, scene.security.trust.pem()))
     )
 
     async def act() -> None:
@@ -188,4 +188,4 @@ def test_who_uses_the_anchors_is_told_of_each_change(scene: Scene) -> None:
         await scene.security.remove_anchor(authority.sha256)
 
     scene.play(act)
-    assert told == [(False, authority.pem), (True, b"")]
+    assert told == [(None, authority.pem), (bytes.fromhex(authority.sha256)[:8], b"")]

@@ -22,6 +22,7 @@ from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.net import dtls_base
 from lwm2m_fast.secure import ANOTHER, ONLY_PLAIN, ONLY_SECURE, REMOVED, SecureSide
 from lwm2m_fast.store.memory import MemoryFleet
+from tests.certificate_kit import made_certificate
 
 KEY = "00112233445566778899aabbccddeeff"
 PSK = {"mode": "PSK", "identity": "id-1", "key": KEY}
@@ -32,11 +33,15 @@ class Dtls:
 
     def __init__(self):
         self.ended, self.certificates, self.sessions = [], [], {}
+        self.anchors = {}
         self.fault = None
 
     def end(self, principal):
         self.ended.append(principal)
         return True
+
+    def anchor(self, principal):
+        return self.anchors.get(principal, b"")
 
     def where(self, principal):
         return self.sessions.get(principal)
@@ -256,13 +261,49 @@ def test_a_missing_anchor_ends_the_sessions_that_may_stand_on_it(run):
         world = secured.world
         world.engine.secure_peer(by_name, X509, ["dev-1"])
         world.secure("id-1", "dev-2")
-        secured.side.trust_changed(False)
+        secured.side.trust_changed(None)
         await secured.settled()
         assert secured.dtls.ended == []
-        secured.side.trust_changed(True)
+        secured.side.trust_changed(b"one")
         await secured.settled()
         assert secured.dtls.ended == [by_name]
         assert secured.dtls.certificates == [(None, None, None)] * 2
+
+    run(scenario)
+
+
+def test_an_anchor_takes_those_that_stand_on_it_or_may_and_no_others(run):
+    async def scenario(secured):
+        peers = {}
+        for name, anchor in (("a", b"one"), ("b", b"two"), ("c", b""), ("pinned", b"")):
+            peers[name] = dtls_base.principal_of(X509, x509_subject("default", name))
+            secured.world.engine.secure_peer(peers[name], X509, [name])
+            secured.dtls.anchors[peers[name]] = anchor
+        made = made_certificate("pinned", None)
+        await secured.put("pinned", {"mode": "X509", "certificate": made.pem.decode()})
+        secured.dtls.ended.clear()
+        secured.side.trust_changed(b"one")
+        await secured.settled()
+        assert secured.dtls.ended == [peers["a"], peers["c"]]
+        secured.dtls.ended.clear()
+        secured.side.trust_changed(b"two")
+        await secured.settled()
+        assert secured.dtls.ended == [peers["b"], peers["c"]]
+
+    run(scenario)
+
+
+def test_two_anchors_that_go_at_once_both_count(run):
+    async def scenario(secured):
+        peers = {}
+        for name in ("one", "two", "three"):
+            peers[name] = dtls_base.principal_of(X509, x509_subject("default", name))
+            secured.world.engine.secure_peer(peers[name], X509, [name])
+            secured.dtls.anchors[peers[name]] = name.encode()
+        secured.side.trust_changed(b"one")
+        secured.side.trust_changed(b"two")  # before anything of the first was done
+        await secured.settled()
+        assert secured.dtls.ended == [peers["one"], peers["two"]]
 
     run(scenario)
 

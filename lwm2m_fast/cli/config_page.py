@@ -17,7 +17,7 @@ WIDTH = 98
 
 INTRO = """# Configuration
 
-Printed by `lwm2m-fast config --page` from `lwm2m_fast/config.py`; edit that, not this.
+Printed by `lwm2m-fast config --page` from `lwm2m_fast/config/`; edit that, not this.
 
 Each source wins over the next: flags of `lwm2m-fast serve`, environment variables, [variables of
 other servers](#variables-of-other-servers), the file given with `--config` (`.toml`, `.yaml` or

@@ -46,6 +46,7 @@ class Admission:
         self._side = SIDES.index(side)
         self._ignored = 0 if check_validity else EXPIRED | FUTURE
         self._unusable = 0
+        self._anchor = b""
 
     def psk(self, identity: bytes) -> tuple[bytes, tuple[str, ...]] | None:
         """Key and endpoint names of a PSK identity; None: unknown."""
@@ -72,7 +73,17 @@ class Admission:
             pass
         return flags | OTHER, b"", ()
 
+    def anchor(self) -> bytes:
+        """Which anchor vouches for the certificate that was judged last; empty: it is pinned, or
+        which one is not known (Trust.anchor_of)."""
+        return self._anchor
+
+    def has_anchor(self, anchor: bytes) -> bool:
+        """Whether that one is trusted still."""
+        return self._trust.has_anchor(anchor)
+
     def _judged(self, leaf_der: bytes, flags: int) -> Verdict:
+        self._anchor = b""
         pinned = self._credentials.pinned(hashlib.sha256(leaf_der).digest(), self._side)
         if pinned is not None:
             # It is trusted by itself; what else is wrong with it still counts.
@@ -81,6 +92,7 @@ class Admission:
         tenant = None if flags & NOT_TRUSTED else self._trust.tenant_of(certificate)
         if tenant is None:
             return flags | NOT_TRUSTED, b"", ()
+        self._anchor = self._trust.anchor_of(certificate)
         names = tuple(name for name in names_of(certificate) if self._is_by_name(tenant, name))
         return self._verdict(flags if names else flags | NAME_MISMATCH, tenant, names)
 

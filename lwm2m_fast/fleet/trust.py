@@ -107,6 +107,22 @@ class Trust:
         signers = {one.tenant for one in anchors if _has_signed(one.certificate, certificate)}
         return signers.pop() if len(signers) == 1 else None
 
+    def anchor_of(self, certificate: x509.Certificate) -> bytes:
+        """Which anchor vouches for a certificate that the library has found good, as short_of() has
+        it; empty: of a longer chain that is not known, as only the leaf is (tenant_of)."""
+        anchors = {one.fingerprint: one for one in self._anchors.values()}
+        if len(anchors) > 1:
+            anchors = {
+                name: one
+                for name, one in anchors.items()
+                if _has_signed(one.certificate, certificate)
+            }
+        return short_of(next(iter(anchors))) if len(anchors) == 1 else b""
+
+    def has_anchor(self, short: bytes) -> bool:
+        """Whether an anchor, as short_of() has it, is trusted by anybody."""
+        return any(short_of(one.fingerprint) == short for one in self._anchors.values())
+
     def add(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
         """Trust every certificate in `pem`; all of them or none. Returns them as shown.
 
@@ -169,6 +185,11 @@ class Trust:
             )
         self._fleet.apply([(NAMESPACE, key, None) for key in found])
         self._anchors = {key: one for key, one in self._anchors.items() if key not in found}
+
+
+def short_of(sha256: str) -> bytes:
+    """The first 8 bytes of a fingerprint: enough to tell MAX_ANCHORS apart."""
+    return bytes.fromhex(sha256.replace(":", ""))[:8]
 
 
 def _check_anchor(anchor: Anchor) -> None:

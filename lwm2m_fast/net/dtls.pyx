@@ -12,7 +12,7 @@ import os
 import time
 
 from lwm2m_fast.datagram cimport Inbox, Outbox, lf_out, lf_slot
-from lwm2m_fast.net.dtls_keeping cimport describe, give_up, take_in
+from lwm2m_fast.net.dtls_keeping cimport anchor_of, describe, give_up, take_in
 from lwm2m_fast.net.dtls_prefixes cimport PrefixBuckets
 from lwm2m_fast.net.dtls_sessions cimport DtlsSessions
 from lwm2m_fast.net.dtls_table cimport SESSION_HALF_OPEN, SESSION_NONE, Session
@@ -389,6 +389,12 @@ cdef class DtlsEndpoint(UdpEndpoint):
         if number == <uint32_t>SESSION_NONE:
             return None
         return describe(self.sessions, number)
+
+    def anchor(self, bytes principal):
+        """What vouches for the certificate of `principal` (Credentials.anchor); empty: nothing
+        does, it is not known, or there is no session."""
+        cdef uint32_t number = self.number_of(principal)
+        return b"" if number == <uint32_t>SESSION_NONE else anchor_of(self.sessions, number)
 
     def save(self):
         """Every session that can be brought back, as (principal, row), at a graceful stop.

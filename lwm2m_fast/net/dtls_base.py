@@ -37,6 +37,13 @@ class Credentials(Protocol):
         `flags` are mbedTLS's MBEDTLS_X509_BADCERT_*, 0 when the chain is good.
         """
 
+    def anchor(self) -> bytes:
+        """What vouches for the certificate that was judged last, in 8 bytes; empty: nothing does,
+        or it is not known which of several."""
+
+    def has_anchor(self, anchor: bytes) -> bool:
+        """Whether it still does."""
+
     def is_current(self, kind: int, subject: bytes) -> bool:
         """Whether a peer of a loaded session would still be let in."""
 

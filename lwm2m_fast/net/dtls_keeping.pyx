@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from lwm2m_fast.net.dtls_base import SUITES, principal_of
-from lwm2m_fast.net.dtls_row import SessionRow, unpack_who
+from lwm2m_fast.net.dtls_row import SessionRow, anchor_in, unpack_who
 
 SUITE_NAMES = tuple(SUITES)
 
@@ -33,6 +33,10 @@ cdef dict describe(DtlsSessions sessions, uint32_t number):
         "since": float(slot.since),
         "live": slot.session != NULL,
     }
+
+
+cdef bytes anchor_of(DtlsSessions sessions, uint32_t number):
+    return anchor_in(who_of(sessions.table.at(number)))
 
 
 cdef object give_up(DtlsSessions sessions, uint32_t number):
@@ -64,9 +68,11 @@ cdef bint take_in(DtlsSessions sessions, bytes principal, bytes value) except -1
     try:
         row = SessionRow.unpack(value)
         subject, names = unpack_who(row.who)
+        anchor = anchor_in(row.who)
         if (principal == principal_of(row.kind, subject) and row.cid_size == sessions.cid_size
                 and row.suite < len(SUITE_NAMES)
-                and sessions.credentials.is_current(row.kind, subject)):
+                and sessions.credentials.is_current(row.kind, subject)
+                and (not anchor or sessions.credentials.has_anchor(anchor))):
             is_in = place(sessions, principal, row)
     except (ValueError, UnicodeDecodeError):
         is_in = False

@@ -13,31 +13,45 @@ _HEAD = struct.Struct("<BBbBIIII8s24sHHH")
 _LENGTH = struct.Struct("<H")
 
 
-def pack_who(subject: bytes, names: tuple[str, ...]) -> bytes:
+ANCHOR_BYTES = 8
+
+
+def pack_who(subject: bytes, names: tuple[str, ...], anchor: bytes = b"") -> bytes:
     """The subject and the endpoint names it may speak for; most often both are the same word.
 
+    `anchor` says what vouches for it, in ANCHOR_BYTES; empty: nothing, or it is not known.
     ValueError: more than 64 KiB.
     """
     if len(subject) > 0xFFFF or any(len(name) > 0x3FFF for name in names):
         raise ValueError(f"a subject of {len(subject)} bytes, or a name, is too long")
     packed = _LENGTH.pack(len(subject)) + subject
-    if names == (subject.decode(errors="replace"),):
+    if names == (subject.decode(errors="replace"),) and not anchor:
         return packed
     encoded = [name.encode() for name in names]
     listed = b"".join(_LENGTH.pack(len(name)) + name for name in encoded)
-    return packed + _LENGTH.pack(len(names)) + listed
+    return packed + _LENGTH.pack(len(names)) + listed + anchor
 
 
 def unpack_who(packed: bytes) -> tuple[bytes, tuple[str, ...]]:
     """The inverse; ValueError: cut short."""
+    return _apart(packed)[:2]
+
+
+def anchor_in(packed: bytes) -> bytes:
+    """What vouches for it, as pack_who() was told; ValueError: cut short."""
+    anchor = _apart(packed)[2]
+    return anchor if len(anchor) == ANCHOR_BYTES else b""
+
+
+def _apart(packed: bytes) -> tuple[bytes, tuple[str, ...], bytes]:
     subject, rest = _take(packed)
     if not rest:
-        return subject, (subject.decode(errors="replace"),)
+        return subject, (subject.decode(errors="replace"),), b""
     names, left = [], rest[2:]
     for _ in range(_number(rest)):
         name, left = _take(left)
         names.append(name.decode())
-    return subject, tuple(names)
+    return subject, tuple(names), left
 
 
 def _number(packed: bytes) -> int:

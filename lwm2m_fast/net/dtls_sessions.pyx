@@ -23,7 +23,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.dtls_base import MOST_SESSIONS, PSK, SUITES
-from lwm2m_fast.net.dtls_row import unpack_who
+from lwm2m_fast.net.dtls_row import pack_who, unpack_who
 
 cdef extern from * nogil:
     """
@@ -602,7 +602,7 @@ cdef class DtlsSessions:
         counted, subject, names = self.credentials.certificate(leaf, flags)
         if counted:
             return counted
-        note = packed_behind(bytes(KEY_DIGEST), subject, tuple(names))
+        note = bytes(KEY_DIGEST) + pack_who(subject, tuple(names), self.credentials.anchor())
         return 0 if subject and lf_dtls_set_note(session, note, len(note)) else BADCERT_OTHER
 
     cdef bint _may_resume(self, lf_dtls_session *session, int kind, bytes digest) except? True:

@@ -18,8 +18,9 @@ from lwm2m_fast.fleet.credentials import Change
 from lwm2m_fast.fleet.profile_fields import Profile
 from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.provisioning.device_rows import Device
+from lwm2m_fast.provisioning.meanings import settings_of
 from lwm2m_fast.provisioning.profiles import of_device
-from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted, settings_of
+from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted
 
 ADOPTED_AT_ONCE: Final = 512
 """Settings taken over before the loop gets its turn."""

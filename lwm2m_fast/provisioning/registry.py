@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from pydantic import SecretStr
-
 from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import settings
 from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
 from lwm2m_fast.fleet.credentials import Change, Credentials, wanted_places
-from lwm2m_fast.fleet.device_fields import BootstrapSecurity, DeviceConfiguration
-from lwm2m_fast.fleet.log_levels import LIFECYCLE
-from lwm2m_fast.fleet.secured import SIDES, Credential, Mode, Security
+from lwm2m_fast.fleet.device_fields import DeviceConfiguration
+from lwm2m_fast.fleet.secured import SIDES, Credential, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.provisioning.device_rows import (
@@ -38,6 +35,7 @@ from lwm2m_fast.provisioning.device_rows import (
     parse_owner,
     parse_route,
 )
+from lwm2m_fast.provisioning.meanings import bootstrap_of, credential_of, settings_of
 from lwm2m_fast.provisioning.owners import Owners
 from lwm2m_fast.provisioning.profiles import Profiles
 from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
@@ -123,49 +121,8 @@ class Outcome(NamedTuple):
     changes: list[Change]
 
 
-def _security(mode: str, identity: str | None, key: str | None) -> Security:
-    if mode == "PSK":
-        return Security(Mode.PSK, identity or "", bytes.fromhex(key or ""))
-    return Security(Mode.X509 if mode == "X509" else Mode.NO_SEC)
-
-
-def _bootstrap_of(held: Security) -> BootstrapSecurity:
-    """What a configuration says of a connection that a credential secures."""
-    if held.mode is not Mode.PSK:
-        return BootstrapSecurity(security_mode="X509" if held.mode is Mode.X509 else "NO_SEC")
-    key = SecretStr(held.key.hex())
-    return BootstrapSecurity(security_mode="PSK", psk_id=held.identity, psk_key=key)
-
-
 def _is_same(one: Security | None, other: Security | None) -> bool:
     return other is None if one is None else one.is_as(other)
-
-
-def credential_of(given: DeviceConfiguration, tenant: str, now: float) -> Credential:
-    """What the device may connect with, on both sides."""
-    server, own = given.server_security, given.bootstrap_security
-    key = server.psk_key.get_secret_value() if server.psk_key else None
-    own_key = own.psk_key.get_secret_value() if own is not None and own.psk_key else None
-    return Credential(
-        given.endpoint_id,
-        _security(server.security_mode, server.psk_id, key),
-        None if own is None else _security(own.security_mode, own.psk_id, own_key),
-        tenant,
-        now,
-    )
-
-
-def settings_of(given: DeviceConfiguration) -> settings.Settings:
-    """Those fields that the server itself goes by; UNSET where all are as without a row."""
-    encoding = given.binary_delivery_encoding
-    return settings.Settings(
-        awake_ms=given.awake_time_registration_parameter,
-        request_timeout_ms=given.lwm2m_request_timeout,
-        serialization_format=given.serialization_format,
-        binary_encoding=None if encoding == "OPAQUE" else encoding,  # what None means there
-        retains_values=given.retain_old_values,
-        log_level=None if given.log_level == LIFECYCLE else given.log_level,
-    )
 
 
 class Registry:
@@ -340,7 +297,7 @@ class Registry:
         if one.takes_over and credential.bootstrap is None:
             held = self._credentials.before(credential.endpoint).bootstrap
             if held is not None:
-                given = given.model_copy(update={"bootstrap_security": _bootstrap_of(held)})
+                given = given.model_copy(update={"bootstrap_security": bootstrap_of(held)})
                 credential = replace(credential, bootstrap=held)
         return _Made(one, given, generated, credential)
 

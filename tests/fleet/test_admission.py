@@ -203,3 +203,12 @@ def test_what_a_resumed_certificate_still_stands_for(trusting: Scene) -> None:
     assert not admission.is_current_certificate(pinned, b"default\0any", ("dev-1",))
     trusting.trust.remove(AUTHORITY.sha256)
     assert not admission.is_current_certificate(digest, SUBJECT, ("dev-1",))
+
+
+def test_what_vouches_for_a_certificate_is_known_behind_its_judgement(trusting: Scene) -> None:
+    admission = trusting.admission()
+    assert admission.certificate(device().der, 0)[0] == 0
+    anchor = admission.anchor()
+    assert len(anchor) == 8 and admission.has_anchor(anchor)
+    assert admission.certificate(device().der, NOT_TRUSTED)[0] == NOT_TRUSTED
+    assert admission.anchor() == b""

@@ -36,6 +36,31 @@ def test_text_around_the_certificates_is_no_error(scene: Scene) -> None:
     assert [one["subject"] for one in added] == ["CN=one", "CN=two"]
 
 
+def test_the_anchor_of_a_certificate_is_the_only_one_or_the_one_that_signed_it(
+    scene: Scene,
+) -> None:
+    middle = made_certificate("middle", ONE, is_authority=True)
+    direct = x509.load_der_x509_certificate(made_certificate("dev-1", ONE).der)
+    far = x509.load_der_x509_certificate(made_certificate("dev-2", middle).der)
+    assert scene.trust.anchor_of(direct) == b""
+    scene.trust.add(ONE.pem)
+    scene.trust.add(ONE.pem, "tenant-2")  # the same one
+    first = bytes.fromhex(ONE.sha256)[:8]
+    assert [scene.trust.anchor_of(leaf) for leaf in (direct, far)] == [first, first]
+    scene.trust.add(TWO.pem)
+    assert [scene.trust.anchor_of(leaf) for leaf in (direct, far)] == [first, b""]
+    scene.trust.add(middle.pem)
+    assert scene.trust.anchor_of(far) == bytes.fromhex(middle.sha256)[:8]
+    posing = made_certificate("one", None, is_authority=True)
+    leaf = x509.load_der_x509_certificate(made_certificate("dev-1", posing).der)
+    assert scene.trust.anchor_of(leaf) == b""  # a name alone proves nothing
+    assert scene.trust.has_anchor(first) and not scene.trust.has_anchor(b"another!")
+    scene.trust.remove(ONE.sha256)
+    assert scene.trust.has_anchor(first)  # tenant-2 has it
+    scene.trust.remove(ONE.sha256, "tenant-2")
+    assert not scene.trust.has_anchor(first)
+
+
 def test_removing_is_of_one_tenant(scene: Scene) -> None:
     scene.trust.add(ONE.pem)
     scene.trust.add(ONE.pem, "tenant-2")

@@ -244,6 +244,27 @@ def test_a_certificates_registration_outlives_a_restart(
         assert device.ask(POST, located).code == "2.04"
 
 
+def test_an_anchor_taken_away_leaves_the_sessions_on_another(
+    tmp_path: Path, authority: Made, certificates: Path
+) -> None:
+    other = made_certificate("another authority", None, is_authority=True)
+    only = {"LWM2M_FAST_DTLS__CERTIFICATE": str(certificates / "server.pem")}
+    with served(tmp_path / "data", env=only) as server:
+        # Both, so that the devices can check the server.
+        both = server.http.post("/api/v1/trust", content=authority.pem + other.pem)
+        assert both.status_code == 201, both.text
+        leaving = by_certificate(made_certificate("dev-1", other))
+        staying = by_certificate(made_certificate("dev-2", authority))
+        with SecureSocket(coaps(server), leaving), SecureSocket(coaps(server), staying) as two:
+            located = two.register("dev-2").location
+            until(lambda: server.count("dtls_sessions_current") == 2)
+            gone = server.http.delete(f"/api/v1/trust/{other.sha256}")
+            assert gone.status_code == 204, gone.text
+            until(lambda: server.count("dtls_sessions_current") == 1)
+            assert two.ask(POST, located).code == "2.04"
+        refused(server, leaving)
+
+
 def test_an_anchor_taken_away_ends_the_sessions_on_it(
     tmp_path: Path, authority: Made, certificates: Path
 ) -> None:

@@ -50,6 +50,8 @@ class Credentials:
         self.certified: list[tuple[bytes, int]] = []
         self.resumed: list[tuple[bytes, bytes, tuple[str, ...]]] = []
         self.gone: set[bytes] = set()
+        self.by = b""
+        """What vouches for certificates."""
         self.error: Exception | None = None
 
     def psk(self, identity: bytes) -> tuple[bytes, tuple[str, ...]] | None:
@@ -64,6 +66,12 @@ class Credentials:
     def certificate(self, leaf_der: bytes, flags: int) -> tuple[int, bytes, tuple[str, ...]]:
         self.certified.append((leaf_der, flags))
         return flags, b"CN=device-1", ("device-1", "urn:dev:1")
+
+    def anchor(self) -> bytes:
+        return self.by
+
+    def has_anchor(self, anchor: bytes) -> bool:
+        return anchor not in self.gone
 
     def is_current(self, kind: int, subject: bytes) -> bool:
         return subject not in self.gone

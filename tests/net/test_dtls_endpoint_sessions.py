@@ -475,3 +475,29 @@ def test_no_key_is_in_what_people_see() -> None:
         device = world.ready()
         shown = repr((world.counters, world.endpoint.where(device.principal), world.listener.heard))
         assert KEY.decode() not in shown
+
+
+def test_what_vouches_for_a_certificate_stays_with_its_session_and_counts_at_a_start() -> None:
+    with World(certified=True) as world:
+        world.credentials.by = b"anchor-1"
+        certified = world.certified_device(certificates.device())
+        certified.shake()
+        certified.up(b"hello")
+        psk = world.ready(b"device-2")
+        (principal,) = [each[1] for each in world.listener.heard if each[2:3] == (2,)]
+        assert world.endpoint.anchor(principal) == b"anchor-1"
+        assert world.endpoint.anchor(psk.principal) == b""
+        assert world.endpoint.anchor(psk_principal(b"nobody")) == b""
+        world.pass_time(IDLE_S + 1)
+        assert world.endpoint.anchor(principal) == b"anchor-1"
+        rows = list(world.endpoint.save())
+        world.endpoint.close()
+        world.start(rows)
+        assert world.loaded == 2
+        assert world.endpoint.anchor(principal) == b"anchor-1"
+        rows = list(world.endpoint.save())
+        world.endpoint.close()
+        world.credentials.gone.add(b"anchor-1")
+        world.start(rows)
+        assert world.loaded == 1  # the one with a key
+        assert world.count("sessions_current") == 1

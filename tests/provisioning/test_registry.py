@@ -11,8 +11,10 @@ import pytest
 
 from lwm2m_fast.errors import Conflict, NotFound, StoreError
 from lwm2m_fast.fleet.configuration import read
+from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Added, Wanted
+from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC, Provisioned, psk
 
 
@@ -252,3 +254,54 @@ def test_everybody_hears_of_a_device(world: Provisioned) -> None:
     asyncio.run(scenario())
     assert world.forgotten == ["d-1"]
     assert [change.mark.name for change in world.changes] == ["PSK", "NONE"]
+
+
+# A configuration for an endpoint that has a credential
+
+
+def known(world: Provisioned, tenant: str = "default", **sides: dict[str, Any]) -> None:
+    asyncio.run(world.security.add_credentials([{"endpoint": "d-1", **sides}], tenant))
+
+
+def take_over(world: Provisioned, given: dict[str, Any], tenant: str = "default") -> Any:
+    (result,) = world.registry.add([Wanted(read(given), tenant, takes_over=True)]).results
+    return result
+
+
+OWN = {"mode": "PSK", "identity": "bs-1", "key": "0102"}
+
+
+def test_what_is_not_said_of_the_bootstrap_side_stays(world: Provisioned) -> None:
+    known(world, server={"mode": "PSK", "identity": "i-0", "key": "00"}, bootstrap=OWN)
+    uri = {"lwm2mServerUri": "coaps://a"}
+    made = take_over(world, psk("d-1", "i-1") | uri)
+    assert isinstance(made, Added)
+    assert made.device.configuration.bootstrap_security.psk_id == "bs-1"
+    assert world.credentials.psk(b"bs-1", 1) == (b"\x01\x02", "d-1")
+    assert world.credentials.psk(b"i-1") == (b"\x00\xff", "d-1")
+    assert world.credentials.psk(b"i-0") is None
+    assert len(world.credentials) == len(world.registry) == 1
+    assert len(Provisioned(world.fleet).credentials) == 1
+
+
+def test_what_is_said_of_the_bootstrap_side_counts(world: Provisioned) -> None:
+    known(world, bootstrap=OWN)
+    said = {"bootstrapSecurity": {"bootstrapSecurityMode": "NO_SEC"}, "lwm2mServerUri": "coaps://a"}
+    made = take_over(world, psk("d-1", "i-1") | said)
+    assert made.device.configuration.bootstrap_security.security_mode == "NO_SEC"
+    assert world.credentials.psk(b"bs-1", 1) is None
+
+
+def test_a_pinned_certificate_stays_pinned(world: Provisioned) -> None:
+    pem = made_certificate("d-1", None).pem.decode()
+    known(world, bootstrap={"mode": "X509", "certificate": pem})
+    made = take_over(world, psk("d-1", "i-1") | {"lwm2mServerUri": "coaps://a"})
+    assert made.device.configuration.bootstrap_security.security_mode == "X509"
+    assert world.credentials.mark("d-1", 1) is Mark.PINNED
+
+
+def test_the_credential_of_another_tenant_is_not_taken_over(world: Provisioned) -> None:
+    known(world, "other", bootstrap=OWN)
+    assert isinstance(take_over(world, psk("d-1", "i-1")), Conflict)
+    assert world.credentials.psk(b"bs-1", 1) is not None
+    assert len(world.registry) == 0
