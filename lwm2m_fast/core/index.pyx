@@ -14,6 +14,8 @@ cdef extern from "sys/mman.h" nogil:
     void *mmap(void *at, size_t size, int access, int flags, int fd, long offset)
     int munmap(void *at, size_t size)
     enum: PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS
+    int madvise(void *at, size_t size, int advice)
+    enum: MADV_HUGEPAGE
     void *MAP_FAILED
 
 cdef extern from * nogil:
@@ -118,6 +120,9 @@ cdef class Index:
         if table_take(&table, lines) < 0:
             with gil:
                 raise MemoryError(f"no memory for an index of {entries} entries")
+        # All of it will be used, in no order: with pages of 4 KiB nearly every look at a large
+        # table is also a look at the page tables. A kernel that has none to give changes nothing.
+        madvise(table.lines, lines * sizeof(Line), MADV_HUGEPAGE)
         self.bytes = lines * sizeof(Line)
         table_free(&self.now)
         self.now = table
