@@ -74,6 +74,7 @@ class PostRegistration:
         self.not_queued = 0
         for key, row in fleet.scan(NAMESPACE):
             self._take(key.decode(), orjson.loads(row))
+        self.look()
 
     def commands(self, tenant: str) -> list[str]:
         """The list of a tenant."""

@@ -111,7 +111,8 @@ def test_as_many_wait_as_there_may_be_and_what_was_forgotten_in_memory_is_read()
     scene = Scene(most=2)
     for name in ("a", "b", "c"):
         scene.outcomes.note(name, failed())
-    assert scene.outcomes.counters() == {
+    counters = scene.outcomes.counters()
+    assert {name: n for name, n in counters.items() if name.startswith("bootstrap_outcomes")} == {
         "bootstrap_outcomes_current": 2,
         "bootstrap_outcomes_unwritten": 2,
         "bootstrap_outcomes_not_written": 1,

@@ -61,7 +61,8 @@ def test_a_device_registers_with_what_its_profile_wrote(server: Server, shape: s
     with Socket(server, server.bootstrap) as connection:
         assert device.bootstrap(connection, f"ep={shape}", "pct=11542") == "2.04"
     assert device.asked == ["GET /", "PUT /0/0", "PUT /0/1", "PUT /1/1", "POST /bs"]
-    assert device.objects["/0/0"] == {0: OWN_URI, 1: True, 2: 3, 11: 1, 12: 0}
+    none = {3: b"", 4: b"", 5: b""}  # mandatory in object 0
+    assert device.objects["/0/0"] == {0: OWN_URI, 1: True, 2: 3, **none, 11: 1, 12: 0}
     account = device.account(123)
     assert account[0] == f"coaps://127.0.0.1:{server.coaps[1]}"
     assert (account[10], account[3]) == (123, shape.encode())

@@ -138,7 +138,7 @@ def test_it_comes_behind_the_list_of_all_devices() -> None:
     profiles = Profiles(observeStrategy="SINGLE")
     world = world_of(profiles)
     assert world.operating is not None
-    world.operating.post_registration._take(["execute /3/0/4"])
+    world.operating.post_registration._take("default", ["execute /3/0/4"])
     device, other = world.device(), world.device("192.0.2.7:5683")
     register(device)
     assert agree_to_all(device) == ["/3/0/4?", *THERE]
