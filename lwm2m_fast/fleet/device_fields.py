@@ -16,6 +16,8 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from pydantic import SecretStr as Secret
 from pydantic.alias_generators import to_camel
 
+from lwm2m_fast.fleet.settings import MAX_INTERVAL_MIN
+
 MAX_ENDPOINT_BYTES: Final = 255
 MAX_IDENTITY_BYTES: Final = 128
 """PSK identities: RFC 4279, section 5.3."""
@@ -252,8 +254,8 @@ class DeviceConfiguration(Fields):
     auto_manage_availability_required_interval: bool = _field(
         True, "The device is overdue when its lifetime and two minutes have passed."
     )
-    availability_required_interval: Annotated[int, Field(ge=0, le=MAX_MS)] | None = _field(
-        None, "Else after so many minutes."
+    availability_required_interval: Annotated[int, Field(ge=0, le=MAX_INTERVAL_MIN)] | None = (
+        _field(None, "Else after so many minutes; 0: never.")
     )
     binary_delivery_encoding: Annotated[
         Literal["OPAQUE", "TLV", "JSON", "TEXT"], _one_of(ENCODINGS, "OPAQUE")

@@ -49,5 +49,7 @@ def settings_of(given: DeviceConfiguration) -> settings.Settings:
         serialization_format=given.serialization_format,
         binary_encoding=None if encoding == "OPAQUE" else encoding,  # what None means there
         retains_values=given.retain_old_values,
+        manages_interval=given.auto_manage_availability_required_interval,
+        interval_min=given.availability_required_interval or None,  # 0, of older files: none
         log_level=None if given.log_level == LIFECYCLE else given.log_level,
     )

@@ -225,3 +225,14 @@ def test_a_device_without_settings_of_its_own_has_no_row_of_them(world: Provisio
     work(world, "register", (header + "b;NO_SEC;NO_SEC;coap://h;5000\n").encode())
     assert world.rows()["settings"] == 1
     assert world.settings.get("b").awake_ms == 5000
+
+
+def test_when_a_device_is_overdue_is_a_setting_of_its_own(world: Provisioned) -> None:
+    names = ";autoManageAvailabilityRequiredInterval;availabilityRequiredInterval\n"
+    file = HEADER.replace("\n", names)
+    for row in ("a;NO_SEC;NO_SEC;coap://h;false;30", "b;NO_SEC;NO_SEC;coap://h;false;0"):
+        file += row + "\n"
+    work(world, "register", file.encode())
+    a, b = world.settings.get("a"), world.settings.get("b")
+    assert (a.manages_interval, a.interval_min) == (False, 30)
+    assert (b.manages_interval, b.interval_min) == (False, None)
