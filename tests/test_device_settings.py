@@ -114,6 +114,7 @@ def test_a_row_that_cannot_be_read_is_passed_over(
         assert settings.counters() == {
             "device_settings_current": 1,
             "device_settings_unusable": 2,
+            "device_log_levels_current": 0,
         }
 
     asyncio.run(act())
