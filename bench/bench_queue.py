@@ -90,7 +90,7 @@ def judge_rate(run: Run, what: str, samples: list[dict[str, float]]) -> None:
 
 def one_for_each(run: Run, server: servers.Server, operator: Operator) -> None:
     """One operation for every device of the fleet, and what it costs to remember them."""
-    operator.batch([f"nobody-{each}" for each in range(BATCH)], 1)  # takes what a batch works with
+    batch(operator, [f"nobody-{each}" for each in range(BATCH)], 1)  # takes what a batch works with
     servers.settle(server)
     before_kib = anonymous_kib(server)
     names = [f"dev{number:07}" for number in range(run.chosen.devices)]
