@@ -59,6 +59,7 @@ def create_app(service: Service, tokens: Tokens, config: Config) -> FastAPI:
         title="lwm2m_fast",
         version=__version__,
         description=ABOUT,
+        openapi_url=None,  # docs_page.py serves it
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,

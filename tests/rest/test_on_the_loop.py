@@ -3,6 +3,7 @@ hop there and back costs more than most handlers."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from fake_service import SECRETS, Api, FakeService, device
 from fastapi.routing import APIRoute
@@ -92,3 +94,26 @@ def test_a_first_large_upload_imports_nothing_any_more() -> None:
     status, *imported = done.stdout.strip().split("|")
     assert status.startswith("HTTP/1.1 4"), status  # it is no file of devices
     assert imported == []
+
+
+def test_the_description_of_all_routes_is_made_once_and_off_the_loop(api: Api) -> None:
+    made: list[int] = []
+    make = api.app.openapi
+
+    def noted() -> dict[str, Any]:
+        made.append(threading.get_ident())
+        return make()
+
+    api.app.openapi = noted  # type: ignore[method-assign]
+    loops: list[int] = []
+
+    async def asking() -> list[httpx.Response]:
+        loops.append(threading.get_ident())
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return list(await asyncio.gather(*(client.get("/openapi.json") for _ in range(3))))
+
+    answers = asyncio.run(asking())
+    assert [each.status_code for each in answers] == [200, 200, 200]
+    assert len({each.content for each in answers}) == 1
+    assert len(made) == 1 and made != loops
