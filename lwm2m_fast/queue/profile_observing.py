@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lwm2m_fast.core.orders import Order
+from lwm2m_fast.core.orders import MAX_PATHS, Order
 from lwm2m_fast.core.strategies import SINGLE, paths_apart
 from lwm2m_fast.errors import RequestError, StoreError, UnknownDevice
-from lwm2m_fast.fleet.profile_fields import Profile, ids_of
+from lwm2m_fast.fleet.profile_fields import RESERVED, Profile, ids_of
 from lwm2m_fast.queue.reestablish import observe_order
 
 
@@ -81,7 +81,10 @@ def orders_of(
     wanted = [path for path in own.observe if _is_there(objects, path)]
     strategy = own.observe_strategy
     groups = [
-        each for each in paths_apart(wanted, strategy) if each and frozenset(each) not in held
+        part
+        for each in paths_apart(wanted, strategy)
+        for part in _parts(each)
+        if frozenset(part) not in held
     ]
     if not groups:
         return []
@@ -98,9 +101,17 @@ def orders_of(
     ]
 
 
+def _parts(paths: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """As many requests as it takes: one has MAX_PATHS at most."""
+    return [paths[at : at + MAX_PATHS] for at in range(0, len(paths), MAX_PATHS)]
+
+
 def _is_there(objects: Mapping[str, Any], path: str) -> bool:
-    """Whether a device has registered what a path is of; without instances it may be."""
+    """Whether a device has registered what a path is of; without instances it may be. What is of
+    the reserved instance never is, and would have all that is asked for beside it refused."""
     object_id, *rest = ids_of(path)
+    if rest and rest[0] == RESERVED:
+        return False
     found = objects.get(str(object_id))
     return found is not None and (
         not rest or not found["instances"] or rest[0] in found["instances"]

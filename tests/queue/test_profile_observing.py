@@ -8,6 +8,7 @@ import pytest
 from queue_kit import QueueWorld, path_of
 
 from lwm2m_fast.codec import decode
+from lwm2m_fast.core.orders import order_json, parse_order
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.profiles import read
 from lwm2m_fast.queue.profile_observing import orders_of
@@ -215,3 +216,17 @@ def test_objects_and_instances_may_be_observed_too() -> None:
     assert paths == ["/9", "/3303", "/3303/1"]
     held = {frozenset(["/3303"]), frozenset(["/9"])}
     assert [order.path for order in orders_of(profile, objects, held)] == ["/3303/1"]
+
+
+@pytest.mark.parametrize("strategy", ["COMPOSITE_ALL", "COMPOSITE_BY_OBJECT"])
+def test_more_paths_than_a_request_may_have_become_several_that_can_be_sent(strategy: str) -> None:
+    paths = [f"/3303/{number}/5700" for number in range(250)]
+    observe = {"observe": [*paths, "/3303/65535/5700"], "observeStrategy": strategy}
+    profile = read({"observeAttr": observe})
+    objects = {"3303": {"version": "1.0", "instances": []}}
+    orders = orders_of(profile, objects, set())
+    assert [len(each.paths) for each in orders] == [100, 100, 50]
+    assert [path for each in orders for path in each.paths] == paths
+    assert [parse_order(order_json(each)).paths for each in orders] == [e.paths for e in orders]
+    held = {frozenset(orders[1].paths)}
+    assert orders_of(profile, objects, held) == [orders[0], orders[2]]
