@@ -71,7 +71,7 @@ class PostRegistration:
         self._cap, self._wall, self._owner, self._own = cap, wall, owner, own
         self._commands: dict[str, list[str]] = {}
         self._orders: dict[str, list[Order]] = {}
-        self.not_queued = 0
+        self.not_queued = self.not_superseded = 0
         for key, row in fleet.scan(NAMESPACE):
             self._take(key.decode(), orjson.loads(row))
         self.look()
@@ -124,8 +124,7 @@ class PostRegistration:
         if not orders:
             return
         pending, now = self._dispatch.pending, self._wall()
-        for operation_id in pending.listed(endpoint):
-            self._dispatch.delivery.cancel(endpoint, operation_id, _ignore, reason="superseded")
+        self._supersede(endpoint)
         count = len(orders)
         try:
             first = pending.reserve(endpoint, count)
@@ -142,6 +141,15 @@ class PostRegistration:
         pending.registered(endpoint, self._cap)
         self._dispatch.enqueue(operations, partial(self._queued, endpoint, count))
 
+    def _supersede(self, endpoint: str) -> None:
+        """End what an earlier Register has left. What the store cannot read now runs, and is
+        superseded by the next one."""
+        for operation_id in self._dispatch.pending.listed(endpoint):
+            try:
+                self._dispatch.delivery.cancel(endpoint, operation_id, _ignore, reason="superseded")
+            except StoreError:
+                self.not_superseded += 1
+
     def _queued(self, endpoint: str, count: int, error: StoreError | None) -> None:
         if error is not None:
             self.not_queued += count
@@ -150,6 +158,7 @@ class PostRegistration:
     def counters(self) -> dict[str, int]:
         return {
             "post_registration_not_queued": self.not_queued,
+            "post_registration_not_superseded": self.not_superseded,
             "post_registration_lists_current": len(self._commands),
         }
 

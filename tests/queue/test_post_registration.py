@@ -195,3 +195,27 @@ def test_a_device_whose_owner_cannot_be_known_gets_no_list():
     device.register()
     device.hear_nothing()
     assert world.operating.counters()["post_registration_not_queued"] == 1
+
+
+def test_a_store_that_cannot_be_read_now_does_not_reach_the_register(monkeypatch):
+    world = QueueWorld()
+    set_list(world, "read /3/0/0")
+    device = world.device()
+    device.register()
+    asked(device)
+    part = world.operating.post_registration
+    device.inbox.clear()
+    broken = StoreError("the disk is gone")
+
+    def cannot(endpoint: str, operation_id: int) -> None:
+        raise broken
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.operating.dispatch.delivery, "current", cannot)
+        device.register()  # World fails on what the engine or a listener raises
+    assert part.counters()["post_registration_not_superseded"] == 1
+    device.inbox.clear()
+    device.register()
+    assert set(answer_all(device)) == {"/3/0/0"}
+    waiting = frozenset({"PENDING", "EXECUTING"})
+    assert world.desk.operations("dev-1", states=waiting) == []
