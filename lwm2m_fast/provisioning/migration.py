@@ -81,6 +81,8 @@ class OlderWays:
             "serializationFormat": known.serialization_format,
             "binaryDeliveryEncoding": known.binary_encoding,
             "genericUIRetainOldValuesIfError": known.retains_values,
+            "autoManageAvailabilityRequiredInterval": known.manages_interval,
+            "availabilityRequiredInterval": known.interval_min,
             "logLevel": known.log_level,
         }
         return {name: value for name, value in given.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -360,3 +361,15 @@ def test_an_unbound_row_holds_no_key_in_clear(world: Provisioned) -> None:
     world.registry.add([wanted])
     ((_, row),) = world.fleet.scan("unbound")
     assert key not in row and key.hex().encode() not in row
+
+
+def test_a_migration_keeps_when_a_device_is_overdue(world: Provisioned) -> None:
+    older(world)
+    given = {"autoManageAvailabilityRequiredInterval": False, "availabilityRequiredInterval": 7}
+    asyncio.run(world.settings.set("listed", given))
+    before = world.settings.get("listed")
+    run(world, MIGRATE)
+    asyncio.run(world.devices.change("listed", {"logLevel": "TRAFFIC"}))
+    after = world.settings.get("listed")
+    assert (after.manages_interval, after.interval_min) == (False, 7)
+    assert after == replace(before, log_level="TRAFFIC")
