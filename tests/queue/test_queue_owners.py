@@ -7,6 +7,7 @@ import pytest
 from queue_kit import QueueWorld, answer_next, asked
 
 from lwm2m_fast.core.operation import HISTORY_ROWS, history_key
+from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.errors import StoreError, UnknownOperation
 
 NAME = "dev-1"
@@ -149,3 +150,46 @@ def test_a_file_that_is_named_is_one_of_the_devices_owner() -> None:
         device.register(name, lifetime=86400)
         world.submit(name, {"op": "write", "path": "/5/0/0", "value": {"file": "image"}})
         assert device.hear().payload == (b"of acme" if owner == "acme" else b"of the server")
+
+
+def test_an_owner_that_cannot_be_known_costs_no_place_in_a_queue() -> None:
+    world = QueueWorld(queue={"max_operations_per_device": 2})
+    order = parse_order({"op": "read", "path": "/3/0/9"})
+    known = world.owner_of
+
+    def broken(endpoint: str) -> str:
+        if endpoint == NAME:
+            raise StoreError("the disk is gone")
+        return known(endpoint)
+
+    world.owner_of = broken
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            world.submit(NAME, "/3/0/9")
+        with pytest.raises(StoreError):
+            world.do(world.desk.submit_many(["other", NAME], [order]))
+    world.owner_of = known
+    for name in (NAME, "other"):
+        assert len(world.submit(name, "/3/0/9", "/3/0/9")) == 2
+
+
+def test_a_name_that_is_claimed_takes_nothing_along_but_what_its_new_owner_asked() -> None:
+    world, done = scene("default")
+    device = world.device()
+    device.register(lifetime=86400)
+    attributes = {"op": "write_attributes", "path": "/3/0/9", "attributes": {"pmin": 5}}
+    world.submit(NAME, attributes)
+    answer_next(device, code="2.04")
+    former = world.submit(NAME, "/3/0/1", "/3/0/2")
+    world.owners[NAME] = "acme"
+    (own,) = world.submit(NAME, "/3/0/0")
+    device.inbox.clear()
+    assert world.operating is not None
+    world.operating.disown(NAME, "gone")
+    world.finish_turn()
+    assert world.fleet.get("attributes", NAME.encode()) is None
+    assert asked(device) == "/3/0/0"
+    assert ids(world) == [own]
+    world.owners[NAME] = "default"
+    assert {world.shown_operation(NAME, each)["reason"] for each in former} == {"gone"}
+    assert done in ids(world)
