@@ -203,6 +203,14 @@ class SecureSide:
         """The device is not wanted any longer; soon its registration is gone."""
         self._end_soon(endpoint, reason)
 
+    async def until_ended(self) -> None:
+        """Wait until what is to be ended has ended and that is told; not where the store refuses,
+        which takes what time it takes."""
+        for _ in range(len(self._to_end) // ENDED_AT_ONCE + 2):
+            await asyncio.sleep(0)
+        with contextlib.suppress(StoreError):
+            await self._kept()
+
     def _end_soon(self, endpoint: str, reason: str) -> None:
         self._to_end[endpoint] = reason
         self._settle_soon()

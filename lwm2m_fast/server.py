@@ -73,6 +73,9 @@ TABLES = (1, 2, 3)
 SWITCH_S = 0.0005
 """How long another thread may keep the interpreter from the loop (Python's default: 5 ms)."""
 
+FORGOTTEN_AT_ONCE = 64
+"""Devices that are forgotten before the loop gets its turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -214,6 +217,7 @@ class Server:
             config, data, store, durable, turns, registry.owner, provisioning.devices
         )
         registry.profiles.noticed = operating.post_registration.look
+        provisioning.devices.claimed = self._disown
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
         turns.work, turns.tick = operating.run, _each(operating.tick, side.look, rows.tick)
@@ -291,19 +295,46 @@ class Server:
     async def _forget(self, names: Sequence[str]) -> None:
         """Devices that are configured no longer may not be registered any longer, nor asked; and
         whoever has their names next finds nothing of theirs."""
-        operating, side, values = self._operating, self._side, self._values
-        outcomes = self._outcomes
-        if operating is None or side is None or values is None or outcomes is None:
+        operating, side = self._operating, self._side
+        if operating is None or side is None:
             return
-        try:
-            for name in names:
-                operating.forget(name, "the device's configuration was removed")
-                outcomes.forget(name)
-                if operating.reach.heard_at(name) is not None:
-                    side.end_registration(name, "its configuration was removed")
-            await values.forget_devices(names)
-        except StoreError as error:
-            _log.error("what was known of removed devices could not be forgotten: %s", error)
+        ended = [name for name in names if operating.reach.heard_at(name) is not None]
+        for name in ended:
+            side.end_registration(name, "its configuration was removed")
+        reason = "the device's configuration was removed"
+        await self._forget_all(names, lambda name: operating.forget(name, reason))
+        if ended:
+            await side.until_ended()
+
+    async def _disown(self, names: Sequence[str]) -> None:
+        """The same of names that were nobody's, and are a tenant's now; their devices stay."""
+        operating = self._operating
+        if operating is not None:
+            reason = "the device's name is another tenant's now"
+            await self._forget_all(names, lambda name: operating.disown(name, reason))
+
+    async def _forget_all(self, names: Sequence[str], asked: Callable[[str], None]) -> None:
+        """What cannot be read is passed over: all others are forgotten all the same. `asked`
+        forgets what was asked of a device."""
+        values, outcomes = self._values, self._outcomes
+        if values is None or outcomes is None:
+            return
+        failed: StoreError | None = None
+        for start in range(0, len(names), FORGOTTEN_AT_ONCE):
+            some = names[start : start + FORGOTTEN_AT_ONCE]
+            for name in some:
+                for forget in (asked, outcomes.forget):
+                    try:
+                        forget(name)
+                    except StoreError as error:
+                        failed = error
+            try:
+                await values.forget_devices(some)
+            except StoreError as error:
+                failed = error
+            await asyncio.sleep(0)
+        if failed is not None:
+            _log.error("what was known of devices could not all be forgotten: %s", failed)
 
     async def _close_values(self) -> None:
         try:

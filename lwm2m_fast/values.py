@@ -395,7 +395,10 @@ class Values:
         batches = (self._batch, self._going)
         if any(batch is not None and endpoint in batch.keys for batch in batches):
             return True
-        return bool(self._rows.stored(endpoint).stored)
+        try:
+            return bool(self._rows.stored(endpoint).stored)
+        except StoreError:  # it may: forgotten when the store works again
+            return True
 
     def counters(self) -> dict[str, int]:
         waiting = len(self._batch.items) + (len(self._going.items) if self._going else 0)

@@ -15,8 +15,10 @@ from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import NotFound, RequestError, StoreError
 from lwm2m_fast.fleet.configuration import merged
 from lwm2m_fast.fleet.credentials import Change
+from lwm2m_fast.fleet.log_levels import NONE
 from lwm2m_fast.fleet.profile_fields import Profile
 from lwm2m_fast.fleet.settings import UNSET
+from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.meanings import settings_of
 from lwm2m_fast.provisioning.profiles import of_device
@@ -24,6 +26,10 @@ from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wa
 
 ADOPTED_AT_ONCE: Final = 512
 """Settings taken over before the loop gets its turn."""
+
+
+async def _nothing(names: Sequence[str]) -> None:
+    """Nothing is known of devices."""
 
 
 class ProvisionedDevices:
@@ -39,6 +45,9 @@ class ProvisionedDevices:
     ) -> None:
         self.registry = registry
         self._security, self._settings, self._forget = security, settings, forget
+        self.claimed: Callable[[Sequence[str]], Awaitable[None]] = _nothing
+        """Told the names that were nobody's, so that of the tenant that runs the server, and are
+        another's now: to forget what was known of them. It is waited for."""
 
     async def add(self, wanted: Wanted) -> Added:
         """One device; RequestError (Conflict) when it cannot be."""
@@ -49,7 +58,7 @@ class ProvisionedDevices:
 
     async def add_all(self, wanted: Sequence[Wanted]) -> list[Added | RequestError]:
         """Up to MAX_AT_ONCE devices in one transaction, each by itself; results in their order."""
-        outcome = await self._security.write(lambda: self.registry.add(wanted), self._added)
+        outcome = await self._security.write(lambda: self.registry.add(wanted), self._are_new)
         return outcome.results
 
     async def add_file(self, parts: Callable[[], Iterable[Sequence[Wanted]]]) -> Filed:
@@ -102,9 +111,9 @@ class ProvisionedDevices:
         """Free a name, with or without its device (Registry.cleanup)."""
 
         async def told(changes: list[Change]) -> None:
-            self._settings.adopt(endpoint, UNSET)
+            quiet = self._unset([endpoint])
             await self._security.tell(changes)
-            await self._forget([endpoint])
+            await self._end([endpoint], quiet)
 
         await self._security.write(lambda: self.registry.cleanup(endpoint, tenant), told)
 
@@ -144,6 +153,13 @@ class ProvisionedDevices:
         profiles = self.registry.profiles
         await self._security.write(lambda: profiles.remove(tenant, name, uses), lambda done: None)
 
+    async def _are_new(self, outcome: Outcome) -> None:
+        await self._added(outcome)
+        added = [each.device for each in outcome.results if isinstance(each, Added)]
+        names = [device.endpoint for device in added if device.tenant != MANAGEMENT]
+        if names:
+            await self.claimed(names)
+
     async def _added(self, outcome: Outcome) -> None:
         for result in outcome.results:
             if isinstance(result, Added):
@@ -159,14 +175,38 @@ class ProvisionedDevices:
                 await asyncio.sleep(0)
         self.registry.profiles.configured()
         await self._security.tell(outcome.changes)
+        names = [endpoint for endpoint, _ in outcome.settings if self._is_foreign(endpoint)]
+        if names:
+            await self.claimed(names)
+
+    def _is_foreign(self, endpoint: str) -> bool:
+        try:
+            return self.registry.owner(endpoint) != MANAGEMENT
+        except StoreError:  # then it is better forgotten
+            return True
 
     async def _removed(self, done: tuple[list[Device | RequestError], list[Change]]) -> None:
         results, changes = done
         names = [found.endpoint for found in results if isinstance(found, Device)]
-        for name in names:
-            self._settings.adopt(name, UNSET)
+        quiet = self._unset(names)
         await self._security.tell(changes)
-        await self._forget(names)
+        await self._end(names, quiet)
+
+    def _unset(self, names: Sequence[str]) -> list[str]:
+        """Settings go with the device, but for those of whose end nobody is to be told."""
+        quiet = [name for name in names if self._settings.levels.get(name) == NONE]
+        kept = frozenset(quiet)
+        for name in names:
+            if name not in kept:
+                self._settings.adopt(name, UNSET)
+        return quiet
+
+    async def _end(self, names: Sequence[str], quiet: Sequence[str]) -> None:
+        try:
+            await self._forget(names)
+        finally:
+            for name in quiet:
+                self._settings.adopt(name, UNSET)
 
     def counters(self) -> dict[str, int]:
         return {

@@ -333,13 +333,16 @@ class Desk:
             raise UnknownOperation(endpoint, operation_id)
         return found.as_json()
 
-    def cancel_all(self, endpoint: str, reason: str) -> int:
-        """End what waits for a device that is not wanted any longer; how much there was.
+    def cancel_all(self, endpoint: str, reason: str, *, of_others: bool = False) -> int:
+        """End what waits for a device that is not wanted any longer; how much there was. With
+        `of_others` only what is not of who has the name now.
 
         Whoever has its name next must not be done to what was meant for it. What the store cannot
         keep as ended waits as before.
         """
         found = list(self._pending.line(endpoint))
+        if of_others:
+            found = [each for each in found if self._find(endpoint, each) is None]
         for operation_id in reversed(found):  # the one under way last, or the next would leave
             self._delivery.cancel(endpoint, operation_id, _ignore, reason)
         return len(found)

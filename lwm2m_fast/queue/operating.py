@@ -185,8 +185,18 @@ class Operating:
     def forget(self, endpoint: str, reason: str) -> None:
         """A device is gone for good: end what waits for it, and forget what would be done to the
         next one of its name. What has ended stays, for its owner. StoreError."""
-        self.desk.cancel_all(endpoint, reason)
-        self._attributes.forget(endpoint)
+        try:
+            self.desk.cancel_all(endpoint, reason)
+        finally:
+            self._attributes.forget(endpoint)
+
+    def disown(self, endpoint: str, reason: str) -> None:
+        """The name has another owner, who may be asking it already: the same with what is of the
+        one before. StoreError."""
+        try:
+            self.desk.cancel_all(endpoint, reason, of_others=True)
+        finally:
+            self._attributes.forget(endpoint)
 
     def _told(self, operation: Operation) -> None:
         self.desk.told(operation)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -26,6 +27,21 @@ READ = {"op": "read", "path": "/3/0/9"}
 def taken(client: httpx.Client) -> None:
     answer = client.post("/api/v1/configurations", json=BODY)
     assert answer.status_code == 201, answer.text
+
+
+def imported(client: httpx.Client) -> None:
+    """The same by a file."""
+    rows = "endpoint id;securityMode;bootstrapSecurityMode;lwm2m server uri\n"
+    rows += "name;NO_SEC;NO_SEC;coap://127.0.0.1\nanother;NO_SEC;NO_SEC;coap://127.0.0.1\n"
+    path = "/service/lwm2m-agent/deviceRegistration/bulk"
+    made = client.post(path, content=rows, headers={"Content-Type": "text/csv"})
+    assert made.status_code == 202, made.text
+
+    def ended() -> bool:
+        (job,) = client.get("/api/v1/imports").json()["imports"]
+        return bool(job["status"] == "SUCCESSFUL")
+
+    until(ended)
 
 
 def answered(device: Socket, value: bytes) -> None:
@@ -124,3 +140,42 @@ def test_lists_of_commands_and_files_are_a_tenants_own(tmp_path: Path) -> None:
         assert acme.put("/api/v1/files/image", content=b"of acme").status_code == 201
         assert beta.get("/api/v1/files").json() == server.get("/api/v1/files") == {"files": []}
         assert beta.delete("/api/v1/files/image").status_code == 404
+
+
+@pytest.mark.parametrize("is_many", [False, True], ids=["one", "in a file of many"])
+def test_a_tenant_finds_nothing_of_a_device_that_was_nobodys(tmp_path: Path, is_many: bool) -> None:
+    with (
+        served(tmp_path / "data") as server,
+        of_tenant(server, "acme") as acme,
+        Socket(server) as device,
+    ):
+        default = server.http
+        assert device.register("name").code == CREATED
+        done = default.post(f"{ONE}/operations", json=READ).json()["id"]
+        answered(device, b"55")
+        until(lambda: default.get(f"{ONE}/operations/{done}").json()["state"] == "SUCCESSFUL")
+        attributes = {"op": "write_attributes", "path": "/3/0/9", "attributes": {"pmin": 5}}
+        default.post(f"{ONE}/operations", json=attributes)
+        heard = device.hear()
+        device.send(write(ACK, code_byte("2.04"), heard.mid, heard.token))
+        waiting = default.post(f"{ONE}/operations", json=READ).json()["id"]
+        device.hear()  # and answers no more
+        assert default.get(f"{ONE}/values").json()["values"][0]["value"] == 55
+
+        if is_many:
+            imported(acme)
+        else:
+            taken(acme)
+        assert acme.get(ONE).status_code == 200  # the device is there still
+        assert acme.get(f"{ONE}/values").json()["values"] == []
+        assert numbers(acme) == []
+        assert numbers(default) == 404
+        # Nor is anything done to it that the former owner wanted.
+        assert device.register("name").code == CREATED
+        own = acme.post(f"{ONE}/operations", json={"op": "read", "path": "/3/0/0"}).json()["id"]
+        assert device.hear().path == [b"3", b"0", b"0"]
+        assert numbers(acme) == [own]
+        assert waiting not in (own, done)
+        # What was the server's is not with it, once the name is nobody's again.
+        assert acme.delete(CONFIGURATION).status_code == 204
+        assert default.get(f"{ONE}/values").status_code == 404
