@@ -12,6 +12,7 @@ import mmap
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterable
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ _OF = "+"
 """Between a tenant and the name, for all but the one that runs the server; no name has it."""
 
 SHARE = 4
-"""A tenant other than the one that runs the server has one part in so many of `files.max_files` and
-of `files.max_total_bytes`; there must be room for all of them together, too."""
+"""A tenant other than the one that runs the server has one part in so many of `files.max_files`,
+of `files.max_total_bytes` and of `files.max_uploads`; there must be room for all of them together,
+too."""
 
 _UNFINISHED = ".upload-"
 """How an unfinished upload begins; no name of a file does."""
@@ -64,6 +66,7 @@ class Files:
         self._dir, self._config = data_dir / DIRECTORY, config
         self._writing = asyncio.Lock()
         self._uploads = 0
+        self._uploading: Counter[str] = Counter()
         try:
             self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self._dir.glob(_UNFINISHED + "*"):
@@ -99,9 +102,9 @@ class Files:
         breaks, the files are as before.
         """
         key = _key(name, tenant)
-        if self._uploads >= self._config.max_uploads:
-            raise RequestError(f"{self._uploads} files are being uploaded, which is the limit")
+        self._check_uploads(tenant)
         self._uploads += 1
+        self._uploading[tenant] += 1
         try:
             descriptor, unfinished = await asyncio.to_thread(self._begin)
             try:
@@ -113,7 +116,15 @@ class Files:
             raise StoreError(f"file {name!r} cannot be kept: {error}") from error
         finally:
             self._uploads -= 1
+            self._uploading -= Counter((tenant,))  # keeps no zeros
         return self._entry(key)
+
+    def _check_uploads(self, tenant: str) -> None:
+        if self._uploads >= self._config.max_uploads:
+            raise RequestError(f"{self._uploads} files are being uploaded, which is the limit")
+        own = self._uploading[tenant]
+        if tenant != MANAGEMENT and own >= max(1, self._config.max_uploads // SHARE):
+            raise RequestError(f"{own} files of this tenant are being uploaded, its limit")
 
     def _begin(self) -> tuple[int, str]:
         return tempfile.mkstemp(prefix=_UNFINISHED, dir=self._dir)  # mode 0600

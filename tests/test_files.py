@@ -170,6 +170,29 @@ def test_uploads_at_once_are_bounded(tmp_path: Path) -> None:
     asyncio.run(act())
 
 
+def test_one_tenant_cannot_take_all_places_for_uploads(tmp_path: Path) -> None:
+    async def act() -> None:
+        files = files_in(tmp_path, max_uploads=8)
+        gate = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b"1"
+            await gate.wait()
+
+        under_way = [asyncio.ensure_future(files.put(name, slow(), "acme")) for name in "ab"]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError, match="2 files of this tenant are being uploaded"):
+            await files.put("c", stream(b"2"), "acme")
+        for others in ("beta", "default"):
+            await files.put("c", stream(b"2"), others)
+        gate.set()
+        await asyncio.gather(*under_way)
+        await files.put("c", stream(b"2"), "acme")
+        assert files.counters()["files_uploading"] == 0
+
+    asyncio.run(act())
+
+
 def test_a_stream_that_breaks_leaves_the_files_as_they_were(tmp_path: Path) -> None:
     async def act() -> None:
         files = files_in(tmp_path)
