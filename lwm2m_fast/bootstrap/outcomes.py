@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from lwm2m_fast.errors import StoreError
+
 MAX_OUTCOMES = 100_000
 """In memory; and as many that wait to be written."""
 
@@ -107,11 +109,17 @@ class Outcomes:
         return None if row is None else Outcome.from_row(row)
 
     def forget(self, endpoint: str) -> None:
-        """The device is gone for good. StoreError."""
+        """The device is gone for good."""
         self._by_endpoint.pop(endpoint, None)
         waits = endpoint in self._unwritten or endpoint in self._going
-        if waits or self._row(_key(endpoint)) is not None:
+        if waits or self._may_be_written(endpoint):
             self._write(endpoint, None)
+
+    def _may_be_written(self, endpoint: str) -> bool:
+        try:
+            return self._row(_key(endpoint)) is not None
+        except StoreError:  # whoever has the name next must not find it when the store works again
+            return True
 
     def _write(self, endpoint: str, outcome: Outcome | None) -> None:
         self._unwritten.pop(endpoint, None)

@@ -62,8 +62,12 @@ class KeptAttributes:
         ]
 
     def forget(self, endpoint: str) -> None:
-        """The device is gone for good, and whoever has its name next gets none. StoreError."""
-        if self._read(endpoint):
+        """The device is gone for good, and whoever has its name next gets none."""
+        try:
+            is_known = bool(self._read(endpoint))
+        except StoreError:  # they must not be there either when the store works again
+            is_known = True
+        if is_known:
             self._write(endpoint, {})
 
     def _written(self, endpoint: str, path: str, attributes: dict[str, Any]) -> None:

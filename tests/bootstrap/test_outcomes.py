@@ -160,3 +160,20 @@ def test_a_row_that_is_none_of_ours_is_no_outcome(row: bytes) -> None:
 def test_a_row_is_bounded_whatever_the_reason() -> None:
     found = Outcome.from_row(failed(reason="x" * 10_000).as_row())
     assert found is not None and found.reason == "x" * MAX_REASON
+
+
+def test_what_cannot_be_read_when_it_is_to_be_forgotten_is_gone_all_the_same() -> None:
+    scene = Scene()
+    scene.outcomes.note("dev-1", failed())
+    scene.write()
+
+    def broken(key: bytes) -> bytes | None:
+        raise StoreError("the disk is gone")
+
+    works = scene.outcomes._row
+    scene.outcomes._row = broken
+    scene.outcomes.forget("dev-1")
+    scene.outcomes._row = works
+    assert scene.outcomes.of("dev-1") is None
+    scene.write()
+    assert Scene(scene.state).outcomes.of("dev-1") is None
