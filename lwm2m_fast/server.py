@@ -295,35 +295,36 @@ class Server:
     async def _forget(self, names: Sequence[str]) -> None:
         """Devices that are configured no longer may not be registered any longer, nor asked; and
         whoever has their names next finds nothing of theirs."""
-        operating, side = self._operating, self._side
-        if operating is None or side is None:
+        operating, side, bootstrap = self._operating, self._side, self._bootstrap
+        if operating is None or side is None or bootstrap is None:
             return
         ended = [name for name in names if operating.reach.heard_at(name) is not None]
         for name in ended:
             side.end_registration(name, "its configuration was removed")
         reason = "the device's configuration was removed"
-        await self._forget_all(names, lambda name: operating.forget(name, reason))
+        await self._forget_all(names, bootstrap.forget, lambda name: operating.forget(name, reason))
         if ended:
             await side.until_ended()
 
     async def _disown(self, names: Sequence[str]) -> None:
         """The same of names that were nobody's, and are a tenant's now; their devices stay."""
-        operating = self._operating
-        if operating is not None:
-            reason = "the device's name is another tenant's now"
-            await self._forget_all(names, lambda name: operating.disown(name, reason))
+        operating, outcomes = self._operating, self._outcomes
+        if operating is None or outcomes is None:
+            return
+        reason = "the device's name is another tenant's now"
+        await self._forget_all(names, outcomes.forget, lambda name: operating.disown(name, reason))
 
-    async def _forget_all(self, names: Sequence[str], asked: Callable[[str], None]) -> None:
-        """What cannot be read is passed over: all others are forgotten all the same. `asked`
-        forgets what was asked of a device."""
-        values, outcomes = self._values, self._outcomes
-        if values is None or outcomes is None:
+    async def _forget_all(self, names: Sequence[str], *parts: Callable[[str], None]) -> None:
+        """Last values, and what `parts` know of each. What cannot be read is passed over: all
+        others are forgotten all the same."""
+        values = self._values
+        if values is None:
             return
         failed: StoreError | None = None
         for start in range(0, len(names), FORGOTTEN_AT_ONCE):
             some = names[start : start + FORGOTTEN_AT_ONCE]
             for name in some:
-                for forget in (asked, outcomes.forget):
+                for forget in parts:
                     try:
                         forget(name)
                     except StoreError as error:

@@ -41,7 +41,9 @@ class Parts:
             forget=lambda name, reason: self.forget("asked", name),
             disown=lambda name, reason: self.forget("asked", name),
         )
-        server._outcomes = SimpleNamespace(forget=lambda name: self.forget("outcomes", name))
+        server._bootstrap = server._outcomes = SimpleNamespace(
+            forget=lambda name: self.forget("outcomes", name)
+        )
         server._values = SimpleNamespace(forget_devices=self.values)
         server._side = SimpleNamespace(
             end_registration=lambda name, reason: self.ended.append(name),

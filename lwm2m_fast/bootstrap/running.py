@@ -131,6 +131,10 @@ class BootstrapServer:
     def _nudge(self) -> None:
         self._turns.nudge()
 
+    def forget(self, endpoint: str) -> None:
+        """Its configuration is gone: end what is under way of its bootstrap."""
+        self.bootstraps.forget(endpoint)
+
     def start(self) -> None:
         self._turns.start()
         if self._dtls is not None:

@@ -191,6 +191,13 @@ class Bootstraps:
                 self._told(endpoint, run)
             yield
 
+    def forget(self, endpoint: str) -> None:
+        """Its configuration is gone: what it said is written no longer, if that is under way."""
+        run = self._runs.get(endpoint)
+        if run is not None:
+            run.session.fail(f"{run.session.step}: the device's configuration was removed")
+            self._end(endpoint, run)
+
     # One bootstrap
 
     def _begin(self, endpoint: str) -> None:

@@ -33,6 +33,7 @@ class Ports(Protocol):
     @property
     def dtls_port(self) -> int | None: ...
     def start(self) -> None: ...
+    def forget(self, endpoint: str) -> None: ...
     async def stop(self, why: str) -> None: ...
     def counters(self) -> dict[str, int]: ...
 
@@ -85,6 +86,12 @@ class BootstrapSwitch:
     def ports(self) -> tuple[int, int | None] | None:
         """Plain and DTLS port; None: they are closed."""
         return None if self._ports is None else (self._ports.coap_port, self._ports.dtls_port)
+
+    def forget(self, endpoint: str) -> None:
+        """The device is configured no longer: nothing is written to it, and nothing known of it."""
+        if self._ports is not None:
+            self._ports.forget(endpoint)
+        self.outcomes.forget(endpoint)
 
     def _wanted(self, said: bool | None) -> bool:
         return self._is_configured if said is None else said

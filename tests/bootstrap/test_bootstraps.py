@@ -431,3 +431,27 @@ def test_what_is_cut_off_fails_with_the_step_and_the_reason(world: Bench) -> Non
     assert outcome is not None and outcome.state == "failed"
     assert world.driver.counters()["bootstraps_failed"] == 2
     assert world.driver.counters()["bootstraps_current"] == 0
+
+
+def test_what_a_removed_configuration_said_is_written_no_longer(world: Bench) -> None:
+    device, other = world.device(), world.device("192.0.2.9:5683")
+    begin(device)
+    begin(other, "dev-2")
+    discover = asked(device)
+    assert world.driver is not None
+    del world.offers.modes["dev-1"]
+    world.driver.forget("dev-1")
+    world.driver.forget("dev-1")  # again, and of one that never was
+    world.driver.forget("stranger")
+    world.finish_turn()
+    assert world.kinds()[-1] == "bootstrap_failed"
+    assert world.reason() == "DISCOVER /: the device's configuration was removed"
+    # Not with the next owner either, whose it is by the time the device answers.
+    world.offers.modes["dev-1"] = "NO_SEC"
+    device.answer(discover, options=[(CONTENT_FORMAT, number_bytes(40))], payload=b"</0/0>")
+    device.hear_nothing()
+    found = world.driver.outcomes.of("dev-1")
+    assert found is not None and found.state == "started"  # which the switch forgets
+    assert serve(other)[-1] == "0.02 /bs"
+    begin(device)
+    assert serve(device)[-1] == "0.02 /bs"
