@@ -395,9 +395,10 @@ class Turns:
             self.act()
 
     def _on_tick(self) -> None:
+        # First: whatever goes wrong in one tick, there is a next one.
+        self._ticking = self._loop.call_later(TICK_S, self._on_tick)
         self.tick()
         self.nudge()
-        self._ticking = self._loop.call_later(TICK_S, self._on_tick)
 
     def _arm_timer(self) -> None:
         due = self._engine.next_timer()

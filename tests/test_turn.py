@@ -18,6 +18,7 @@ from scripted import POST, register, request
 
 from lwm2m_fast import turn as turn_module
 from lwm2m_fast.datagram import Inbox
+from lwm2m_fast.errors import StoreError
 from tests.turn_kit import DEVICE, Scene, play
 
 
@@ -259,5 +260,25 @@ def test_queued_work_waits_while_nothing_is_received() -> None:
         assert scene.udp.queued == 1
         scene.udp.blocked = False
         await scene.until(lambda: scene.udp.queued == 0)
+
+    play(act)
+
+
+def test_a_tick_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn_module, "TICK_S", 0.001)
+
+    async def act(scene: Scene) -> None:
+        ticks = itertools.count(1)
+        reached: list[int] = []
+
+        def fails() -> None:
+            reached.append(next(ticks))
+            raise StoreError("the disk is gone")
+
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about))
+        scene.turns.tick = fails
+        await scene.until(lambda: len(reached) >= 3)
+        assert told
 
     play(act)

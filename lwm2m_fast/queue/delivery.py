@@ -82,6 +82,7 @@ class Delivery:
         self._ending: dict[str, int] = {}  # answered, and not kept yet
         self._marked: dict[str, Operation] = {}  # its row says already that it is executing
         self.go_on: Callable[[str], None] = lambda endpoint: None
+        self._expiring: list[tuple[str, int]] = []  # whose time is over, and who could not be read
         self.later: set[str] = set()
         """Devices for which there was no room just now."""
         self.succeeded = self.failed = self.unanswered = 0
@@ -341,9 +342,19 @@ class Delivery:
         return True
 
     def expire(self, now: float) -> None:
-        """End those whose time is over at `now`, unix time."""
-        for endpoint, operation_id in list(self.pending.expired(int(now * 1000))):
-            operation = self.history.waiting(endpoint, operation_id)
+        """End those whose time is over at `now`, unix time; what cannot be read, later."""
+        found = [*self._expiring, *self.pending.expired(int(now * 1000))]
+        self._expiring = []
+        for endpoint, operation_id in found:
+            if not self.pending.has(endpoint, operation_id):  # it has ended since the last time
+                continue
+            if self.pending.running(endpoint) == operation_id:
+                continue
+            try:
+                operation = self.history.waiting(endpoint, operation_id)
+            except StoreError:
+                self._expiring.append((endpoint, operation_id))
+                continue
             if operation is None:
                 self.pending.remove(endpoint, operation_id)
             else:

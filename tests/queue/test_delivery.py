@@ -482,3 +482,26 @@ def test_a_cancellation_that_the_store_refuses_leaves_the_operation_queued():
     device = world.device()
     device.register()
     assert answer_all(device) == ["/3/0/1", "/3/0/2"]
+
+
+def test_what_the_store_cannot_read_when_its_time_is_over_expires_later(monkeypatch):
+    world = QueueWorld()
+    until = world.now + world.wall + 60
+    [one] = world.submit("dev-1", "/3/0/1", valid_until=until)
+    [two] = world.submit("dev-2", "/3/0/1", valid_until=until)
+    history = world.operating.dispatch.delivery.history
+    waiting = history.waiting
+
+    def cannot(endpoint: str, operation_id: int):
+        if endpoint == "dev-1":
+            raise StoreError("the disk is gone")
+        return waiting(endpoint, operation_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "waiting", cannot)
+        world.after(60).tick()
+        world.tick()
+        assert world.state("dev-2", two) == "FAILED"
+    assert world.state("dev-1", one) == "PENDING"
+    world.tick()
+    assert world.shown_operation("dev-1", one)["reason"] == "expired"
