@@ -120,17 +120,21 @@ class PostRegistration:
             self.not_queued += 1
             return
         own = [] if self._own is None or not self._own.is_on else self._own.orders(endpoint)
-        orders = [*self._orders.get(tenant, ()), *own]
+        listed = self._orders.get(tenant, [])
+        orders = [*listed, *own]
         if not orders:
             return
         pending, now = self._dispatch.pending, self._wall()
         self._supersede(endpoint)
-        count = len(orders)
-        try:
-            first = pending.reserve(endpoint, count)
-        except QueueFull:
-            self.not_queued += count
+        first = self._reserve(endpoint, orders)
+        if first is None and own and listed:  # a large profile does not keep the list away
+            orders = listed
+            first = self._reserve(endpoint, orders)
+        if first is None:
+            self.not_queued += len(listed) + len(own)
             return
+        self.not_queued += len(listed) + len(own) - len(orders)
+        count = len(orders)
         operations = [
             Operation(
                 first + i, endpoint, order_json(order), now, updated_at=now,
@@ -140,6 +144,13 @@ class PostRegistration:
         ]  # fmt: skip
         pending.registered(endpoint, self._cap)
         self._dispatch.enqueue(operations, partial(self._queued, endpoint, count))
+
+    def _reserve(self, endpoint: str, orders: Sequence[Order]) -> int | None:
+        """The first id; None: there is no room."""
+        try:
+            return self._dispatch.pending.reserve(endpoint, len(orders))
+        except QueueFull:
+            return None
 
     def _supersede(self, endpoint: str) -> None:
         """End what an earlier Register has left. What the store cannot read now runs, and is

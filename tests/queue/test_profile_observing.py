@@ -230,3 +230,17 @@ def test_more_paths_than_a_request_may_have_become_several_that_can_be_sent(stra
     assert [parse_order(order_json(each)).paths for each in orders] == [e.paths for e in orders]
     held = {frozenset(orders[1].paths)}
     assert orders_of(profile, objects, held) == [orders[0], orders[2]]
+
+
+def test_a_profile_with_more_than_fits_does_not_keep_the_list_away() -> None:
+    world = world_of(Profiles(observeStrategy="SINGLE"), queue={"max_operations_per_device": 3})
+    assert world.operating is not None
+    part = world.operating.post_registration
+    part._take("default", ["execute /3/0/4"])
+    device = world.device()
+    register(device)
+    assert agree_to_all(device) == ["/3/0/4?"]
+    assert part.not_queued == len(THERE)
+    part._take("default", [])
+    register(device)
+    assert agree_to_all(device) == THERE
