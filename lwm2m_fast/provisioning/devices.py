@@ -20,7 +20,6 @@ from lwm2m_fast.fleet.profile_fields import Profile
 from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.provisioning.device_rows import Device
-from lwm2m_fast.provisioning.meanings import settings_of
 from lwm2m_fast.provisioning.profiles import of_device
 from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted
 
@@ -163,8 +162,7 @@ class ProvisionedDevices:
     async def _added(self, outcome: Outcome) -> None:
         for result in outcome.results:
             if isinstance(result, Added):
-                device = result.device
-                self._settings.adopt(device.endpoint, settings_of(device.configuration))
+                self._settings.adopt(result.device.endpoint, result.settings)
         self.registry.profiles.configured()
         await self._security.tell(outcome.changes)
 

@@ -4,6 +4,8 @@ goes by; and what a credential means in a configuration. Pure; keeps nothing.
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 from pydantic import SecretStr
 
 from lwm2m_fast.fleet import settings
@@ -52,4 +54,16 @@ def settings_of(given: DeviceConfiguration) -> settings.Settings:
         manages_interval=given.auto_manage_availability_required_interval,
         interval_min=given.availability_required_interval or None,  # 0, of older files: none
         log_level=None if given.log_level == LIFECYCLE else given.log_level,
+    )
+
+
+def settings_after(
+    kept: settings.Settings, before: DeviceConfiguration, after: DeviceConfiguration
+) -> settings.Settings:
+    """`kept` with what a change of its configuration changes: what was set by itself stays."""
+    old, new = settings_of(before), settings_of(after)
+    names = [each.name for each in fields(new)]
+    return replace(
+        kept,
+        **{name: getattr(new, name) for name in names if getattr(new, name) != getattr(old, name)},
     )

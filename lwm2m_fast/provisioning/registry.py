@@ -35,7 +35,12 @@ from lwm2m_fast.provisioning.device_rows import (
     parse_owner,
     parse_route,
 )
-from lwm2m_fast.provisioning.meanings import bootstrap_of, credential_of, settings_of
+from lwm2m_fast.provisioning.meanings import (
+    bootstrap_of,
+    credential_of,
+    settings_after,
+    settings_of,
+)
 from lwm2m_fast.provisioning.owners import Owners
 from lwm2m_fast.provisioning.profiles import Profiles
 from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
@@ -81,6 +86,7 @@ class Added(NamedTuple):
 
     device: Device
     generated: dict[str, str]
+    settings: settings.Settings
 
 
 @dataclass(slots=True)
@@ -245,7 +251,7 @@ class Registry:
                     refused.append(result)
                     continue
                 refused.append(None)
-                own = settings_of(result.device.configuration)
+                own = result.settings
                 own = settings.UNSET if own == settings.UNSET else own  # one for nearly all
                 kept.append((result.device.endpoint, own))
         self._write(batch)
@@ -323,7 +329,8 @@ class Registry:
         bound = self.unbound.bound(tenant, endpoint)
         batch.bound += len(bound)
         batch.rows += prepared.changes
-        batch.rows += self._rows(device)
+        own = settings_of(made.configuration)
+        batch.rows += self._rows(device, own)
         batch.rows.append((DEVICE_ID, id_bytes(number), build_owner(tenant, endpoint)))
         batch.rows.append((ROUTE, key, build_route(Route(tenant, number))))
         batch.rows += bound
@@ -331,11 +338,10 @@ class Registry:
         batch.told += prepared.told
         batch.names.add(endpoint)
         batch.foreign += tenant != MANAGEMENT
-        return Added(device, made.generated)
+        return Added(device, made.generated, own)
 
-    def _rows(self, device: Device) -> list[FleetChange]:
+    def _rows(self, device: Device, own: settings.Settings) -> list[FleetChange]:
         key = device.endpoint.encode()
-        own = settings_of(device.configuration)
         kept = None if own == settings.UNSET else settings.as_bytes(own)
         return [(DEVICE, key, build_device(device, self._vault)), (SETTINGS, key, kept)]
 
@@ -376,22 +382,37 @@ class Registry:
     def change(self, endpoint: str, configuration: DeviceConfiguration) -> Outcome:
         """Another configuration for a device that is; NotFound, Conflict as add(), RequestError.
 
-        What it may connect with changes only where the configuration of that connection does.
+        What it may connect with changes only where the configuration of that connection does, and
+        its settings only where the configuration of them does.
         """
         before = self._one(endpoint)
         given, generated = with_generated(configuration, self._random)
         device = replace(before, configuration=given)
+        own = settings_after(self._settings(endpoint), before.configuration, given)
+        added = Added(device, generated, own)
         profiles = before.configuration.device_profile, given.device_profile
-        rows = [*self._rows(device), *self.profiles.changes(before.tenant, endpoint, *profiles)]
+        rows = [
+            *self._rows(device, own),
+            *self.profiles.changes(before.tenant, endpoint, *profiles),
+        ]
         self.profiles.check(before.tenant, given.device_profile)
         wanted = self._changed(before, given)
         if wanted is None:
             self._fleet.apply(rows)
-            return Outcome([Added(device, generated)], [])
+            return Outcome([added], [])
         prepared = self._credentials.prepare(wanted, {}, replacing=True)
         self._fleet.apply([*prepared.changes, *rows])
         self._credentials.note(prepared.is_fresh)
-        return Outcome([Added(device, generated)], list(prepared.told))
+        return Outcome([added], list(prepared.told))
+
+    def _settings(self, endpoint: str) -> settings.Settings:
+        """What is kept; a row that cannot be read counts as none, as everywhere."""
+        key = endpoint.encode()
+        row = self._fleet.get(SETTINGS, key)
+        try:
+            return settings.UNSET if row is None else settings.from_bytes(key, row)
+        except StoreError:
+            return settings.UNSET
 
     def _changed(self, before: Device, given: DeviceConfiguration) -> Credential | None:
         """The credential that another configuration means; None: the same as so far."""

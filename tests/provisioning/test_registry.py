@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import Conflict, NotFound, StoreError
 from lwm2m_fast.fleet.configuration import read
 from lwm2m_fast.fleet.credential_rows import Mark
@@ -305,3 +306,19 @@ def test_the_credential_of_another_tenant_is_not_taken_over(world: Provisioned) 
     assert isinstance(take_over(world, psk("d-1", "i-1")), Conflict)
     assert world.credentials.psk(b"bs-1", 1) is not None
     assert len(world.registry) == 0
+
+
+def test_what_was_set_by_itself_outlasts_a_change_of_something_else(world: Provisioned) -> None:
+    async def scenario() -> None:
+        await world.devices.add(wanted(psk("d-1", "i-1") | {"awakeTimeRegistrationParameter": 7}))
+        own = {"defaultObjectIDVer": "1.1", "awakeTimeRegistrationParameter": 8, "logLevel": "NONE"}
+        await world.settings.set("d-1", own)
+        await world.devices.change("d-1", {"lwm2mRequestTimeout": 20_000})
+        kept = world.settings.get("d-1")
+        assert (kept.default_object_version, kept.awake_ms, kept.log_level) == ("1.1", 8, "NONE")
+        assert kept.request_timeout_ms == 20_000
+        await world.devices.change("d-1", {"awakeTimeRegistrationParameter": 9})
+        assert world.settings.get("d-1").awake_ms == 9
+        assert DeviceSettings(world.fleet).get("d-1") == world.settings.get("d-1")
+
+    asyncio.run(scenario())
