@@ -98,8 +98,8 @@ class Desk:
     ) -> list[dict[str, Any]]:
         terms = self._terms(orders, timeout_s, valid_until, origin)
         _check_name(endpoint)
+        tenant = self._ownership.tenant(endpoint)  # may fail: before anything is reserved
         first = self._pending.reserve(endpoint, len(orders))
-        tenant = self._ownership.tenant(endpoint)
         operations = terms.operations(endpoint, first, self._clock.wall(), tenant)
         await self._keep(operations)
         return [operation.as_json() for operation in operations]
@@ -128,12 +128,16 @@ class Desk:
         operations: list[Operation] = []
         for number, name in enumerate(names):
             try:
+                tenant = self._ownership.tenant(name)
                 first = self._pending.reserve(name, len(orders))
             except QueueFull as error:
                 entries.append(Entry(name, 0, str(error)))
+            except StoreError:
+                self._release(operations)
+                raise
             else:
                 entries.append(Entry(name, first, None))
-                operations += terms.operations(name, first, now, self._ownership.tenant(name))
+                operations += terms.operations(name, first, now, tenant)
             if number % SLICE == SLICE - 1:
                 await self._breathe(operations)
         return await self._begin(entries, operations, len(orders), origin, now)

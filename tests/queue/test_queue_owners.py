@@ -7,6 +7,7 @@ import pytest
 from queue_kit import QueueWorld, answer_next, asked
 
 from lwm2m_fast.core.operation import HISTORY_ROWS, history_key
+from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.errors import StoreError, UnknownOperation
 
 NAME = "dev-1"
@@ -149,3 +150,24 @@ def test_a_file_that_is_named_is_one_of_the_devices_owner() -> None:
         device.register(name, lifetime=86400)
         world.submit(name, {"op": "write", "path": "/5/0/0", "value": {"file": "image"}})
         assert device.hear().payload == (b"of acme" if owner == "acme" else b"of the server")
+
+
+def test_an_owner_that_cannot_be_known_leaves_nothing_reserved() -> None:
+    world = QueueWorld(queue={"max_operations_per_device": 2})
+    order = parse_order({"op": "read", "path": "/3/0/9"})
+
+    def broken(endpoint: str) -> str:
+        if endpoint == NAME:
+            raise StoreError("the disk is gone")
+        return "acme"
+
+    known = world.owner_of
+    world.owner_of = broken
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            world.submit(NAME, "/3/0/9")
+        with pytest.raises(StoreError):
+            world.do(world.desk.submit_many(["dev-0", NAME], [order]))
+    world.owner_of = known
+    for name in (NAME, "dev-0"):
+        assert len(world.submit(name, "/3/0/1", "/3/0/2")) == 2
