@@ -295,15 +295,21 @@ class Server:
         outcomes = self._outcomes
         if operating is None or side is None or values is None or outcomes is None:
             return
-        try:
-            for name in names:
+        problem: StoreError | None = None
+        for name in names:
+            try:
                 operating.forget(name, "the device's configuration was removed")
-                outcomes.forget(name)
-                if operating.reach.heard_at(name) is not None:
-                    side.end_registration(name, "its configuration was removed")
+            except StoreError as error:  # one that cannot be read is no reason to keep the others
+                problem = error
+            outcomes.forget(name)
+            if operating.reach.heard_at(name) is not None:
+                side.end_registration(name, "its configuration was removed")
+        try:
             await values.forget_devices(names)
         except StoreError as error:
-            _log.error("what was known of removed devices could not be forgotten: %s", error)
+            problem = error
+        if problem is not None:
+            _log.error("what was known of removed devices could not be forgotten: %s", problem)
 
     async def _close_values(self) -> None:
         try:
