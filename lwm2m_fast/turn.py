@@ -354,9 +354,18 @@ class Turns:
             kept.set_exception(StoreError(str(error)))
 
     def _tell(self, events: Sequence[Event], contacts: Contacts) -> None:
-        if contacts:
-            self.contacts(contacts)
-        self._publish(events)
+        """A fault of who hears of it is ours alone: the turns behind must be answered, too."""
+        try:
+            if contacts:
+                self.contacts(contacts)
+        except Exception as error:
+            self._engine.fault = error
+            self._report_fault()
+        try:
+            self._publish(events)
+        except Exception as error:
+            self._engine.fault = error
+            self._report_fault()
 
     def _publish(self, events: Sequence[Event]) -> None:
         if events:

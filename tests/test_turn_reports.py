@@ -199,3 +199,29 @@ def test_a_fault_of_who_hears_does_not_keep_the_turn_from_the_store(part: str) -
         assert scene.turns.counters()["internal_faults"] == 1
 
     play(act)
+
+
+@pytest.mark.parametrize("part", ["contacts", "_publish"])
+def test_a_fault_of_who_is_told_does_not_keep_answers_back(part: str) -> None:
+    async def act(scene: Scene) -> None:
+        scene.engine.hears_registers = True
+        scene.store.may.clear()
+        for number in range(3):
+            scene.udp.arrive((DEVICE, register(f"dev-{number}", mid=number)))
+        await scene.until(lambda: scene.turns.counters()["commits_waiting"] == 3)
+
+        def fault(_: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+        usual = getattr(scene.turns, part)
+        setattr(scene.turns, part, fault)
+        scene.store.may.set()
+        assert [answer.code for answer in await scene.hear(3)] == ["2.01"] * 3
+        await scene.until(lambda: scene.turns.counters()["internal_faults"] == 3)
+        assert scene.turns.counters()["commits_waiting"] == 0
+        setattr(scene.turns, part, usual)
+        assert (await scene.register("dev-3", mid=9)).code == "2.01"
+        await scene.until(lambda: scene.contacts and scene.sink.events)
+        assert scene.contacts[-1].endpoint == scene.sink.events[-1].endpoint == "dev-3"
+
+    play(act)
