@@ -124,8 +124,12 @@ class PostRegistration:
         if not orders:
             return
         pending, now = self._dispatch.pending, self._wall()
-        for operation_id in pending.listed(endpoint):
-            self._dispatch.delivery.cancel(endpoint, operation_id, _ignore, reason="superseded")
+        try:
+            for operation_id in pending.listed(endpoint):
+                self._dispatch.delivery.cancel(endpoint, operation_id, _ignore, reason="superseded")
+        except StoreError:  # cannot be read now: the older ones stay in their place
+            self.not_queued += 1
+            return
         count = len(orders)
         try:
             first = pending.reserve(endpoint, count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from queue_kit import QueueWorld, answer_all, answer_next, asked
 
+from lwm2m_fast.core.operation import PENDING_ROWS
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError
 from lwm2m_fast.queue import post_registration
 
@@ -195,3 +196,24 @@ def test_a_device_whose_owner_cannot_be_known_gets_no_list():
     device.register()
     device.hear_nothing()
     assert world.operating.counters()["post_registration_not_queued"] == 1
+
+
+def test_when_what_an_earlier_register_left_cannot_be_read_the_register_goes_on(monkeypatch):
+    world = QueueWorld()
+    set_list(world, "read /3/0/0", "read /3/0/1")
+    device = world.device()
+    device.register()
+    assert asked(device) == "/3/0/0"
+    get = world.fleet.get
+
+    def broken(namespace: str, key: bytes) -> bytes | None:
+        if namespace == PENDING_ROWS:
+            raise StoreError("the disk is gone")
+        return get(namespace, key)
+
+    monkeypatch.setattr(world.fleet, "get", broken)
+    device.register()
+    assert world.operating.counters()["post_registration_not_queued"] == 1
+    monkeypatch.setattr(world.fleet, "get", get)
+    world.tick()
+    assert answer_all(device) == ["/3/0/0", "/3/0/1"], "the older ones, which stayed"
