@@ -93,14 +93,14 @@ class Committer:
             group = self._take_group()
             if group:
                 if error is None:
-                    error = self._apply(b"".join([turn.changes for turn in group]))
+                    error = self._apply([turn.changes for turn in group])
                 self._loop.call_soon_threadsafe(self._done, group, error)
             elif self._turns:
                 self._turns.popleft()  # RESUME
                 error = None
             if self._asides:
                 aside = self._asides.popleft()
-                outcome = self._apply(aside.changes)
+                outcome = self._apply([aside.changes])
                 self._loop.call_soon_threadsafe(_settle, aside.kept, outcome)
 
     def _take_in(self) -> bool:
@@ -132,9 +132,9 @@ class Committer:
             self._turns.popleft()
         return group
 
-    def _apply(self, changes: bytes) -> StoreError | None:
+    def _apply(self, changes: list[bytes]) -> StoreError | None:
         try:
-            self._store.apply(changes)
+            self._store.apply(b"".join(changes))  # here, as this thread must outlive a MemoryError
         except StoreError as error:
             return error
         except Exception as error:  # a store must raise StoreError; whatever else counts as one

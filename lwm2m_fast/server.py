@@ -255,10 +255,10 @@ class Server:
 
     async def stop(self) -> None:
         """Answer what was received, then let go of everything. Harmless after a failed start."""
-        if self._http_socket is not None:
-            self._http_socket.close()
         if self._http is not None:
             await self._http.stop()
+        if self._http_socket is not None:  # behind it: asyncio's own loop asks it for its number
+            self._http_socket.close()
         if self._provisioning is not None:
             await self._provisioning.jobs.stop()
         if self._bootstrap is not None:

@@ -228,11 +228,14 @@ class Turns:
             _log.error("a request failed inside the server", exc_info=fault)
 
     def _finish_output(self, output: Output) -> None:
-        if output.answers:
-            self._resolve(output.answers)
         events, contacts = list(output.events), list(output.contacts)
-        if output.reports and self._reports is not None:
-            events += self._reports(output.reports)
+        try:
+            if output.answers:
+                self._resolve(output.answers)
+            if output.reports and self._reports is not None:
+                events += self._reports(output.reports)
+        except Exception as error:  # a turn that is lost here would be neither kept nor answered
+            self._engine.fault = error
         if output.turn:
             self._pending.append((output, events, contacts))
             self._committer.submit(output)
@@ -351,9 +354,18 @@ class Turns:
             kept.set_exception(StoreError(str(error)))
 
     def _tell(self, events: Sequence[Event], contacts: Contacts) -> None:
-        if contacts:
-            self.contacts(contacts)
-        self._publish(events)
+        """A fault of who hears of it is ours alone: the turns behind must be answered, too."""
+        try:
+            if contacts:
+                self.contacts(contacts)
+        except Exception as error:
+            self._engine.fault = error
+            self._report_fault()
+        try:
+            self._publish(events)
+        except Exception as error:
+            self._engine.fault = error
+            self._report_fault()
 
     def _publish(self, events: Sequence[Event]) -> None:
         if events:

@@ -86,10 +86,11 @@ class Batch:
             endpoint = self.bound.pop(number)[0]
             self.keys[endpoint].remove(number)
         item = self.items.pop(number)
-        if isinstance(item, Heard) and self.newest.get(item.kind) is item:
-            del self.newest[item.kind]
-            self.latest.pop(item.endpoint, None)
+        if isinstance(item, Heard):  # nor may their keys become ever more while no flush succeeds
             self.keys[item.endpoint].remove(number)
+            if self.newest.get(item.kind) is item:
+                del self.newest[item.kind]
+                self.latest.pop(item.endpoint, None)
         return item
 
     def size_bytes(self) -> int:

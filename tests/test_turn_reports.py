@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent / "scenario"))
 
 from scripted import CONTENT_FORMAT, OBSERVE, POST, code_byte, register, request, write
@@ -169,5 +171,57 @@ def test_without_a_reader_no_report_is_made() -> None:
         scene.udp.arrive((DEVICE, sent(6)))
         await scene.hear()
         assert len(scene.reports) == 1
+
+    play(act)
+
+
+@pytest.mark.parametrize("part", ["_resolve", "_reports"])
+def test_a_fault_of_who_hears_does_not_keep_the_turn_from_the_store(part: str) -> None:
+    def fault(_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    async def act(scene: Scene) -> None:
+        await scene.register()
+        token = await agreed(scene)
+        scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
+        scene.turns.act()
+        (asked,) = await scene.hear()
+        setattr(scene.turns, part, fault)
+        content = code_byte("2.05")
+        scene.udp.arrive(
+            (DEVICE, write(2, content, asked.mid, asked.token, (), b"x")),
+            (DEVICE, write(1, content, 77, token, [(OBSERVE, b"\2")], b"2")),
+            ("192.0.2.2:5683", register("dev-2", mid=2)),
+        )
+        answers = await scene.hear()
+        assert [answer.code for answer in answers if answer.mid == 2] == ["2.01"]
+        assert scene.store.rows()[-1] == [b"dev-2"]
+        assert scene.turns.counters()["internal_faults"] == 1
+
+    play(act)
+
+
+@pytest.mark.parametrize("part", ["contacts", "_publish"])
+def test_a_fault_of_who_is_told_does_not_keep_answers_back(part: str) -> None:
+    async def act(scene: Scene) -> None:
+        scene.engine.hears_registers = True
+        scene.store.may.clear()
+        for number in range(3):
+            scene.udp.arrive((DEVICE, register(f"dev-{number}", mid=number)))
+        await scene.until(lambda: scene.turns.counters()["commits_waiting"] == 3)
+
+        def fault(_: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+        usual = getattr(scene.turns, part)
+        setattr(scene.turns, part, fault)
+        scene.store.may.set()
+        assert [answer.code for answer in await scene.hear(3)] == ["2.01"] * 3
+        await scene.until(lambda: scene.turns.counters()["internal_faults"] == 3)
+        assert scene.turns.counters()["commits_waiting"] == 0
+        setattr(scene.turns, part, usual)
+        assert (await scene.register("dev-3", mid=9)).code == "2.01"
+        await scene.until(lambda: scene.contacts and scene.sink.events)
+        assert scene.contacts[-1].endpoint == scene.sink.events[-1].endpoint == "dev-3"
 
     play(act)

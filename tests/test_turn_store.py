@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "scenario"))
 
 from scripted import POST, register, request
 
+from lwm2m_fast.committer import Committer
 from lwm2m_fast.config import StoreConfig
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.service import RunningServer
@@ -202,5 +204,21 @@ def test_a_stop_keeps_what_was_handed_over_and_takes_nothing_new() -> None:
         assert scene.store.applied == [b"values"]
         with pytest.raises(StoreError, match="stopping"):
             await scene.turns.keep(b"more")
+
+    play(act)
+
+
+def test_the_thread_that_writes_outlives_turns_that_it_cannot_put_together() -> None:
+    async def act(scene: Scene) -> None:
+        ended: list[StoreError | None] = []
+        committer = Committer(
+            scene.store,  # type: ignore[arg-type]
+            lambda turns, error: ended.append(error),
+        )
+        for changes in (None, b""):  # of the first there is no joining, as without memory
+            committer.submit(SimpleNamespace(changes=changes))  # type: ignore[arg-type]
+            committer.resume()
+        await committer.stop()
+        assert [type(each) for each in ended] == [StoreError, type(None)]
 
     play(act)

@@ -342,3 +342,18 @@ def test_a_damaged_list_of_paths_gives_what_can_be_read(store: Store, size: int)
     scene.send(senml(celsius(3.0)))
     flush(scene)
     assert scene.shown()["/3303/0/5700"] == 3.0
+
+
+def test_what_is_given_up_leaves_nothing_behind_while_no_flush_succeeds(memory: Store) -> None:
+    scene = Scene(memory, max_unflushed_reports=64)
+    scene.error = StoreError("no space")
+    orders = [Order("read", path=f"/3303/0/{number}") for number in range(1, 65)]
+    for value in range(8):  # each failed flush parts what was read before from what is read then
+        for order in orders:
+            result = Result(True, "2.05", read_pack(order, value), content_format=60)
+            scene.values.read(["dev-1"], [order], [result], scene.now + value)
+        with pytest.raises(StoreError):
+            flush(scene)
+    batch = scene.values._batch
+    assert scene.count("unflushed") == len(batch.items) == 64
+    assert sorted(batch.keys["dev-1"]) == sorted(batch.items)

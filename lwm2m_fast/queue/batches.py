@@ -85,6 +85,8 @@ class Batches:
     def __init__(self, fleet: FleetStore, bound: int, find: Find) -> None:
         self._fleet, self._bound, self._find = fleet, bound, find
         self._batches: dict[int, Batch] = {}
+        self._coming: dict[int, list[int]] = {}
+        """Those between begin() and begun(): which batches each takes the place of."""
         self._waiting: dict[int, set[int]] = {}  # of batches that are being counted
         self._counting = asyncio.Lock()
         for key, value in fleet.scan(NAMESPACE):
@@ -100,8 +102,9 @@ class Batches:
         """A batch to be, and the rows to keep with it, each made when it is asked for. QueueFull:
         all that are kept still run.
 
-        Nothing counts until begun().
+        Nothing counts until begun(), or not_begun() must be called.
         """
+        room = self._leaving()
         refused = orders * sum(entry.error is not None for entry in entries)
         batch = Batch(
             self._next_id,
@@ -114,15 +117,20 @@ class Batches:
             failed=refused,
             is_counted=True,
         )
-        room = self._make_room() if len(self._batches) >= self._bound else []
         self._next_id += 1
-        return batch, chain(self._rows(batch, entries), room)
+        self._coming[batch.id] = room
+        gone = [row for number in room for row in self._rows_gone(number)]
+        return batch, chain(self._rows(batch, entries), gone)
 
     def begun(self, batch: Batch) -> None:
         """Its rows are kept."""
-        while len(self._batches) >= self._bound:
-            del self._batches[self._oldest()]
+        for number in self._coming.pop(batch.id):
+            del self._batches[number]
         self._batches[batch.id] = batch
+
+    def not_begun(self, batch: Batch) -> None:
+        """Its rows are not kept: what was to make room for it stays."""
+        self._coming.pop(batch.id, None)
 
     def _rows(self, batch: Batch, entries: Sequence[Entry]) -> Iterator[FleetChange]:
         head = {
@@ -138,14 +146,22 @@ class Batches:
             page = list(map(list, entries[start : start + PAGE_DEVICES]))
             yield NAMESPACE, _key(batch.id, number), orjson.dumps(page)
 
-    def _oldest(self) -> int:
-        for number, batch in self._batches.items():
-            if batch.pending <= 0 or not batch.is_counted:
-                return number
-        raise QueueFull("the server", self._bound)
+    def _leaving(self) -> list[int]:
+        """The oldest that have ended and that one more takes the place of, and no other does."""
+        going = {number for numbers in self._coming.values() for number in numbers}
+        surplus = len(self._batches) - len(going) + len(self._coming) + 1 - self._bound
+        if surplus <= 0:
+            return []
+        ended = [
+            number
+            for number, batch in self._batches.items()
+            if number not in going and (batch.pending <= 0 or not batch.is_counted)
+        ]
+        if not ended:
+            raise QueueFull("the server", self._bound)
+        return ended[:surplus]
 
-    def _make_room(self) -> list[FleetChange]:
-        number = self._oldest()
+    def _rows_gone(self, number: int) -> list[FleetChange]:
         pages = range(_page_count(self._batches[number].devices) + 1)
         return [(NAMESPACE, _key(number, page), None) for page in pages]
 

@@ -192,6 +192,8 @@ class Desk:
         error = await kept
         if error is None:
             self._batches.begun(batch)
+        else:
+            self._batches.not_begun(batch)
         for some in _slices(operations):
             self._dispatch.join(some, error)
             await asyncio.sleep(0)

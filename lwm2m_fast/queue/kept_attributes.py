@@ -46,10 +46,13 @@ class KeptAttributes:
         """A device has accepted Write-Attributes, or deleted what had some."""
         if not result.ok or order.path is None:
             return
-        if order.op == "write_attributes":
-            self._written(target.endpoint, order.path, dict(order.attributes or {}))
-        elif order.op == "delete":
-            self._deleted(target.endpoint, order.path)
+        try:
+            if order.op == "write_attributes":
+                self._written(target.endpoint, order.path, dict(order.attributes or {}))
+            elif order.op == "delete":
+                self._deleted(target.endpoint, order.path)
+        except StoreError:  # what was kept cannot be read now: whoever asked gets his answer
+            self.not_kept += 1
 
     def read(self, endpoints: object, orders: object, results: object, at: float) -> None:
         """Reads change no attributes."""

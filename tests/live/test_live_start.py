@@ -106,6 +106,23 @@ def test_a_start_that_is_given_up_while_http_is_made_leaves_no_port_open(tmp_pat
     play(scene())
 
 
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_was_started_stops_in_either_loop(tmp_path, loop):
+    async def scene() -> None:
+        server = Server(config(tmp_path, free_port()))
+        async with asyncio.timeout(30):
+            addresses = await server.start()
+            reader, writer = await asyncio.open_connection("127.0.0.1", addresses.http_port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            await server.stop()
+            writer.close()
+        assert server.service is None
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scene())
+
+
 def test_what_devices_need_is_imported_without_what_http_needs():
     code = (
         "import sys, lwm2m_fast.cli.serve, lwm2m_fast.server\n"

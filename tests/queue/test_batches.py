@@ -101,6 +101,28 @@ def test_the_oldest_batch_that_has_ended_makes_room():
     assert len(list(world.fleet.scan("batches"))) == 4
 
 
+@pytest.mark.parametrize("ended", [1, 2])
+def test_batches_that_come_at_once_each_take_the_place_of_another(ended: int):
+    """Or are refused before anything of them is kept: an operation is in its line or nowhere."""
+    world = QueueWorld(queue={"max_batches": 2})
+    device = world.device()
+    device.register()
+    for name in ["dev-1"] * ended + ["elsewhere"] * (2 - ended):
+        submit_many(world, name)
+        if name == "dev-1":
+            answer_next(device)
+
+    async def at_once():
+        asks = [world.desk.submit_many([name], [READ]) for name in ("a", "b")]
+        return await asyncio.gather(*asks, return_exceptions=True)
+
+    outcomes = world.do(at_once())
+    assert [isinstance(each, QueueFull) for each in outcomes] == [False, ended == 1]
+    assert len(world.desk.batches()) == 2
+    assert len(list(world.fleet.scan("batches"))) == 4
+    assert [len(world.operating.dispatch.pending.line(name)) for name in "ab"] == [1, ended - 1]
+
+
 def test_a_batch_that_the_store_refuses_is_none():
     world = QueueWorld()
     world.keeper.problem = "no space left"

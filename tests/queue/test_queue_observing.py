@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from queue_kit import QueueWorld, answer_next, asked, path_of
 
+from lwm2m_fast.errors import StoreError
+from lwm2m_fast.queue.kept_attributes import NAMESPACE as ATTRIBUTES
+
 RST = 3
 OBSERVE, CONTENT_FORMAT = 6, 12
 
@@ -257,3 +260,26 @@ def test_after_a_restart_what_stands_is_not_asked_for_again():
     world.device().hear_nothing()
     assert world.engine.lapsed() == []
     assert states(world) == ["active"]
+
+
+def test_attributes_that_cannot_be_read_do_not_keep_the_answer_from_who_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400)
+    attributes = {"op": "write_attributes", "path": "/3/0/9", "attributes": {"pmin": 5}}
+    first, second = world.submit("dev-1", attributes, "/3/0/9")
+    get = world.fleet.get
+
+    def broken(namespace: str, key: bytes) -> bytes | None:
+        if namespace == ATTRIBUTES:
+            raise StoreError("the disk is gone")
+        return get(namespace, key)
+
+    monkeypatch.setattr(world.fleet, "get", broken)
+    answer_next(device, "2.04")
+    answer_next(device)
+    assert [world.state("dev-1", each) for each in (first, second)] == ["SUCCESSFUL"] * 2
+    assert world.operating is not None
+    assert world.operating.counters()["attributes_not_kept"] == 1
