@@ -89,12 +89,16 @@ class Batches:
         """Those between begin() and begun(): which batches each takes the place of."""
         self._waiting: dict[int, set[int]] = {}  # of batches that are being counted
         self._counting = asyncio.Lock()
+        self._next_id = 1
+        self.unusable = 0
         for key, value in fleet.scan(NAMESPACE):
             if key[8:] == bytes(4):
-                found = orjson.loads(value)
                 number = int.from_bytes(key[:8], "big")
-                self._batches[number] = Batch(number, **found)
-        self._next_id = max(self._batches, default=0) + 1
+                self._next_id = max(self._next_id, number + 1)
+                try:
+                    self._batches[number] = Batch(number, **orjson.loads(value))
+                except (ValueError, TypeError):
+                    self.unusable += 1  # of another version, say: no reason not to start
 
     def begin(
         self, entries: Sequence[Entry], orders: int, origin: str, now: float

@@ -156,7 +156,8 @@ class Operating:
             *(() if own is None else (own,)),
         )  # fmt: skip
         self.unusable = self.dispatch.load(around.fleet)
-        """Stored operations that could not be read."""
+        self.unusable += batches.unusable + self.post_registration.unusable
+        """Stored operations, batches and lists that could not be read."""
 
     def resolve(self, answers: Sequence[AnsweredTuple]) -> None:
         """What came of requests, ours among them."""

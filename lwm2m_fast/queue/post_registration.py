@@ -72,8 +72,12 @@ class PostRegistration:
         self._commands: dict[str, list[str]] = {}
         self._orders: dict[str, list[Order]] = {}
         self.not_queued = self.not_superseded = 0
+        self.unusable = 0
         for key, row in fleet.scan(NAMESPACE):
-            self._take(key.decode(), orjson.loads(row))
+            try:
+                self._take(key.decode(), orjson.loads(row))
+            except (RequestError, ValueError, TypeError, AttributeError):
+                self.unusable += 1  # of another version, say: no reason not to start
         self.look()
 
     def commands(self, tenant: str) -> list[str]:
@@ -99,8 +103,8 @@ class PostRegistration:
 
     def _take(self, tenant: str, commands: list[str]) -> None:
         if commands:
-            self._commands[tenant] = commands
             self._orders[tenant] = [order for line in commands for order in self._parse(line)]
+            self._commands[tenant] = commands
         else:
             self._commands.pop(tenant, None)
             self._orders.pop(tenant, None)
@@ -171,6 +175,7 @@ class PostRegistration:
             "post_registration_not_queued": self.not_queued,
             "post_registration_not_superseded": self.not_superseded,
             "post_registration_lists_current": len(self._commands),
+            "post_registration_lists_unusable": self.unusable,
         }
 
 

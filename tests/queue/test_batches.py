@@ -196,3 +196,13 @@ def test_a_batch_that_is_being_kept_goes_its_way_when_its_caller_leaves(problem)
     assert len(world.submit("a", *["/3/0/1"] * most)) == most
     with pytest.raises(QueueFull):
         world.submit("a", "/3/0/1")
+
+
+@pytest.mark.parametrize("row", [b"no json", b"[1]", b'{"of another version": 1}'])
+def test_a_batch_that_cannot_be_read_keeps_nobody_from_starting(row):
+    world = QueueWorld()
+    first = submit_many(world, "dev-1")
+    world.fleet.put("batches", [(first["id"].to_bytes(8, "big") + bytes(4), row)])
+    world = world.restarted()
+    assert world.operating.unusable == 1
+    assert submit_many(world, "dev-1")["id"] == first["id"] + 1

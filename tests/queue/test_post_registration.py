@@ -219,3 +219,14 @@ def test_a_store_that_cannot_be_read_now_does_not_reach_the_register(monkeypatch
     assert set(answer_all(device)) == {"/3/0/0"}
     waiting = frozenset({"PENDING", "EXECUTING"})
     assert world.desk.operations("dev-1", states=waiting) == []
+
+
+@pytest.mark.parametrize("row", [b"no json", b"7", b"[7]", b'["of another version /3"]'])
+def test_a_list_that_cannot_be_read_keeps_nobody_from_starting(row):
+    world = QueueWorld()
+    set_list(world, "read /3/0/0")
+    world.fleet.put(post_registration.NAMESPACE, [(b"acme", row)])
+    world = world.restarted()
+    assert world.operating.unusable == 1
+    part = world.operating.post_registration
+    assert (part.commands("default"), part.commands("acme")) == (["read /3/0/0"], [])
