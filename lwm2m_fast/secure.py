@@ -274,7 +274,8 @@ class SecureSide:
         while cursor is not None:
             found, cursor = self._engine.secure_peers(KIND_X509, cursor, ENDED_AT_ONCE)
             for principal, name in found:
-                if dtls.anchor(principal) not in gone:
+                anchor = dtls.anchor(principal)
+                if anchor not in gone and self._security.trust.has_anchor(anchor):
                     continue
                 if self._security.credentials.mark(name) is not Mark.PINNED:
                     dtls.end(principal)

@@ -275,20 +275,25 @@ def test_a_missing_anchor_ends_the_sessions_that_may_stand_on_it(run):
 def test_an_anchor_takes_those_that_stand_on_it_or_may_and_no_others(run):
     async def scenario(secured):
         peers = {}
-        for name, anchor in (("a", b"one"), ("b", b"two"), ("c", b""), ("pinned", b"")):
+        notes = {"a": b"one", "b": b"two", "c": b"", "any": b"one or two", "pinned": b""}
+        for name, anchor in notes.items():
             peers[name] = dtls_base.principal_of(X509, x509_subject("default", name))
             secured.world.engine.secure_peer(peers[name], X509, [name])
             secured.dtls.anchors[peers[name]] = anchor
         made = made_certificate("pinned", None)
         await secured.put("pinned", {"mode": "X509", "certificate": made.pem.decode()})
         secured.dtls.ended.clear()
+        left = {b"two"}
+        secured.security.trust.has_anchor = left.__contains__
         secured.side.trust_changed(b"one")
         await secured.settled()
-        assert secured.dtls.ended == [peers["a"], peers["c"]]
+        assert secured.dtls.ended == [peers["a"], peers["c"], peers["any"]]
         secured.dtls.ended.clear()
+        left.clear()
+        left.add(b"one")
         secured.side.trust_changed(b"two")
         await secured.settled()
-        assert secured.dtls.ended == [peers["b"], peers["c"]]
+        assert secured.dtls.ended == [peers["b"], peers["c"], peers["any"]]
 
     run(scenario)
 
@@ -296,6 +301,7 @@ def test_an_anchor_takes_those_that_stand_on_it_or_may_and_no_others(run):
 def test_two_anchors_that_go_at_once_both_count(run):
     async def scenario(secured):
         peers = {}
+        secured.security.trust.has_anchor = {b"three"}.__contains__
         for name in ("one", "two", "three"):
             peers[name] = dtls_base.principal_of(X509, x509_subject("default", name))
             secured.world.engine.secure_peer(peers[name], X509, [name])

@@ -7,7 +7,8 @@ DTLS library is given, anew after every change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -67,6 +68,9 @@ class Trust:
         self.unusable = 0
         """Rows that were changed on the disk: they let nobody in."""
         self._anchors: dict[bytes, Anchor] = {}
+        self._shorts: frozenset[bytes] = frozenset()
+        self._shorts_of: dict[bytes, Anchor] | None = None
+        """The anchors that `_shorts` are of: a million sessions may ask at a start."""
         for key, row in fleet.scan(NAMESPACE, None, MAX_ANCHORS):
             self._load(key, row)
 
@@ -109,7 +113,8 @@ class Trust:
 
     def anchor_of(self, certificate: x509.Certificate) -> bytes:
         """Which anchor vouches for a certificate that the library has found good, as short_of() has
-        it; empty: of a longer chain that is not known, as only the leaf is (tenant_of)."""
+        it; or, as of a longer chain only the leaf is known (tenant_of), which anchors there were.
+        Empty: there are none."""
         anchors = {one.fingerprint: one for one in self._anchors.values()}
         if len(anchors) > 1:
             anchors = {
@@ -117,11 +122,19 @@ class Trust:
                 for name, one in anchors.items()
                 if _has_signed(one.certificate, certificate)
             }
-        return short_of(next(iter(anchors))) if len(anchors) == 1 else b""
+        if len(anchors) == 1:
+            return short_of(next(iter(anchors)))
+        return short_of_all(self._anchors.values()) if self._anchors else b""
 
     def has_anchor(self, short: bytes) -> bool:
-        """Whether an anchor, as short_of() has it, is trusted by anybody."""
-        return any(short_of(one.fingerprint) == short for one in self._anchors.values())
+        """Whether an anchor, as anchor_of() has it, is trusted by anybody; or, where it said which
+        there were, whether they are the same."""
+        if self._shorts_of is not self._anchors:
+            anchors = self._anchors
+            shorts = {short_of(one.fingerprint) for one in anchors.values()}
+            self._shorts = frozenset({*shorts, short_of_all(anchors.values())})
+            self._shorts_of = anchors
+        return short in self._shorts
 
     def add(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
         """Trust every certificate in `pem`; all of them or none. Returns them as shown.
@@ -190,6 +203,12 @@ class Trust:
 def short_of(sha256: str) -> bytes:
     """The first 8 bytes of a fingerprint: enough to tell MAX_ANCHORS apart."""
     return bytes.fromhex(sha256.replace(":", ""))[:8]
+
+
+def short_of_all(anchors: Iterable[Anchor]) -> bytes:
+    """What stands for all of several, in as many bytes."""
+    prints = sorted({one.fingerprint for one in anchors})
+    return hashlib.sha256("all ".join(["", *prints]).encode()).digest()[:8]
 
 
 def _check_anchor(anchor: Anchor) -> None:
