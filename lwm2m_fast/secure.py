@@ -29,6 +29,9 @@ ENDED_AT_ONCE = 128
 RETRY_S = 1.0
 """When a registration that the store could not let go of is tried again."""
 
+READ_AGAIN = 60
+"""How often, RETRY_S apart, a credential is read again that a store in trouble could not show."""
+
 SETTLED_AT_ONCE = 4096
 """Changes that are forgotten in one transaction."""
 
@@ -238,10 +241,7 @@ class SecureSide:
         try:
             await self._kept()
         except StoreError:  # what was ended is back
-            await asyncio.sleep(RETRY_S)
-            for change in changes:
-                mark = self._security.credentials.mark(change.endpoint)
-                self.changed(replace(change, mark=mark))
+            await self._change_again(changes)
             changes = []
         try:
             while changes:
@@ -254,6 +254,21 @@ class SecureSide:
         self._forgetting = None
         if self._unsettled:
             self._settle_soon()
+
+    async def _change_again(self, changes: Sequence[Change]) -> None:
+        """As things are then. What cannot be read for long stays on disk, for the next run."""
+        for _ in range(READ_AGAIN):
+            await asyncio.sleep(RETRY_S)
+            unread = []
+            for change in changes:
+                try:
+                    mark = self._security.credentials.mark(change.endpoint)
+                except StoreError:
+                    unread.append(change)
+                else:
+                    self.changed(replace(change, mark=mark))
+            if not (changes := unread):
+                return
 
     def trust_changed(self, gone: bytes | None) -> None:
         """The trust anchors are others; where one has gone, its devices have to show again who they

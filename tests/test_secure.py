@@ -388,10 +388,14 @@ async def started(fresh, security):
     return side, dtls, resumed
 
 
-async def settled_on_disk(security):
+async def until(met):
     async with asyncio.timeout(5):
-        while list(security.unsettled()):  # noqa: ASYNC110 - nobody tells
+        while not met():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
+
+
+async def settled_on_disk(security):
+    await until(lambda: not list(security.unsettled()))
 
 
 def test_a_kill_behind_the_removal_of_a_credential_leaves_no_registration(run):
@@ -512,6 +516,56 @@ def test_what_the_store_took_back_is_ended_again(run, monkeypatch):
         await settled_on_disk(secured.security)
         assert secured.reasons() == [REMOVED, REMOVED]
         assert secured.world.engine.device("dev-1") is None
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_the_store_took_back_and_cannot_be_read_at_once_is_ended_again(
+    run, monkeypatch, times
+):
+    monkeypatch.setattr("lwm2m_fast.secure.RETRY_S", 0.001)
+    monkeypatch.setattr("lwm2m_fast.secure.READ_AGAIN", 2)
+
+    async def scenario(secured):
+        failures = [StoreError("the disk is in trouble")]
+        unread = []
+        credentials = secured.security.credentials
+        mark = credentials.mark
+
+        def unreadable(endpoint):
+            if unread:
+                raise unread.pop()
+            return mark(endpoint)
+
+        async def kept():
+            if failures:
+                secured.world.secure("id-1", "dev-1").register("dev-1")
+                unread.extend([StoreError("here as well")] * times)
+                raise failures.pop()
+
+        secured.side.attach_turns(secured.world.finish_turn, lambda events: None, kept)
+        await secured.put()
+        secured.world.secure("id-1", "dev-1").register("dev-1")
+        monkeypatch.setattr(credentials, "mark", unreadable)
+        settled, settle = [], credentials.settle
+        monkeypatch.setattr(
+            credentials, "settle", lambda told: (settle(told), settled.extend(told))
+        )
+        await secured.remove()
+        left = 1 if times == 3 else 0
+
+        def noted():
+            return len(list(credentials._fleet.scan("ended")))
+
+        await until(lambda: not failures and len(unread) == left and noted() == left)
+        await until(lambda: secured.side._forgetting is None)
+        unread.clear()
+        assert (secured.world.engine.device("dev-1") is None) is (left == 0)
+        await secured.put("dev-2")
+        await secured.remove("dev-2")  # others are settled as ever
+        await until(lambda: (2).to_bytes(8, "big") in settled)
+        assert noted() == left
 
     run(scenario)
 
