@@ -21,6 +21,7 @@ from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import StoreError, UnknownDevice
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.fleet.credentials import KIND_X509, Change
+from lwm2m_fast.fleet.secured import SIDES
 from lwm2m_fast.server_identity import Identity, ServerIdentity
 
 ENDED_AT_ONCE = 128
@@ -292,10 +293,17 @@ class SecureSide:
                 anchor = dtls.anchor(principal)
                 if anchor not in gone and self._security.trust.has_anchor(anchor):
                     continue
-                if self._security.credentials.mark(name) is not Mark.PINNED:
+                if not self._is_pinned(name):
                     dtls.end(principal)
             await asyncio.sleep(0)
         self._gone.clear()  # a later one begins this anew, with all of them
+
+    def _is_pinned(self, name: str) -> bool:
+        try:
+            mark = self._security.credentials.mark(name, SIDES.index(self._side))
+        except StoreError:  # it has to show again who it is
+            return False
+        return mark is Mark.PINNED
 
     def use_certificate(self, _: Identity | None) -> None:
         """Give DTLS the certificate and the anchors as they are now, for new handshakes."""

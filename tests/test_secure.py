@@ -298,6 +298,43 @@ def test_an_anchor_takes_those_that_stand_on_it_or_may_and_no_others(run):
     run(scenario)
 
 
+def test_who_is_pinned_at_the_other_server_stands_on_the_anchor_here(run):
+    async def scenario(secured):
+        pinned = made_certificate("dev-1", None).pem.decode()
+        given = {"server": {"mode": "X509", "certificate": pinned}, "bootstrap": {"mode": "X509"}}
+        secured.side.stop()
+        await secured.security.set_credential("dev-1", given)
+        world = World()
+        side = SecureSide(world.engine, secured.security, dtls_base.principal_of, "bootstrap")
+        side.attach(secured.dtls, None)
+        peer = dtls_base.principal_of(X509, x509_subject("default", "dev-1"))
+        world.engine.secure_peer(peer, X509, ["dev-1"])
+        side.trust_changed(b"one")
+        await secured.settled()
+        assert secured.dtls.ended == [peer]
+        side.stop()
+
+    run(scenario)
+
+
+def test_a_credential_that_cannot_be_read_keeps_no_session_and_none_behind_it(run, monkeypatch):
+    async def scenario(secured):
+        peers = []
+        for name in ("a", "b"):
+            peers.append(dtls_base.principal_of(X509, x509_subject("default", name)))
+            secured.world.engine.secure_peer(peers[-1], X509, [name])
+
+        def mark(endpoint, side=0):
+            raise StoreError("the disk is in trouble")
+
+        monkeypatch.setattr(secured.security.credentials, "mark", mark)
+        secured.side.trust_changed(b"one")
+        await secured.settled()
+        assert secured.dtls.ended == peers
+
+    run(scenario)
+
+
 def test_two_anchors_that_go_at_once_both_count(run):
     async def scenario(secured):
         peers = {}
