@@ -8,7 +8,7 @@ DTLS library is given, anew after every change.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -63,10 +63,14 @@ class Anchor:
 class Trust:
     """All anchors. Reading is safe from any thread; writing blocks on the disk, one at a time."""
 
-    def __init__(self, fleet: Fleet, vault: Vault) -> None:
+    def __init__(
+        self, fleet: Fleet, vault: Vault, unfit: Callable[[bytes], str | None] | None = None
+    ) -> None:
+        """`unfit` says why the DTLS library cannot use a certificate (DER); None: it can."""
         self._fleet, self._vault = fleet, vault
+        self._unfit = unfit or (lambda der: None)
         self.unusable = 0
-        """Rows that were changed on the disk: they let nobody in."""
+        """Rows that were changed on the disk, or are unfit: they let nobody in."""
         self._anchors: dict[bytes, Anchor] = {}
         self._shorts: frozenset[bytes] = frozenset()
         self._shorts_of: dict[bytes, Anchor] | None = None
@@ -77,7 +81,11 @@ class Trust:
     def _load(self, key: bytes, row: bytes) -> None:
         try:
             tenant = key.partition(b"\0")[0].decode()
-            self._anchors[key] = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
+            anchor = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
+            if self._unfit(anchor.der) is not None:  # one that is would be in the way of all
+                self.unusable += 1
+                return
+            self._anchors[key] = anchor
         except (StoreError, *UNREADABLE):
             self.unusable += 1
 
@@ -170,6 +178,10 @@ class Trust:
         anchors = [Anchor(tenant, der, is_lent=is_lent) for der in ders]
         for one in anchors:
             _check_anchor(one)
+            why = self._unfit(one.der)
+            if why is not None:
+                subject = one.certificate.subject.rfc4514_string()
+                raise RequestError(f"the certificate of {subject!r:.80} cannot be used: {why}")
         fresh = {one.key: one for one in anchors if one.key not in self._anchors}
         if len(self._anchors) + len(fresh) > MAX_ANCHORS:
             raise RequestError(
