@@ -52,10 +52,11 @@ class DeviceCredentials:
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = secrets.token_bytes,
         longest_key: int = MAX_KEY_BYTES,
+        unfit: Callable[[bytes], str | None] | None = None,
     ) -> None:
-        """`longest_key` as Credentials."""
+        """`longest_key` as Credentials, `unfit` as Trust."""
         self.credentials = Credentials(fleet, vault, longest_key)
-        self.trust = Trust(fleet, vault)
+        self.trust = Trust(fleet, vault, unfit)
         self.changed: list[Callable[[Change], None]] = []
         self.trust_changed: list[Callable[[bytes | None], None]] = []
         self.server_identity: ServerIdentity | None = None

@@ -21,6 +21,7 @@ from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import StoreError, UnknownDevice
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.fleet.credentials import KIND_X509, Change
+from lwm2m_fast.fleet.secured import SIDES
 from lwm2m_fast.server_identity import Identity, ServerIdentity
 
 ENDED_AT_ONCE = 128
@@ -28,6 +29,9 @@ ENDED_AT_ONCE = 128
 
 RETRY_S = 1.0
 """When a registration that the store could not let go of is tried again."""
+
+READ_AGAIN = 60
+"""How often, RETRY_S apart, a credential is read again that a store in trouble could not show."""
 
 SETTLED_AT_ONCE = 4096
 """Changes that are forgotten in one transaction."""
@@ -246,10 +250,7 @@ class SecureSide:
         try:
             await self._kept()
         except StoreError:  # what was ended is back
-            await asyncio.sleep(RETRY_S)
-            for change in changes:
-                mark = self._security.credentials.mark(change.endpoint)
-                self.changed(replace(change, mark=mark))
+            await self._change_again(changes)
             changes = []
         try:
             while changes:
@@ -262,6 +263,21 @@ class SecureSide:
         self._forgetting = None
         if self._unsettled:
             self._settle_soon()
+
+    async def _change_again(self, changes: Sequence[Change]) -> None:
+        """As things are then. What cannot be read for long stays on disk, for the next run."""
+        for _ in range(READ_AGAIN):
+            await asyncio.sleep(RETRY_S)
+            unread = []
+            for change in changes:
+                try:
+                    mark = self._security.credentials.mark(change.endpoint)
+                except StoreError:
+                    unread.append(change)
+                else:
+                    self.changed(replace(change, mark=mark))
+            if not (changes := unread):
+                return
 
     def trust_changed(self, gone: bytes | None) -> None:
         """The trust anchors are others; where one has gone, its devices have to show again who they
@@ -282,12 +298,20 @@ class SecureSide:
         while cursor is not None:
             found, cursor = self._engine.secure_peers(KIND_X509, cursor, ENDED_AT_ONCE)
             for principal, name in found:
-                if dtls.anchor(principal) not in gone:
+                anchor = dtls.anchor(principal)
+                if anchor not in gone and self._security.trust.has_anchor(anchor):
                     continue
-                if self._security.credentials.mark(name) is not Mark.PINNED:
+                if not self._is_pinned(name):
                     dtls.end(principal)
             await asyncio.sleep(0)
         self._gone.clear()  # a later one begins this anew, with all of them
+
+    def _is_pinned(self, name: str) -> bool:
+        try:
+            mark = self._security.credentials.mark(name, SIDES.index(self._side))
+        except StoreError:  # it has to show again who it is
+            return False
+        return mark is Mark.PINNED
 
     def use_certificate(self, _: Identity | None) -> None:
         """Give DTLS the certificate and the anchors as they are now, for new handshakes."""

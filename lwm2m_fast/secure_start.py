@@ -21,7 +21,7 @@ from lwm2m_fast.fleet.certificates import certificate_facts
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.net.dtls import DtlsDoor, DtlsEndpoint
 from lwm2m_fast.net.dtls_base import DtlsOptions
-from lwm2m_fast.net.dtls_session import library, longest_key
+from lwm2m_fast.net.dtls_session import DtlsContext, library, longest_key
 from lwm2m_fast.net.udp import UdpEndpoint
 from lwm2m_fast.ports import FIRST_DOOR
 from lwm2m_fast.secure import SecureSide, chain_and_key
@@ -41,7 +41,7 @@ def vault_of(config: Config, fleet: FleetStore) -> Vault:
 
 def security_of(config: Config, store: Store, vault: Vault) -> DeviceCredentials:
     """Credentials and trust, with the anchors of the configuration among them."""
-    security = DeviceCredentials(store.fleet, vault, longest_key=longest_key())
+    security = DeviceCredentials(store.fleet, vault, longest_key=longest_key(), unfit=unfit)
     file = config.dtls.anchors
     if file is not None:
         try:
@@ -51,6 +51,19 @@ def security_of(config: Config, store: Store, vault: Vault) -> DeviceCredentials
         except RequestError as error:
             raise ConfigError(f"dtls.anchors: {file}: {error}") from None
     return security
+
+
+def unfit(der: bytes) -> str | None:
+    """Why the DTLS library cannot use the certificate of an authority; None: it can.
+
+    It reads all anchors or none: one of them would be in the way of every change, and of the next
+    start. An authority whose own certificate is signed with RSA is one, say.
+    """
+    try:
+        DtlsContext(psk=lambda identity: None, anchors=der)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -413,6 +413,8 @@ class Turns:
         self.nudge()
 
     def _arm_timer(self) -> None:
+        if not self._is_running:  # what is kept last must not wake what has been stopped
+            return
         due = self._engine.next_timer()
         if self._is_timed:
             soonest = self._listeners.next_timer()

@@ -275,20 +275,62 @@ def test_a_missing_anchor_ends_the_sessions_that_may_stand_on_it(run):
 def test_an_anchor_takes_those_that_stand_on_it_or_may_and_no_others(run):
     async def scenario(secured):
         peers = {}
-        for name, anchor in (("a", b"one"), ("b", b"two"), ("c", b""), ("pinned", b"")):
+        notes = {"a": b"one", "b": b"two", "c": b"", "any": b"one or two", "pinned": b""}
+        for name, anchor in notes.items():
             peers[name] = dtls_base.principal_of(X509, x509_subject("default", name))
             secured.world.engine.secure_peer(peers[name], X509, [name])
             secured.dtls.anchors[peers[name]] = anchor
         made = made_certificate("pinned", None)
         await secured.put("pinned", {"mode": "X509", "certificate": made.pem.decode()})
         secured.dtls.ended.clear()
+        left = {b"two"}
+        secured.security.trust.has_anchor = left.__contains__
         secured.side.trust_changed(b"one")
         await secured.settled()
-        assert secured.dtls.ended == [peers["a"], peers["c"]]
+        assert secured.dtls.ended == [peers["a"], peers["c"], peers["any"]]
         secured.dtls.ended.clear()
+        left.clear()
+        left.add(b"one")
         secured.side.trust_changed(b"two")
         await secured.settled()
-        assert secured.dtls.ended == [peers["b"], peers["c"]]
+        assert secured.dtls.ended == [peers["b"], peers["c"], peers["any"]]
+
+    run(scenario)
+
+
+def test_who_is_pinned_at_the_other_server_stands_on_the_anchor_here(run):
+    async def scenario(secured):
+        pinned = made_certificate("dev-1", None).pem.decode()
+        given = {"server": {"mode": "X509", "certificate": pinned}, "bootstrap": {"mode": "X509"}}
+        secured.side.stop()
+        await secured.security.set_credential("dev-1", given)
+        world = World()
+        side = SecureSide(world.engine, secured.security, dtls_base.principal_of, "bootstrap")
+        side.attach(secured.dtls, None)
+        peer = dtls_base.principal_of(X509, x509_subject("default", "dev-1"))
+        world.engine.secure_peer(peer, X509, ["dev-1"])
+        side.trust_changed(b"one")
+        await secured.settled()
+        assert secured.dtls.ended == [peer]
+        side.stop()
+
+    run(scenario)
+
+
+def test_a_credential_that_cannot_be_read_keeps_no_session_and_none_behind_it(run, monkeypatch):
+    async def scenario(secured):
+        peers = []
+        for name in ("a", "b"):
+            peers.append(dtls_base.principal_of(X509, x509_subject("default", name)))
+            secured.world.engine.secure_peer(peers[-1], X509, [name])
+
+        def mark(endpoint, side=0):
+            raise StoreError("the disk is in trouble")
+
+        monkeypatch.setattr(secured.security.credentials, "mark", mark)
+        secured.side.trust_changed(b"one")
+        await secured.settled()
+        assert secured.dtls.ended == peers
 
     run(scenario)
 
@@ -296,6 +338,7 @@ def test_an_anchor_takes_those_that_stand_on_it_or_may_and_no_others(run):
 def test_two_anchors_that_go_at_once_both_count(run):
     async def scenario(secured):
         peers = {}
+        secured.security.trust.has_anchor = {b"three"}.__contains__
         for name in ("one", "two", "three"):
             peers[name] = dtls_base.principal_of(X509, x509_subject("default", name))
             secured.world.engine.secure_peer(peers[name], X509, [name])
@@ -382,10 +425,14 @@ async def started(fresh, security):
     return side, dtls, resumed
 
 
-async def settled_on_disk(security):
+async def until(met):
     async with asyncio.timeout(5):
-        while list(security.unsettled()):  # noqa: ASYNC110 - nobody tells
+        while not met():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
+
+
+async def settled_on_disk(security):
+    await until(lambda: not list(security.unsettled()))
 
 
 def test_a_kill_behind_the_removal_of_a_credential_leaves_no_registration(run):
@@ -506,6 +553,56 @@ def test_what_the_store_took_back_is_ended_again(run, monkeypatch):
         await settled_on_disk(secured.security)
         assert secured.reasons() == [REMOVED, REMOVED]
         assert secured.world.engine.device("dev-1") is None
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_the_store_took_back_and_cannot_be_read_at_once_is_ended_again(
+    run, monkeypatch, times
+):
+    monkeypatch.setattr("lwm2m_fast.secure.RETRY_S", 0.001)
+    monkeypatch.setattr("lwm2m_fast.secure.READ_AGAIN", 2)
+
+    async def scenario(secured):
+        failures = [StoreError("the disk is in trouble")]
+        unread = []
+        credentials = secured.security.credentials
+        mark = credentials.mark
+
+        def unreadable(endpoint):
+            if unread:
+                raise unread.pop()
+            return mark(endpoint)
+
+        async def kept():
+            if failures:
+                secured.world.secure("id-1", "dev-1").register("dev-1")
+                unread.extend([StoreError("here as well")] * times)
+                raise failures.pop()
+
+        secured.side.attach_turns(secured.world.finish_turn, lambda events: None, kept)
+        await secured.put()
+        secured.world.secure("id-1", "dev-1").register("dev-1")
+        monkeypatch.setattr(credentials, "mark", unreadable)
+        settled, settle = [], credentials.settle
+        monkeypatch.setattr(
+            credentials, "settle", lambda told: (settle(told), settled.extend(told))
+        )
+        await secured.remove()
+        left = 1 if times == 3 else 0
+
+        def noted():
+            return len(list(credentials._fleet.scan("ended")))
+
+        await until(lambda: not failures and len(unread) == left and noted() == left)
+        await until(lambda: secured.side._forgetting is None)
+        unread.clear()
+        assert (secured.world.engine.device("dev-1") is None) is (left == 0)
+        await secured.put("dev-2")
+        await secured.remove("dev-2")  # others are settled as ever
+        await until(lambda: (2).to_bytes(8, "big") in settled)
+        assert noted() == left
 
     run(scenario)
 

@@ -19,7 +19,7 @@ from scripted import POST, register, request
 from lwm2m_fast import turn as turn_module
 from lwm2m_fast.datagram import Inbox
 from lwm2m_fast.errors import StoreError
-from tests.turn_kit import DEVICE, Scene, play
+from tests.turn_kit import DEVICE, DEVICE_OBJECT, Scene, play
 
 
 def test_the_order_is_commit_answer_tell() -> None:
@@ -168,6 +168,28 @@ def test_what_was_received_is_kept_and_answered_before_the_end() -> None:
         scene.store.may.set()
         await stopping
         assert [answer.code for answer in scene.udp.take()] == ["2.01"] * 64
+
+    play(act)
+
+
+def test_what_is_kept_last_leaves_no_timer_behind() -> None:
+    """The descriptors are closed then, and may be those of other sockets."""
+
+    async def act(scene: Scene) -> None:
+        def ask(contacts: object) -> None:
+            scene.engine.start("dev-1", DEVICE_OBJECT, 10.0, scene.turns.now())
+
+        await scene.register()
+        scene.engine.hears_registers, scene.turns.contacts = True, ask
+        scene.store.may.clear()
+        scene.udp.arrive((DEVICE, register("dev-2", mid=2)))
+        await scene.until(lambda: scene.turns.counters()["commits_waiting"])
+        stopping = asyncio.ensure_future(scene.turns.stop())
+        await scene.rest()
+        scene.store.may.set()
+        await stopping
+        assert scene.engine.next_timer() < scene.turns.now() + 10  # it would be asked again
+        assert scene.turns._timer is None
 
     play(act)
 

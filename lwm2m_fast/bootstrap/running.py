@@ -62,6 +62,21 @@ def bootstrap_config(config: Config) -> Config:
     )
 
 
+_NAMES = {
+    "coap.host": "bootstrap.host",
+    "coap.port": "bootstrap.port",
+    "dtls.host": "bootstrap.host",
+    "dtls.port": "bootstrap.dtls_port",
+}
+"""What sockets call the settings that bootstrap_config() puts in their place."""
+
+
+def _named(error: ConfigError) -> ConfigError:
+    """The same, with the setting that is to be changed."""
+    name, colon, rest = str(error).partition(":")
+    return ConfigError(_NAMES.get(name, name) + colon + rest)
+
+
 class BootstrapServer:
     """Listens once it is made; serves from start() to stop(). ConfigError: a port is taken.
 
@@ -79,16 +94,19 @@ class BootstrapServer:
         own = bootstrap_config(config)
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
-        plain = plain_ports(own)
+        try:
+            plain = plain_ports(own)
+        except ConfigError as error:
+            raise _named(error) from None
         self._udp = plain[0]
         self._side = SecureSide(self._engine, security, principal_of, SIDE)
         try:
             self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
-        except ConfigError:
+        except ConfigError as error:
             self._side.stop()
             for endpoint in plain:
                 endpoint.close()
-            raise
+            raise _named(error) from None
         doors = [] if self._dtls is None else self._dtls.doors
         secure = [] if self._dtls is None else [self._dtls.endpoint, *doors]
         self._listeners = Listeners([*plain, *secure])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from lwm2m_fast.bootstrap.outcomes import Outcomes
-from lwm2m_fast.errors import ConfigError, Conflict, StoreError
+from lwm2m_fast.errors import ConfigError, Conflict
 from lwm2m_fast.store.base import FleetStore
 
 _log = logging.getLogger("lwm2m_fast.bootstrap")
@@ -122,7 +122,7 @@ class BootstrapSwitch:
                 self._open_now()
             try:
                 await asyncio.to_thread(self._keep, said)
-            except StoreError:
+            except BaseException:  # a request that is given up, too: open ports nobody serves
                 if is_opened:
                     await self._close(SWITCHED_OFF)
                 raise

@@ -74,12 +74,12 @@ class Admission:
         return flags | OTHER, b"", ()
 
     def anchor(self) -> bytes:
-        """Which anchor vouches for the certificate that was judged last; empty: it is pinned, or
-        which one is not known (Trust.anchor_of)."""
+        """Which anchor vouches for the certificate that was judged last, or which there were where
+        that is not known (Trust.anchor_of); empty: it is pinned."""
         return self._anchor
 
     def has_anchor(self, anchor: bytes) -> bool:
-        """Whether that one is trusted still."""
+        """Whether that one is trusted still, or those are the same."""
         return self._trust.has_anchor(anchor)
 
     def _judged(self, leaf_der: bytes, flags: int) -> Verdict:

@@ -7,7 +7,8 @@ DTLS library is given, anew after every change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -62,18 +63,29 @@ class Anchor:
 class Trust:
     """All anchors. Reading is safe from any thread; writing blocks on the disk, one at a time."""
 
-    def __init__(self, fleet: Fleet, vault: Vault) -> None:
+    def __init__(
+        self, fleet: Fleet, vault: Vault, unfit: Callable[[bytes], str | None] | None = None
+    ) -> None:
+        """`unfit` says why the DTLS library cannot use a certificate (DER); None: it can."""
         self._fleet, self._vault = fleet, vault
+        self._unfit = unfit or (lambda der: None)
         self.unusable = 0
-        """Rows that were changed on the disk: they let nobody in."""
+        """Rows that were changed on the disk, or are unfit: they let nobody in."""
         self._anchors: dict[bytes, Anchor] = {}
+        self._shorts: frozenset[bytes] = frozenset()
+        self._shorts_of: dict[bytes, Anchor] | None = None
+        """The anchors that `_shorts` are of: a million sessions may ask at a start."""
         for key, row in fleet.scan(NAMESPACE, None, MAX_ANCHORS):
             self._load(key, row)
 
     def _load(self, key: bytes, row: bytes) -> None:
         try:
             tenant = key.partition(b"\0")[0].decode()
-            self._anchors[key] = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
+            anchor = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
+            if self._unfit(anchor.der) is not None:  # one that is would be in the way of all
+                self.unusable += 1
+                return
+            self._anchors[key] = anchor
         except (StoreError, *UNREADABLE):
             self.unusable += 1
 
@@ -109,7 +121,8 @@ class Trust:
 
     def anchor_of(self, certificate: x509.Certificate) -> bytes:
         """Which anchor vouches for a certificate that the library has found good, as short_of() has
-        it; empty: of a longer chain that is not known, as only the leaf is (tenant_of)."""
+        it; or, as of a longer chain only the leaf is known (tenant_of), which anchors there were.
+        Empty: there are none."""
         anchors = {one.fingerprint: one for one in self._anchors.values()}
         if len(anchors) > 1:
             anchors = {
@@ -117,11 +130,19 @@ class Trust:
                 for name, one in anchors.items()
                 if _has_signed(one.certificate, certificate)
             }
-        return short_of(next(iter(anchors))) if len(anchors) == 1 else b""
+        if len(anchors) == 1:
+            return short_of(next(iter(anchors)))
+        return short_of_all(self._anchors.values()) if self._anchors else b""
 
     def has_anchor(self, short: bytes) -> bool:
-        """Whether an anchor, as short_of() has it, is trusted by anybody."""
-        return any(short_of(one.fingerprint) == short for one in self._anchors.values())
+        """Whether an anchor, as anchor_of() has it, is trusted by anybody; or, where it said which
+        there were, whether they are the same."""
+        if self._shorts_of is not self._anchors:
+            anchors = self._anchors
+            shorts = {short_of(one.fingerprint) for one in anchors.values()}
+            self._shorts = frozenset({*shorts, short_of_all(anchors.values())})
+            self._shorts_of = anchors
+        return short in self._shorts
 
     def add(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> list[dict[str, Any]]:
         """Trust every certificate in `pem`; all of them or none. Returns them as shown.
@@ -157,6 +178,10 @@ class Trust:
         anchors = [Anchor(tenant, der, is_lent=is_lent) for der in ders]
         for one in anchors:
             _check_anchor(one)
+            why = self._unfit(one.der)
+            if why is not None:
+                subject = one.certificate.subject.rfc4514_string()
+                raise RequestError(f"the certificate of {subject!r:.80} cannot be used: {why}")
         fresh = {one.key: one for one in anchors if one.key not in self._anchors}
         if len(self._anchors) + len(fresh) > MAX_ANCHORS:
             raise RequestError(
@@ -190,6 +215,12 @@ class Trust:
 def short_of(sha256: str) -> bytes:
     """The first 8 bytes of a fingerprint: enough to tell MAX_ANCHORS apart."""
     return bytes.fromhex(sha256.replace(":", ""))[:8]
+
+
+def short_of_all(anchors: Iterable[Anchor]) -> bytes:
+    """What stands for all of several, in as many bytes."""
+    prints = sorted({one.fingerprint for one in anchors})
+    return hashlib.sha256("all ".join(["", *prints]).encode()).digest()[:8]
 
 
 def _check_anchor(anchor: Anchor) -> None:

@@ -39,7 +39,7 @@ class Credentials(Protocol):
 
     def anchor(self) -> bytes:
         """What vouches for the certificate that was judged last, in 8 bytes; empty: nothing does,
-        or it is not known which of several."""
+        or it is not known."""
 
     def has_anchor(self, anchor: bytes) -> bool:
         """Whether it still does."""

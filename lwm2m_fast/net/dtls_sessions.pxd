@@ -37,6 +37,8 @@ cdef class DtlsSessions:
     cdef size_t chance_used
     cdef uint32_t claimed_by
     cdef uint32_t changes               # of credentials: whose handshake began before is asked again
+    cdef uint32_t trusted_since         # `changes` when the anchors became what they are
+    cdef bytes anchors
     cdef uint32_t most_live             # since memory was last given back
 
     # Use these for handshakes that begin from now on. ConfigError: what cannot be used.
@@ -76,7 +78,7 @@ cdef class DtlsSessions:
     cdef bytes _key_digest(self, bytes key)
     cdef bytes _principal(self, int kind, bytes subject)
     cdef bytes _digest(self, bytes head, bytes data)
-    cdef bint _is_still_let_in(self, lf_dtls_session *session, int kind) except? True
+    cdef bint _is_still_let_in(self, const Session *slot, int kind) except? True
     cdef size_t _find_psk(self, lf_dtls_session *session, bytes identity, uint8_t *key) except? 0
     cdef uint32_t _judge(self, lf_dtls_session *session, bytes leaf, uint32_t flags) except? 1
     cdef bint _may_resume(self, lf_dtls_session *session, int kind, bytes digest) except? True

@@ -119,6 +119,9 @@ cdef class DtlsSessions:
             lf_dtls_context_release(self.context)
         self.context = context
         self.changes += 1
+        if anchors != self.anchors:
+            self.anchors = anchors
+            self.trusted_since = self.changes
         return 0
 
     # Opening
@@ -290,7 +293,7 @@ cdef class DtlsSessions:
         if not who:
             self._fail(number, "the peer has not shown who it is")
             return False
-        if slot.since != self.changes and not self._is_still_let_in(slot.session, kind):
+        if slot.since != self.changes and not self._is_still_let_in(slot, kind):
             self._say_goodbye(slot)
             self._fail(number, "its credential was changed during the handshake")
             return False
@@ -619,14 +622,20 @@ cdef class DtlsSessions:
         return (found is not None and tuple(found[1]) == names
                 and self._key_digest(found[0]) == note[:KEY_DIGEST])
 
-    cdef bint _is_still_let_in(self, lf_dtls_session *session, int kind) except? True:
+    cdef bint _is_still_let_in(self, const Session *slot, int kind) except? True:
         """At the end of a handshake during which a credential, any, has changed.
 
         end() finds authenticated sessions only; a key that was fetched before opens none behind it.
+        A chain was checked against the anchors with which its handshake began: nobody can say of
+        the leaf alone whether those of now would let it in.
         """
+        cdef lf_dtls_session *session = slot.session
         cdef size_t size = 0
         cdef const uint8_t *note = lf_dtls_note(session, &size)
         cdef bytes digest
+        cdef uint32_t trusted_for = self.changes - self.trusted_since
+        if kind != PSK and <uint32_t>(self.changes - slot.since) > trusted_for:
+            return False
         if kind != PSK:
             return self._may_resume(
                 session, kind, (<const char *>lf_dtls_fingerprint(session))[:FINGERPRINT])

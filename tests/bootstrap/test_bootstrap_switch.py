@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -129,6 +130,36 @@ def test_a_store_that_refuses_leaves_it_as_it_was(is_configured: bool) -> None:
         asyncio.run(switch.switch(not is_configured))
     assert switch.shown()["enabled"] is is_configured
     assert switch.shown()["decided_by"] == "configuration"
+
+
+class SlowFleet(MemoryFleet):
+    def __init__(self) -> None:
+        super().__init__()
+        self.may, self.entered = threading.Event(), threading.Event()
+
+    def apply(self, changes: Sequence[FleetChange]) -> None:
+        self.entered.set()
+        assert self.may.wait(5)
+        super().apply(changes)
+
+
+def test_who_gives_up_leaves_no_port_open_that_nobody_serves() -> None:
+    fleet = SlowFleet()
+    house = House(fleet)
+    switch = house.started(is_configured=False)
+
+    async def both() -> None:
+        asked = asyncio.create_task(switch.switch(True))
+        await asyncio.to_thread(fleet.entered.wait, 5)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert switch.ports is None
+        fleet.may.set()
+        await switch.switch(True)
+
+    asyncio.run(both())
+    assert [ports.is_started for ports in house.made] == [False, True]
 
 
 def test_nothing_is_opened_where_no_port_may_be_open() -> None:

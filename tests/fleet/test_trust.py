@@ -48,17 +48,38 @@ def test_the_anchor_of_a_certificate_is_the_only_one_or_the_one_that_signed_it(
     first = bytes.fromhex(ONE.sha256)[:8]
     assert [scene.trust.anchor_of(leaf) for leaf in (direct, far)] == [first, first]
     scene.trust.add(TWO.pem)
-    assert [scene.trust.anchor_of(leaf) for leaf in (direct, far)] == [first, b""]
+    of_both = scene.trust.anchor_of(far)
+    assert scene.trust.anchor_of(direct) == first != of_both
+    assert scene.trust.has_anchor(of_both)
     scene.trust.add(middle.pem)
     assert scene.trust.anchor_of(far) == bytes.fromhex(middle.sha256)[:8]
     posing = made_certificate("one", None, is_authority=True)
     leaf = x509.load_der_x509_certificate(made_certificate("dev-1", posing).der)
-    assert scene.trust.anchor_of(leaf) == b""  # a name alone proves nothing
+    of_three = scene.trust.anchor_of(leaf)
+    assert of_three != first  # a name alone proves nothing
+    assert scene.trust.has_anchor(of_three) and not scene.trust.has_anchor(of_both)
     assert scene.trust.has_anchor(first) and not scene.trust.has_anchor(b"another!")
     scene.trust.remove(ONE.sha256)
     assert scene.trust.has_anchor(first)  # tenant-2 has it
+    assert scene.trust.has_anchor(of_three)  # they are the same three
     scene.trust.remove(ONE.sha256, "tenant-2")
     assert not scene.trust.has_anchor(first)
+    assert not scene.trust.has_anchor(of_three)
+
+
+def test_which_of_several_anchors_it_was_is_not_known_so_all_of_them_have_to_stay(
+    scene: Scene,
+) -> None:
+    """As after a restart with another file in dtls.anchors."""
+    middle = made_certificate("middle", ONE, is_authority=True)
+    far = x509.load_der_x509_certificate(made_certificate("dev-2", middle).der)
+    scene.trust.lend(ONE.pem + TWO.pem)
+    noted = scene.trust.anchor_of(far)
+    assert not Trust(scene.fleet, scene.vault).has_anchor(noted)
+    for pem, is_same in ((ONE.pem + TWO.pem, True), (TWO.pem + ONE.pem, True), (TWO.pem, False)):
+        trust = Trust(scene.fleet, scene.vault)
+        trust.lend(pem)
+        assert trust.has_anchor(noted) is is_same
 
 
 def test_removing_is_of_one_tenant(scene: Scene) -> None:

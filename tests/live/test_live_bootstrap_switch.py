@@ -97,6 +97,18 @@ def test_a_port_that_another_has_is_a_conflict(tmp_path: Path) -> None:
         with served(tmp_path / "data", *flags) as server:
             answer = server.http.put(PATH, json={"enabled": True})
             assert answer.status_code == 409
-            assert "cannot listen" in answer.json()["detail"]
+            assert "bootstrap.dtls_port: cannot listen" in answer.json()["detail"]
             assert server.get(PATH)["enabled"] is False
             assert server.get(PATH)["decided_by"] == "configuration"
+
+
+def test_the_setting_of_a_port_that_another_has_is_named_at_the_start(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        port = str(taken.getsockname()[1])
+        flags = ("--bootstrap", "--bootstrap-port", port, "--bootstrap-dtls-port", "0")
+        with (
+            pytest.raises(AssertionError, match=r"bootstrap\.port: cannot listen"),
+            served(tmp_path / "data", *flags),
+        ):
+            pass

@@ -116,6 +116,21 @@ def test_a_certificate_that_counts_no_more_opens_nothing(by_trust: bool) -> None
         assert world.count("sessions_current") == 0
 
 
+@pytest.mark.parametrize("another", [True, False])
+def test_a_chain_that_was_checked_against_other_anchors_opens_nothing(another: bool) -> None:
+    """Whose authority was removed may have held its last flight back until then."""
+    with World(certified=True) as world:
+        device = world.certified_device(certificates.device())
+        held = until_the_key_was_asked_for(device)
+        server = certificates.server()
+        anchors = certificates.stranger() if another else certificates.authority()
+        world.endpoint.set_certificate(server.chain, server.key_der, anchors.der)
+        world.endpoint.end(psk_principal(b"another"))
+        held.release()
+        assert world.listener.take() == (["refused"] if another else ["opened"])
+        assert world.count("sessions_current") == (0 if another else 1)
+
+
 def test_a_resumption_with_a_credential_of_before_opens_nothing() -> None:
     with World(resumptions=10) as world:
         device = world.ready()

@@ -19,6 +19,9 @@ from lwm2m_fast.fleet.key_pairs import certificate_der
 MAX_BYTES: Final = 8192
 """Of a key, an identity or a certificate."""
 
+MAX_INSTANCES: Final = 64
+"""Of servers, and of security: more than a device can have. Each is looked for among the others."""
+
 _PARTS = ("servers", "security", "toDelete", "autoIdForSecurityObject")
 _SERVER = {
     "lifetime": "registrationLifetime",
@@ -129,6 +132,8 @@ def _check_deleted(paths: Any) -> None:
 def _instances(name: str, given: Any) -> list[Instance]:
     if not isinstance(given or {}, dict):
         raise RequestError(f"{name} is no JSON object of instances")
+    if len(given or {}) > MAX_INSTANCES:
+        raise RequestError(f"{name} has {len(given)} instances, allowed are {MAX_INSTANCES}")
     found = []
     for number in sorted(given or {}, key=lambda text: (len(text), text)):
         if not _INSTANCE.fullmatch(number):

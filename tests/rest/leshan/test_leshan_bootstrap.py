@@ -222,6 +222,8 @@ def test_what_is_to_be_deleted_in_objects_0_and_1_says_nothing(house: House, pat
         ({"servers": {"a": server_of()}}, "servers has 'a', which is no instance id"),
         ({"servers": [server_of()]}, "servers is no JSON object"),
         ({"servers": {"0": 1}}, "servers.0 is no JSON object"),
+        ({"servers": {str(n): server_of(n) for n in range(65)}}, "servers has 65 instances"),
+        ({"security": {str(n): psk_account(n) for n in range(65)}}, "security has 65 instances"),
         ({"servers": {"0": server_of(2)}}, "servers.0.shortId is 2: one entry of security"),
         ({"servers": {"0": server_of(muteSend=True)}}, "'servers.0.muteSend' cannot be held"),
         ({"servers": {"0": server_of(binding="T")}}, "bindingMode"),
