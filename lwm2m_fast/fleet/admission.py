@@ -141,12 +141,5 @@ class Admission:
             self._unusable += 1
             return False
 
-    def needs_anchor(self, kind: int, subject: bytes) -> bool:
-        """Whether a session stands on a trust anchor, so that removing one may end it."""
-        if kind != KIND_X509:
-            return False
-        name = subject.decode(errors="replace").partition("\0")[2]
-        return self._credentials.mark(name, self._side) is not Mark.PINNED
-
     def counters(self) -> dict[str, int]:
         return {f"{SIDES[self._side]}_credentials_unusable": self._unusable}

@@ -175,14 +175,6 @@ def test_what_is_still_good_of_before(trusting: Scene) -> None:
     assert admission.is_current(2, b"default\0pinned")
 
 
-def test_which_sessions_stand_on_an_anchor(trusting: Scene) -> None:
-    trusting.put(Credential("pinned", pin(device().der)))
-    admission = trusting.admission()
-    assert admission.needs_anchor(2, b"default\0dev-1")
-    assert not admission.needs_anchor(2, b"default\0pinned")
-    assert not admission.needs_anchor(1, b"id-1")
-
-
 def test_what_a_resumed_certificate_still_stands_for(trusting: Scene) -> None:
     admission = trusting.admission()
     leaf = device(others=(x509.DNSName("dev-2"),))
