@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -254,38 +255,47 @@ class Server:
         return Addresses(coap_port, dtls_port, http_port, admin_token, bootstrap.ports)
 
     async def stop(self) -> None:
-        """Answer what was received, then let go of everything. Harmless after a failed start."""
-        if self._http is not None:
-            await self._http.stop()
-        if self._http_socket is not None:  # behind it: asyncio's own loop asks it for its number
-            self._http_socket.close()
-        if self._provisioning is not None:
-            await self._provisioning.jobs.stop()
-        if self._bootstrap is not None:
-            await self._bootstrap.stop()
-        if self._turns is not None:
-            self._turns.pause()
-            if self._outcome_rows is not None:
-                await self._outcome_rows.close()
-            await self._close_values()
-            await self._turns.stop()
-        if self._side is not None:
-            self._side.stop()
-        if self._durable is not None:
-            await self._durable.stop()
-        if self._dtls is not None:
-            await self._dtls.stop()
-            await asyncio.to_thread(_save, self._dtls, self._store, self._vault)
-        if self._listeners is not None:
-            self._listeners.close()
-        if self._store is not None:
-            await asyncio.to_thread(self._store.close)
+        """Answer what was received, then let go of everything. Harmless after a failed start.
+
+        Where a part fails, those behind it are let go of all the same; its error is raised then.
+        """
+        async with AsyncExitStack() as ending:  # to be read from its end: the last comes first
+            ending.callback(self._let_go)
+            if self._store is not None:
+                ending.push_async_callback(asyncio.to_thread, self._store.close)
+            if self._listeners is not None:
+                ending.callback(self._listeners.close)
+            if self._dtls is not None:
+                ending.push_async_callback(
+                    asyncio.to_thread, _save, self._dtls, self._store, self._vault
+                )
+                ending.push_async_callback(self._dtls.stop)
+            if self._durable is not None:
+                ending.push_async_callback(self._durable.stop)
+            if self._side is not None:
+                ending.callback(self._side.stop)
+            if self._turns is not None:
+                ending.push_async_callback(self._turns.stop)
+                ending.push_async_callback(self._close_values)
+                if self._outcome_rows is not None:
+                    ending.push_async_callback(self._outcome_rows.close)
+                ending.callback(self._turns.pause)
+            if self._bootstrap is not None:
+                ending.push_async_callback(self._bootstrap.stop)
+            if self._provisioning is not None:
+                ending.push_async_callback(self._provisioning.jobs.stop)
+            if self._http_socket is not None:  # behind http: asyncio's loop asks it for its number
+                ending.callback(self._http_socket.close)
+            if self._http is not None:
+                ending.push_async_callback(self._http.stop)
+        _log.info("stopped")
+
+    def _let_go(self) -> None:
         self._http = self._turns = self._store = self.service = self._values = None
         self._durable = self._operating = self._vault = None
         self._listeners = self._side = self._dtls = self._http_socket = None
         self._provisioning = self._bootstrap = None
         self._outcomes = self._outcome_rows = None
-        _log.info("stopped")
 
     async def _keep(self, changes: bytes) -> None:
         if self._turns is None:

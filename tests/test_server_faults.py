@@ -1,4 +1,4 @@
-"""What a server does about devices whose configuration was removed (server.py)."""
+"""What a server does although a part of it fails: about removed devices, and at its end."""
 
 from __future__ import annotations
 
@@ -46,3 +46,28 @@ def test_a_device_that_cannot_be_forgotten_now_does_not_keep_the_others(
     assert ended == valueless == outcomes == names
     assert [each.levelno for each in caplog.records] == [logging.ERROR]
     assert "the disk is gone" in caplog.text
+
+
+def test_a_part_that_cannot_be_stopped_keeps_none_behind_it() -> None:
+    server: Any = Server(Config())
+    done: list[str] = []
+
+    def part(name: str, **more: Any) -> SimpleNamespace:
+        async def stop() -> None:
+            done.append(name)
+            if name in ("http", "turns"):
+                raise OSError(f"{name} is broken")
+
+        return SimpleNamespace(stop=stop, **more)
+
+    server._http = part("http")
+    server._bootstrap = part("bootstrap")
+    server._turns = part("turns", pause=lambda: done.append("pause"))
+    server._durable = part("durable")
+    server._store = SimpleNamespace(close=lambda: done.append("store"))
+    with pytest.raises(OSError, match="turns is broken"):
+        asyncio.run(server.stop())
+    assert done == ["http", "bootstrap", "pause", "turns", "durable", "store"]
+    assert server._store is None and server._http is None
+    asyncio.run(server.stop())  # harmless
+    assert len(done) == 6
