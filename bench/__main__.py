@@ -1,8 +1,8 @@
 """All benches, one after the other: python -m bench [--quick | --full] [NAME ...]
 
 --quick runs one short round of each, to see that everything works; --full takes the rounds that
-figures are quoted from. A NAME is server, reports, queue, growth, dtls, provisioning, million,
-crash, store, codec, model, instructions, or micro: those of pytest-benchmark.
+figures are quoted from. A NAME is server, reports, queue, growth, dtls, flood, provisioning,
+million, crash, store, codec, model, instructions, or micro: those of pytest-benchmark.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ BENCHES: dict[str, tuple[list[str], list[str], list[str]]] = {
     "queue": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
     "growth": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
     "dtls": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
+    "flood": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),
     "provisioning": (["--quick"], ["--rounds", "1"], ["--rounds", "3"]),
     "million": (["--quick"], [], []),
     "crash": (["--quick"], ["--rounds", "3"], ["--rounds", "9"]),

@@ -91,9 +91,9 @@ def ours(
     return replace(served, command=command, after_start=let_in)
 
 
-def add_keys(server: Server, devices: int) -> None:
+def add_keys(server: Server, devices: int, prefix: str = PREFIX) -> None:
     """A key for each device, unless they are there from an earlier start."""
-    names = [f"{PREFIX}{number:07d}" for number in range(devices)]
+    names = [f"{prefix}{number:07d}" for number in range(devices)]
     security = {"mode": "PSK", "key": KEY.hex()}
     with Operator(server) as operator:
         for start in range(0, devices, AT_ONCE):
