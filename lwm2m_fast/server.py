@@ -357,13 +357,7 @@ class Server:
     def _counters(self, *parts: Counted) -> Callable[[], dict[str, int]]:
         def counters() -> dict[str, int]:
             face = None if self._provisioning is None else self._provisioning.face
-            later = (
-                self._turns,
-                self._durable,
-                self._operating,
-                face,
-                self._bootstrap,
-            )
+            later = (self._turns, self._durable, self._operating, face, self._bootstrap)
             running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
 

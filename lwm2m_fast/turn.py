@@ -11,7 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from lwm2m_fast.committer import Committer
 from lwm2m_fast.core.ask import AnsweredTuple, Contact, ReportTuple
@@ -354,15 +354,14 @@ class Turns:
             kept.set_exception(StoreError(str(error)))
 
     def _tell(self, events: Sequence[Event], contacts: Contacts) -> None:
-        """A fault of who hears of it is ours alone: the turns behind must be answered, too."""
+        if contacts:
+            self._let_hear(self.contacts, contacts)
+        self._let_hear(self._publish, events)
+
+    def _let_hear(self, hear: Callable[[Any], None], what: Sequence[Any]) -> None:
+        """A fault of who hears of a turn is ours alone: those behind it must be answered, too."""
         try:
-            if contacts:
-                self.contacts(contacts)
-        except Exception as error:
-            self._engine.fault = error
-            self._report_fault()
-        try:
-            self._publish(events)
+            hear(what)
         except Exception as error:
             self._engine.fault = error
             self._report_fault()

@@ -124,9 +124,13 @@ class Outcomes:
     def _write(self, endpoint: str, outcome: Outcome | None) -> None:
         self._unwritten.pop(endpoint, None)
         self._unwritten[endpoint] = outcome
-        while len(self._unwritten) > self._most:
-            del self._unwritten[next(iter(self._unwritten))]
-            self.not_written += 1
+        if len(self._unwritten) > self._most:
+            # What is to be deleted stays, or the name's next owner would find it; of that there is
+            # no more than there are rows.
+            oldest = next((name for name, one in self._unwritten.items() if one is not None), None)
+            if oldest is not None:
+                del self._unwritten[oldest]
+                self.not_written += 1
 
     def take(self, most: int) -> Mapping[str, Outcome | None]:
         """The oldest that wait to be written; None: no row. written() or give_back() comes next."""

@@ -177,3 +177,15 @@ def test_what_cannot_be_read_when_it_is_to_be_forgotten_is_gone_all_the_same() -
     assert scene.outcomes.of("dev-1") is None
     scene.write()
     assert Scene(scene.state).outcomes.of("dev-1") is None
+
+
+def test_what_is_to_be_deleted_is_never_crowded_out() -> None:
+    scene = Scene(most=2)
+    scene.outcomes.note("gone", failed())
+    scene.write()
+    scene.outcomes.forget("gone")
+    for name in ("a", "b", "c"):
+        scene.outcomes.note(name, failed())
+    assert scene.outcomes.not_written == 2
+    scene.write()
+    assert scene.stored() == {"c": failed()}
