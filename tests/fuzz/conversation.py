@@ -163,10 +163,8 @@ class Conversation:
             self.calls.remove(call)
             self.ended.append(call)
         for slot, number, code, content_format, payload, _at, sequence in output.reports:
-            endpoint = self.engine.endpoint_of(slot)
-            assert self.engine.observation(number) is None or (
-                self.engine.observation(number)[0] == endpoint  # type: ignore[index]
-            )
+            observation = self.engine.observation(number)  # None too when its device left since
+            assert observation is None or observation[0] == self.engine.endpoint_of(slot)
             assert code in (0, 68, 69) or code >= 128
             assert -1 <= content_format <= 65535
             assert -1 <= sequence < 1 << 24
