@@ -345,9 +345,15 @@ cdef class Changes:
         state.devices.free_record(<Record *>step.after)
 
     cdef void undo_relation(self, const Step *step) except *:
+        cdef uint8_t key[MAX_ENDPOINT + 4]
         cdef Observation *observation = self.state.observations.at(step.slot)
+        cdef size_t size
         if step.before == NULL:
+            # A row of nobody may stand there: its deletion was left out for the sake of this one.
+            size = relation_key(
+                step.slot, self.state.devices.at(observation.relation.slot).record, key)
             self.state.observations.take(step.slot)
+            self.note_stale((<const char *>key)[:size])
         elif step.after == NULL:
             self.state.observations.put(step.slot, <Relation *>step.before)
             observation.state = step.state

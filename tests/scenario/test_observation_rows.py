@@ -85,6 +85,18 @@ def test_a_row_of_nobody_is_not_deleted_once_somebody_has_its_place():
     assert world.restarted().states() == {PATH: "active"}
 
 
+def test_a_row_of_nobody_is_deleted_though_who_came_in_its_place_was_refused():
+    world = World({REGISTRATION: RECORD, (OBSERVATIONS, KEY): VALUE[:1] + b"\1" + VALUE[2:]})
+    assert world.engine.observations("dev-1") == []  # it had been asked for, no more
+    world.commits_by_itself = False
+    world.observe("dev-1")
+    world.after(61)
+    world.refuse()
+    world.commits_by_itself = True
+    world.after(61)
+    assert rows(world) == {}
+
+
 def test_two_rows_of_one_place_or_context_are_one():
     world, device = reachable()
     device.register("dev-2")
