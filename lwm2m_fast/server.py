@@ -31,6 +31,7 @@ from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.files import Files
 from lwm2m_fast.fleet.log_levels import is_told
 from lwm2m_fast.fleet.tokens import Tokens
@@ -107,6 +108,7 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self._config = _served(config)
+        self._faults = Faults()
         self._store: Store | None = None
         self._vault: Vault | None = None
         self._listeners: Listeners | None = None
@@ -151,7 +153,7 @@ class Server:
         # Listening before loading would answer 4.04 to devices that are registered.
         plain = plain_ports(config) if config.enabled else []
         self._listeners = Listeners(plain)
-        security = security_of(config, store, vault)
+        security = security_of(config, store, vault, self._faults)
         side = self._side = SecureSide(engine, security, principal_of)
         side.load()
         dtls = self._dtls = open_port(config, security, side)
@@ -159,11 +161,12 @@ class Server:
             self._listeners = Listeners([*plain, dtls.endpoint, *dtls.doors])
             _restore(dtls, store, vault)
         listeners = self._listeners
-        stream = StreamSink(config.http.subscriber_queue)
+        stream = StreamSink(config.http.subscriber_queue, faults=self._faults)
         settings = DeviceSettings(store.fleet)
-        outward = Leveled([stream, LogSink(config.log.device_events)], settings.levels, is_told)
+        told: list[Sink] = [stream, LogSink(config.log.device_events)]
+        outward = Leveled(told, settings.levels, is_told, self._faults)
         sinks: list[Sink] = [outward]
-        data = _data(config, engine, store, settings, self._keep, sinks)
+        data = _data(config, engine, store, settings, self._keep, sinks, self._faults)
         self._values = data.values
         service = RunningServer(
             engine,
@@ -191,6 +194,7 @@ class Server:
             config.coap.batches_per_wakeup,
             data.values.reports,
             service.contacts,
+            self._faults,
         )
         service.attach(turns)
         side.attach_turns(turns.act, turns.publish, turns.kept)
@@ -213,15 +217,16 @@ class Server:
             turns.publish,
         )
         service.attach_provisioning(provisioning.face)
-        durable = self._durable = Durable(store.fleet)
+        durable = self._durable = Durable(store.fleet, self._faults)
         operating = self._operating = _operating(
-            config, data, store, durable, turns, registry.owner, provisioning.devices
+            config, data, store, durable, turns, registry.owner, provisioning.devices, self._faults
         )
         registry.profiles.noticed = operating.post_registration.look
         provisioning.devices.claimed = self._disown
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
-        turns.work, turns.tick = operating.run, _each(operating.tick, side.look, rows.tick)
+        turns.work = operating.run
+        turns.tick = _each(self._faults, operating.tick, side.look, rows.tick)
         stream.changed = turns.listen
         turns.listen()
         self.service = service
@@ -410,10 +415,10 @@ def _about(endpoint: str, engine: Engine, outcomes: Outcomes) -> dict[str, Any]:
     }
 
 
-def _each(*ticks: Callable[[], None]) -> Callable[[], None]:
+def _each(faults: Faults, *ticks: Callable[[], None]) -> Callable[[], None]:
     def tick() -> None:
         for each in ticks:
-            each()
+            faults.tell("a tick", each)
 
     return tick
 
@@ -425,10 +430,13 @@ def _data(
     settings: DeviceSettings,
     keep: Callable[[bytes], Awaitable[None]],
     sinks: Sequence[Sink],
+    faults: Faults,
 ) -> DataParts:
     model = Model(built_in())
     targets = Targets(engine, model, settings)
-    values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
+    values = Values(
+        store.state, keep, engine, targets, model, settings, config.reporting, sinks, faults=faults
+    )
     engine.judge_send = judge = Judge(Forms(engine, targets))
     values.attach(judge)
     files = Files(config.store.data_dir, config.files)
@@ -443,6 +451,7 @@ def _operating(
     turns: Turns,
     owner: Callable[[str], str],
     devices: ProvisionedDevices,
+    faults: Faults,
 ) -> Operating:
     around = Surroundings(
         data.engine,
@@ -457,6 +466,7 @@ def _operating(
         turns.nudge,
         owner,
         devices,
+        faults,
     )
     operating = Operating(config.queue, around)
     if operating.unusable:

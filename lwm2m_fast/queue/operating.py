@@ -7,7 +7,7 @@ asked through `nudge` for a run() soon. Built the same for a server and for a te
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from mmap import mmap
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.core.shell import parse_shell
 from lwm2m_fast.errors import RequestError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.queue import calls, dispatch, profile_observing, reach, reestablish
 from lwm2m_fast.queue.batches import Batches
 from lwm2m_fast.queue.calls import Calls, Clock, Hears, Targets
@@ -77,13 +78,14 @@ class Surroundings:
     owner: Callable[[str], str] = managements
     """Whose a device is."""
     profiles: Profiles | None = None
+    faults: Faults = field(default_factory=Faults)
 
 
 class Operating:
     """Every operation of every device. Loop's thread only."""
 
     def __init__(self, config: QueueConfig, around: Surroundings) -> None:
-        self._engine, self._publish = around.engine, around.publish
+        self._engine, self._publish, self._faults = around.engine, around.publish, around.faults
         ownership = self._ownership = Ownership(around.owner)
         ids = OperationIds(around.fleet, around.keeper)
         pending = Pending(config.max_operations_per_device, config.max_operations, ids.first)
@@ -118,6 +120,7 @@ class Operating:
             around.clock,
             self._told,
             ownership,
+            around.faults,
         )
         first = Reestablish(
             around.engine, pending, self.calls, attributes, self.reach, around.clock
@@ -133,6 +136,7 @@ class Operating:
             first,
             self._told,
             around.nudge,
+            around.faults,
         )
         first.go_on = self.dispatch.kick
         profiles = around.profiles
@@ -200,7 +204,11 @@ class Operating:
             self._attributes.forget(endpoint)
 
     def _told(self, operation: Operation) -> None:
-        self.desk.told(operation)
+        """Neither keeps the other from hearing of it, nor the device from its next operation."""
+        self._faults.tell("who waits for an operation", self.desk.told, operation)
+        self._faults.tell("an operation's event", self._tell, operation)
+
+    def _tell(self, operation: Operation) -> None:
         if self._engine.tells and self._ownership.may_tell(operation):
             shown = operation.as_json()
             self._publish([Event("operation", operation.endpoint, operation.updated_at, shown)])
