@@ -388,14 +388,15 @@ class Values:
         self._forget(endpoint, self._wall(), [_parsed(prefix)])
         await self.flush()
 
-    async def forget_devices(self, endpoints: Iterable[str]) -> None:
-        """Remove all last values of devices that are gone for good. They are gone from answers at
-        once; with StoreError they leave the store when it works again."""
+    async def forget_devices(self, endpoints: Iterable[str]) -> int:
+        """Remove all last values of devices that are gone for good; how many had some. They are
+        gone from answers at once; with StoreError they leave the store when it works again."""
         known = [name for name in endpoints if self._has_any(name)]
         for endpoint in known:
             self._forget(endpoint, self._wall(), [_parsed("")])
         if known:
             await self.flush()
+        return len(known)
 
     def _has_any(self, endpoint: str) -> bool:
         batches = (self._batch, self._going)

@@ -74,12 +74,15 @@ class Durable:
         self._stopping = False
         self.problem: str | None = None
         self.groups = self.rows = self.failed = 0
+        self.given = 0
+        """Calls of keep() so far."""
         self._thread = threading.Thread(target=self._run, name="durable", daemon=True)
         self._thread.start()
 
     def keep(
         self, changes: Sequence[FleetChange], done: Done | None = None, *, must: bool = False
     ) -> None:
+        self.given += 1
         with self._changed:
             self._waiting.append(_Job(changes, done, must))
             self._changed.notify()

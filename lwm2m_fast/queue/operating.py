@@ -27,7 +27,7 @@ from lwm2m_fast.queue.delivery import Delivery
 from lwm2m_fast.queue.desk import Desk
 from lwm2m_fast.queue.direct import Direct
 from lwm2m_fast.queue.dispatch import Dispatch
-from lwm2m_fast.queue.durable import Keeper
+from lwm2m_fast.queue.durable import Done, Keeper
 from lwm2m_fast.queue.history import History
 from lwm2m_fast.queue.kept_attributes import KeptAttributes
 from lwm2m_fast.queue.operation_ids import OperationIds
@@ -92,7 +92,13 @@ class Operating:
         self.reach = Reach(config, around.engine, around.settings, around.clock)
         attributes = self._attributes = KeptAttributes(around.fleet, around.keeper)
         hears = [attributes, *around.hears]
-        traffic = Traffic(around.engine, around.settings, around.clock, around.publish)
+        traffic = Traffic(
+            around.engine,
+            around.settings,
+            around.clock,
+            around.publish,
+            owner=ownership.tenant,
+        )
         self.calls = Calls(
             around.engine,
             around.targets,
@@ -187,19 +193,20 @@ class Operating:
         self.dispatch.kick(endpoint)
         self.wakefulness.settings_changed(endpoint)
 
-    def forget(self, endpoint: str, reason: str) -> None:
+    def forget(self, endpoint: str, reason: str, kept: Done | None = None) -> None:
         """A device is gone for good: end what waits for it, and forget what would be done to the
-        next one of its name. What has ended stays, for its owner. StoreError."""
+        next one of its name. What has ended stays, for its owner. `kept` is told of each that it
+        is kept as ended, or is not. StoreError."""
         try:
-            self.desk.cancel_all(endpoint, reason)
+            self.desk.cancel_all(endpoint, reason, kept)
         finally:
             self._attributes.forget(endpoint)
 
-    def disown(self, endpoint: str, reason: str) -> None:
+    def disown(self, endpoint: str, reason: str, kept: Done | None = None) -> None:
         """The name has another owner, who may be asking it already: the same with what is of the
         one before. StoreError."""
         try:
-            self.desk.cancel_all(endpoint, reason, of_others=True)
+            self.desk.cancel_all(endpoint, reason, kept, of_others=True)
         finally:
             self._attributes.forget(endpoint)
 

@@ -28,7 +28,7 @@ RANK_4 = {
     "queue",
     "device_credentials", "server_identity", "vault_file", "vault_rotation",
     "secure", "secure_start",
-    "saved_sessions", "bootstrap", "provisioning", "ports",
+    "saved_sessions", "bootstrap", "provisioning", "ports", "forgetting", "forgotten_parts",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.
