@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from lwm2m_fast.errors import RequestError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.fleet.admission import Admission
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.fleet.credentials import Change, Credentials
@@ -53,6 +54,7 @@ class DeviceCredentials:
         random: Callable[[int], bytes] = secrets.token_bytes,
         longest_key: int = MAX_KEY_BYTES,
         unfit: Callable[[bytes], str | None] | None = None,
+        faults: Faults | None = None,
     ) -> None:
         """`longest_key` as Credentials, `unfit` as Trust."""
         self.credentials = Credentials(fleet, vault, longest_key)
@@ -61,7 +63,7 @@ class DeviceCredentials:
         self.trust_changed: list[Callable[[bytes | None], None]] = []
         self.server_identity: ServerIdentity | None = None
         """Whose certificate is shown; None: the server has none."""
-        self._clock, self._random = clock, random
+        self._clock, self._random, self._faults = clock, random, faults or Faults()
         self._writing = asyncio.Lock()
         self._under_way: set[asyncio.Task[Any]] = set()
 
@@ -172,13 +174,13 @@ class DeviceCredentials:
         """Let everybody hear of changes that are on disk."""
         for number, change in enumerate(changes, 1):
             for told in self.changed:
-                told(change)
+                self._faults.tell("who hears of credentials", told, change)
             if number % TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
     def _tell_trust(self, gone: bytes | None) -> None:
         for told in self.trust_changed:
-            told(gone)
+            self._faults.tell("who hears of trust anchors", told, gone)
 
     def counters(self) -> dict[str, int]:
         return {

@@ -6,6 +6,7 @@ Knows the configuration and sockets; nothing of what arrives. The DTLS ports are
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.config.ports import port_numbers
@@ -50,3 +51,15 @@ def report_further(side: str, plain: list[UdpEndpoint], secure: list[UdpEndpoint
     ports = {"coap": [one.port for one in plain], "coaps": [one.port for one in secure]}
     if plain or secure:
         _log.info("listening at further ports", extra={"side": side, **ports})
+
+
+def warn_small_buffers(plain: Sequence[UdpEndpoint], config: Config) -> None:
+    """Log it where the system has granted less than `coap.receive_buffer_bytes`."""
+    wanted = config.coap.receive_buffer_bytes
+    granted = min((udp.receive_buffer_bytes for udp in plain), default=wanted)
+    if granted < wanted:
+        _log.warning(
+            "the receive buffer is smaller than asked for: bursts may be lost; "
+            "raise net.core.rmem_max",
+            extra={"bytes": granted, "asked": wanted},
+        )

@@ -16,6 +16,7 @@ from lwm2m_fast.config import Config, suite_names
 from lwm2m_fast.config.ports import port_numbers
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import ConfigError, RequestError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.fleet.admission import Admission
 from lwm2m_fast.fleet.certificates import certificate_facts
 from lwm2m_fast.fleet.vault import Vault
@@ -39,9 +40,13 @@ def vault_of(config: Config, fleet: FleetStore) -> Vault:
     return open_vault(config.store.key_file or config.store.data_dir / FILE_NAME, fleet)
 
 
-def security_of(config: Config, store: Store, vault: Vault) -> DeviceCredentials:
+def security_of(
+    config: Config, store: Store, vault: Vault, faults: Faults | None = None
+) -> DeviceCredentials:
     """Credentials and trust, with the anchors of the configuration among them."""
-    security = DeviceCredentials(store.fleet, vault, longest_key=longest_key(), unfit=unfit)
+    security = DeviceCredentials(
+        store.fleet, vault, longest_key=longest_key(), unfit=unfit, faults=faults
+    )
     file = config.dtls.anchors
     if file is not None:
         try:

@@ -31,16 +31,19 @@ from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_data import DataParts
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.files import Files
 from lwm2m_fast.fleet.log_levels import is_told
 from lwm2m_fast.fleet.tokens import Tokens
 from lwm2m_fast.fleet.vault import Vault
+from lwm2m_fast.forgetting import Forgetting
+from lwm2m_fast.forgotten_parts import Parts
 from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
-from lwm2m_fast.net.udp import UdpEndpoint
-from lwm2m_fast.ports import plain_ports, report_further
+from lwm2m_fast.ports import plain_ports, report_further, warn_small_buffers
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
+from lwm2m_fast.provisioning.handover import Handovers
 from lwm2m_fast.provisioning.registry import Registry
 from lwm2m_fast.provisioning.start import Provisioning, open_provisioning, open_registry
 from lwm2m_fast.queue.calls import Clock
@@ -74,9 +77,6 @@ TABLES = (1, 2, 3)
 SWITCH_S = 0.0005
 """How long another thread may keep the interpreter from the loop (Python's default: 5 ms)."""
 
-FORGOTTEN_AT_ONCE = 64
-"""Devices that are forgotten before the loop gets its turn."""
-
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -107,6 +107,7 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self._config = _served(config)
+        self._faults = Faults()
         self._store: Store | None = None
         self._vault: Vault | None = None
         self._listeners: Listeners | None = None
@@ -120,7 +121,7 @@ class Server:
         self._http_socket: socket.socket | None = None
         self._provisioning: Provisioning | None = None
         self._bootstrap: BootstrapSwitch | None = None
-        self._outcomes: Outcomes | None = None
+        self._forgetting: Forgetting | None = None
         self._outcome_rows: OutcomeRows | None = None
         self.service: RunningServer | None = None
 
@@ -151,7 +152,7 @@ class Server:
         # Listening before loading would answer 4.04 to devices that are registered.
         plain = plain_ports(config) if config.enabled else []
         self._listeners = Listeners(plain)
-        security = security_of(config, store, vault)
+        security = security_of(config, store, vault, self._faults)
         side = self._side = SecureSide(engine, security, principal_of)
         side.load()
         dtls = self._dtls = open_port(config, security, side)
@@ -159,11 +160,12 @@ class Server:
             self._listeners = Listeners([*plain, dtls.endpoint, *dtls.doors])
             _restore(dtls, store, vault)
         listeners = self._listeners
-        stream = StreamSink(config.http.subscriber_queue)
+        stream = StreamSink(config.http.subscriber_queue, faults=self._faults)
         settings = DeviceSettings(store.fleet)
-        outward = Leveled([stream, LogSink(config.log.device_events)], settings.levels, is_told)
+        told: list[Sink] = [stream, LogSink(config.log.device_events)]
+        outward = Leveled(told, settings.levels, is_told, self._faults)
         sinks: list[Sink] = [outward]
-        data = _data(config, engine, store, settings, self._keep, sinks)
+        data = _data(config, engine, store, settings, self._keep, sinks, self._faults)
         self._values = data.values
         service = RunningServer(
             engine,
@@ -191,12 +193,14 @@ class Server:
             config.coap.batches_per_wakeup,
             data.values.reports,
             service.contacts,
+            self._faults,
         )
         service.attach(turns)
         side.attach_turns(turns.act, turns.publish, turns.kept)
         resumed = side.resume()
-        registry = open_registry(store.fleet, vault, security)
-        outcomes = self._outcomes = Outcomes(row=reader(store.state))
+        handovers = Handovers(store.fleet)
+        registry = open_registry(handovers, vault, security)
+        outcomes = Outcomes(row=reader(store.state))
         rows = self._outcome_rows = OutcomeRows(outcomes, turns.keep)
         bootstrap = self._bootstrap = _bootstrap(
             config, store, engine, security, registry, turns, outcomes
@@ -213,19 +217,32 @@ class Server:
             turns.publish,
         )
         service.attach_provisioning(provisioning.face)
-        durable = self._durable = Durable(store.fleet)
+        durable = self._durable = Durable(store.fleet, self._faults)
         operating = self._operating = _operating(
-            config, data, store, durable, turns, registry.owner, provisioning.devices
+            config, data, store, durable, turns, registry.owner, provisioning.devices, self._faults
         )
         registry.profiles.noticed = operating.post_registration.look
-        provisioning.devices.claimed = self._disown
+        parts = Parts(
+            engine, side, bootstrap, rows, operating, durable, store.fleet, data.values
+        ).all()
+        forgetting = self._forgetting = Forgetting(
+            handovers,
+            parts,
+            durable,
+            lambda name: registry.get(name) is not None,
+            store.state.sync,
+            self._faults,
+        )
+        provisioning.devices.claimed = forgetting.claimed
         service.attach_operations(operating, durable)
         sinks.append(operating.wakefulness)  # turns and values hold this very list
-        turns.work, turns.tick = operating.run, _each(operating.tick, side.look, rows.tick)
+        turns.work = operating.run
+        turns.tick = _each(self._faults, operating.tick, side.look, rows.tick, forgetting.tick)
         stream.changed = turns.listen
         turns.listen()
         self.service = service
         turns.start()
+        handed_over = forgetting.resume()
         if dtls is not None:
             dtls.start()
         bootstrap.start()
@@ -239,13 +256,14 @@ class Server:
         gc.freeze()
         report(config, dtls, security)
         report_further("server", plain[1:], [] if dtls is None else dtls.doors)
-        _warn_small_buffers(plain, config)
+        warn_small_buffers(plain, config)
         _log.info(
             "started",
             extra={
                 "registrations": loaded,
                 "passed_over": passed_over,
                 "credential_changes_resumed": resumed,
+                "handovers_resumed": handed_over,
                 "seconds": round(time.monotonic() - started, 3),
                 "receive_buffer_bytes": sum(udp.receive_buffer_bytes for udp in plain),
             },
@@ -282,6 +300,8 @@ class Server:
                 ending.callback(self._turns.pause)
             if self._bootstrap is not None:
                 ending.push_async_callback(self._bootstrap.stop)
+            if self._forgetting is not None:
+                ending.push_async_callback(self._forgetting.stop)
             if self._provisioning is not None:
                 ending.push_async_callback(self._provisioning.jobs.stop)
             if self._http_socket is not None:  # behind http: asyncio's loop asks it for its number
@@ -295,7 +315,7 @@ class Server:
         self._durable = self._operating = self._vault = None
         self._listeners = self._side = self._dtls = self._http_socket = None
         self._provisioning = self._bootstrap = None
-        self._outcomes = self._outcome_rows = None
+        self._forgetting = self._outcome_rows = None
 
     async def _keep(self, changes: bytes) -> None:
         if self._turns is None:
@@ -303,49 +323,8 @@ class Server:
         await self._turns.keep(changes)
 
     async def _forget(self, names: Sequence[str]) -> None:
-        """Devices that are configured no longer may not be registered any longer, nor asked; and
-        whoever has their names next finds nothing of theirs."""
-        operating, side, bootstrap = self._operating, self._side, self._bootstrap
-        if operating is None or side is None or bootstrap is None:
-            return
-        ended = [name for name in names if operating.reach.heard_at(name) is not None]
-        for name in ended:
-            side.end_registration(name, "its configuration was removed")
-        reason = "the device's configuration was removed"
-        await self._forget_all(names, bootstrap.forget, lambda name: operating.forget(name, reason))
-        if ended:
-            await side.until_ended()
-
-    async def _disown(self, names: Sequence[str]) -> None:
-        """The same of names that were nobody's, and are a tenant's now; their devices stay."""
-        operating, outcomes = self._operating, self._outcomes
-        if operating is None or outcomes is None:
-            return
-        reason = "the device's name is another tenant's now"
-        await self._forget_all(names, outcomes.forget, lambda name: operating.disown(name, reason))
-
-    async def _forget_all(self, names: Sequence[str], *parts: Callable[[str], None]) -> None:
-        """Last values, and what `parts` know of each. What cannot be read is passed over: all
-        others are forgotten all the same."""
-        values = self._values
-        if values is None:
-            return
-        failed: StoreError | None = None
-        for start in range(0, len(names), FORGOTTEN_AT_ONCE):
-            some = names[start : start + FORGOTTEN_AT_ONCE]
-            for name in some:
-                for forget in parts:
-                    try:
-                        forget(name)
-                    except StoreError as error:
-                        failed = error
-            try:
-                await values.forget_devices(some)
-            except StoreError as error:
-                failed = error
-            await asyncio.sleep(0)
-        if failed is not None:
-            _log.error("what was known of devices could not all be forgotten: %s", failed)
+        if self._forgetting is not None:
+            await self._forgetting.removed(names)
 
     async def _close_values(self) -> None:
         try:
@@ -357,7 +336,8 @@ class Server:
     def _counters(self, *parts: Counted) -> Callable[[], dict[str, int]]:
         def counters() -> dict[str, int]:
             face = None if self._provisioning is None else self._provisioning.face
-            later = (self._turns, self._durable, self._operating, face, self._bootstrap)
+            named = (self._turns, self._durable, self._operating, face, self._bootstrap)
+            later = (*named, self._forgetting)
             running = (*parts, *(part for part in later if part is not None))
             return {name: n for part in running for name, n in part.counters().items()}
 
@@ -410,10 +390,10 @@ def _about(endpoint: str, engine: Engine, outcomes: Outcomes) -> dict[str, Any]:
     }
 
 
-def _each(*ticks: Callable[[], None]) -> Callable[[], None]:
+def _each(faults: Faults, *ticks: Callable[[], None]) -> Callable[[], None]:
     def tick() -> None:
         for each in ticks:
-            each()
+            faults.tell("a tick", each)
 
     return tick
 
@@ -425,10 +405,13 @@ def _data(
     settings: DeviceSettings,
     keep: Callable[[bytes], Awaitable[None]],
     sinks: Sequence[Sink],
+    faults: Faults,
 ) -> DataParts:
     model = Model(built_in())
     targets = Targets(engine, model, settings)
-    values = Values(store.state, keep, engine, targets, model, settings, config.reporting, sinks)
+    values = Values(
+        store.state, keep, engine, targets, model, settings, config.reporting, sinks, faults=faults
+    )
     engine.judge_send = judge = Judge(Forms(engine, targets))
     values.attach(judge)
     files = Files(config.store.data_dir, config.files)
@@ -443,6 +426,7 @@ def _operating(
     turns: Turns,
     owner: Callable[[str], str],
     devices: ProvisionedDevices,
+    faults: Faults,
 ) -> Operating:
     around = Surroundings(
         data.engine,
@@ -457,6 +441,7 @@ def _operating(
         turns.nudge,
         owner,
         devices,
+        faults,
     )
     operating = Operating(config.queue, around)
     if operating.unusable:
@@ -511,14 +496,3 @@ def _save(dtls: DtlsPort, store: Store | None, vault: Vault | None) -> None:
         )
     except StoreError as error:
         _log.error("DTLS sessions could not be kept; devices handshake again: %s", error)
-
-
-def _warn_small_buffers(plain: Sequence[UdpEndpoint], config: Config) -> None:
-    wanted = config.coap.receive_buffer_bytes
-    granted = min((udp.receive_buffer_bytes for udp in plain), default=wanted)
-    if granted < wanted:
-        _log.warning(
-            "the receive buffer is smaller than asked for: bursts may be lost; "
-            "raise net.core.rmem_max",
-            extra={"bytes": granted, "asked": wanted},
-        )

@@ -19,6 +19,7 @@ from lwm2m_fast.core.engine import Engine, Output
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.datagram import Inbox, Outbox
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.sink.base import Sink
 from lwm2m_fast.store.base import StateStore
 
@@ -35,9 +36,6 @@ WALL_CLOCK_S = 60.0
 
 TICK_S = 1.0
 """How often the queue of operations looks at the clock."""
-
-FAULT_LOG_S = 10.0
-"""At most one of our own faults is logged in this time."""
 
 # A change that changes nothing: deleting a row that never was (see store/base.py).
 PROBE = bytes([2, 255, 0, 5, 0, 0, 0, 0]) + b"probe"
@@ -99,8 +97,9 @@ class Turns:
         batches_per_wakeup: int,
         reports: Callable[[Reports], Sequence[Event]] | None = None,
         contacts: Callable[[Contacts], None] = _ignore,
+        faults: Faults | None = None,
     ) -> None:
-        self._engine, self._sinks = engine, sinks
+        self._engine, self._sinks, self._faults = engine, sinks, faults or Faults()
         self._listeners, self._send = listeners, listeners.send
         self._is_timed = any(endpoint.is_timed for endpoint in listeners.endpoints)
         self._resolve, self._reports, self.contacts = resolve, reports, contacts
@@ -122,8 +121,7 @@ class Turns:
         self._working: set[int] = set()
         """Descriptors: those we receive from, can send nothing to, and will soon look at again."""
         self.store_problem: str | None = None
-        self.commits = self.commits_failed = self.faults = 0
-        self._fault_logged_at = -FAULT_LOG_S
+        self.commits = self.commits_failed = 0
         self.work: Callable[[], None] = lambda: None
         """Done soon after nudge(); what it asks of devices leaves then."""
         self.tick: Callable[[], None] = lambda: None
@@ -220,12 +218,9 @@ class Turns:
             self._report_fault()
 
     def _report_fault(self) -> None:
-        """Count every fault of our own; log one now and then, as a device may cause many."""
         fault, self._engine.fault = self._engine.fault, None
-        self.faults += 1
-        if time.monotonic() >= self._fault_logged_at + FAULT_LOG_S:
-            self._fault_logged_at = time.monotonic()
-            _log.error("a request failed inside the server", exc_info=fault)
+        if fault is not None:
+            self._faults.note(fault, "a request")
 
     def _finish_output(self, output: Output) -> None:
         events, contacts = list(output.events), list(output.contacts)
@@ -360,16 +355,12 @@ class Turns:
 
     def _let_hear(self, hear: Callable[[Any], None], what: Sequence[Any]) -> None:
         """A fault of who hears of a turn is ours alone: those behind it must be answered, too."""
-        try:
-            hear(what)
-        except Exception as error:
-            self._engine.fault = error
-            self._report_fault()
+        self._faults.tell("who hears of a turn", hear, what)
 
     def _publish(self, events: Sequence[Event]) -> None:
         if events:
             for sink in self._sinks:
-                sink.publish(events)
+                self._faults.tell("a sink", sink.publish, events)
 
     def publish(self, events: Sequence[Event]) -> None:
         """Tell what happened beside the turns, and is kept."""
@@ -441,6 +432,6 @@ class Turns:
         return {
             "commits": self.commits,
             "commits_failed": self.commits_failed,
-            "internal_faults": self.faults,
+            "internal_faults": self._faults.count,
             "commits_waiting": len(self._pending),
         }

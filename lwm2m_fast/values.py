@@ -32,6 +32,7 @@ from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.target import Target
 from lwm2m_fast.core.typed_values import value_json
 from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.model import Model, View
 from lwm2m_fast.report_events import notification, observe_ended, send
 from lwm2m_fast.report_intake import Heard, read_known, take_known
@@ -92,7 +93,9 @@ class Values:
         config: ReportingConfig,
         sinks: Sequence[Sink] = (),
         wall: Callable[[], float] = time.time,
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = faults or Faults()
         self._keep, self._registry, self._targets = keep, registry, targets
         self._model, self._settings, self._config = model, settings, config
         self._sinks, self._wall = sinks, wall
@@ -137,7 +140,7 @@ class Values:
         else:  # in a fleet that reports often, nearly all are taken here
             rest, size = take_known(reports, self._batch.items, self._batch.bound, ERROR)
         for report in rest:
-            self._take(report, listeners, events)
+            self._faults.tell("a report", self._take, report, listeners, events)
         self._counts["values_reports"] += len(reports)
         self._bytes += size
         self._check_bounds()
@@ -179,14 +182,17 @@ class Values:
             return
         self._counts["values_observations_ended"] += 1
         endpoint = known[0] if known else self._name_of(report[0])
-        if endpoint is not None and any(sink.hears(endpoint) for sink in listeners):
+        if endpoint is not None and self._is_heard(endpoint, listeners):
             context = known[1] if known else None
             events.append(observe_ended(endpoint, context, Report(*report)))
+
+    def _is_heard(self, endpoint: str, listeners: list[Sink]) -> bool:
+        return any(self._faults.ask("a sink", sink.hears, endpoint) for sink in listeners)
 
     def _tell(self, report: ReportTuple, listeners: list[Sink], events: list[Event]) -> None:
         number = report[1]
         endpoint, context, form = self._batch.bound[number]
-        if not any(sink.hears(endpoint) for sink in listeners):
+        if not self._is_heard(endpoint, listeners):
             return
         whole, pack, why = Report(*report), None, ""
         try:
@@ -382,14 +388,15 @@ class Values:
         self._forget(endpoint, self._wall(), [_parsed(prefix)])
         await self.flush()
 
-    async def forget_devices(self, endpoints: Iterable[str]) -> None:
-        """Remove all last values of devices that are gone for good. They are gone from answers at
-        once; with StoreError they leave the store when it works again."""
+    async def forget_devices(self, endpoints: Iterable[str]) -> int:
+        """Remove all last values of devices that are gone for good; how many had some. They are
+        gone from answers at once; with StoreError they leave the store when it works again."""
         known = [name for name in endpoints if self._has_any(name)]
         for endpoint in known:
             self._forget(endpoint, self._wall(), [_parsed("")])
         if known:
             await self.flush()
+        return len(known)
 
     def _has_any(self, endpoint: str) -> bool:
         batches = (self._batch, self._going)

@@ -1,70 +1,240 @@
-"""What is forgotten with devices that are removed: of each what can be, whatever cannot be read."""
+"""What is forgotten with a device's name: every part is told, in order, although one fails; what a
+kill in the middle leaves is made good at the next start."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from types import SimpleNamespace
-from typing import Any
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 
-from lwm2m_fast.config import Config
+import pytest
+
 from lwm2m_fast.errors import StoreError
-from lwm2m_fast.server import FORGOTTEN_AT_ONCE, Server
+from lwm2m_fast.faults import Faults
+from lwm2m_fast.fleet.tenants import MANAGEMENT
+from lwm2m_fast.forgetting import (
+    AGAIN_S,
+    CLAIMED,
+    FORGOTTEN_AT_ONCE,
+    REMOVED,
+    Forgetting,
+    Part,
+    Why,
+)
+from lwm2m_fast.provisioning.device_rows import DEVICE, ROUTE
+from lwm2m_fast.provisioning.handover import HANDOVER, Handovers
+from lwm2m_fast.queue.durable import Done
+from lwm2m_fast.store.base import FleetChange
+from lwm2m_fast.store.memory import MemoryFleet
 
 BROKEN = StoreError("the disk is gone")
+OF_ACME = b"acme\0\0\0\0\0\0\0\0\1"
+OF_NOBODY_ELSE = MANAGEMENT.encode() + OF_ACME[4:]
 
 
-class Parts:
-    """Everything that knows of devices; `cannot` says of which one of them cannot read."""
+class Keeper:
+    """Keeps at once, or refuses."""
 
-    def __init__(self, *cannot: tuple[str, str]) -> None:
-        self.cannot = cannot
-        self.forgotten: dict[str, list[str]] = {"asked": [], "outcomes": [], "values": []}
-        self.ended: list[str] = []
+    problem: str | None = None
 
-    def forget(self, part: str, name: str) -> None:
-        if (part, name) in self.cannot:
-            raise BROKEN
-        self.forgotten[part].append(name)
+    def __init__(self, fleet: MemoryFleet) -> None:
+        self.fleet = fleet
 
-    async def values(self, names: Iterable[str]) -> None:
+    def keep(
+        self, changes: Sequence[FleetChange], done: Done | None = None, *, must: bool = False
+    ) -> None:
+        if self.problem is None:
+            self.fleet.apply(changes)
+        if done is not None:
+            done(None if self.problem is None else StoreError(self.problem))
+
+
+class Process:
+    """One run over a fleet store; another over the same is the next start."""
+
+    def __init__(self, fleet: MemoryFleet | None = None) -> None:
+        self.fleet = fleet or MemoryFleet()
+        self.notes, self.faults, self.keeper = Handovers(self.fleet), Faults(), Keeper(self.fleet)
+        self.told: list[tuple[str, list[str], bool]] = []
+        self.breaks: dict[str, Exception] = {}
+        self.synced = 0
+        parts = [Part(name, self._part(name)) for name in ("first", "second", "third")]
+        self.forgetting = Forgetting(
+            self.notes, parts, self.keeper, self._is_configured, self._sync, self.faults
+        )
+
+    def _part(self, part: str) -> Callable[[Sequence[str], Why], Awaitable[int]]:
+        async def forget(names: Sequence[str], why: Why) -> int:
+            self.told.append((part, list(names), why.is_gone))
+            if part in self.breaks:
+                raise self.breaks[part]
+            return len(names)
+
+        return forget
+
+    def _is_configured(self, name: str) -> bool:
+        return self.fleet.get(DEVICE, name.encode()) is not None
+
+    def _sync(self) -> None:
+        self.synced += 1
+
+    def remove(self, *names: str) -> None:
+        """What the registry writes."""
+        keys = [name.encode() for name in names]
+        self.notes.apply([(space, key, None) for key in keys for space in (DEVICE, ROUTE)])
+
+    def claim(self, *names: str, owner: bytes = OF_ACME) -> None:
         for name in names:
-            self.forget("values", name)
+            self.notes.apply([(DEVICE, name.encode(), b"x"), (ROUTE, name.encode(), owner)])
 
-    async def until_ended(self) -> None:
-        assert self.ended
+    async def ticks(self, count: int = AGAIN_S) -> None:
+        for _ in range(count):
+            self.forgetting.tick()
+        await self.rest()
 
-    def server(self) -> Any:
-        server: Any = Server(Config())
-        server._operating = SimpleNamespace(
-            reach=SimpleNamespace(heard_at=lambda name: 1.0),
-            forget=lambda name, reason: self.forget("asked", name),
-            disown=lambda name, reason: self.forget("asked", name),
-        )
-        server._bootstrap = server._outcomes = SimpleNamespace(
-            forget=lambda name: self.forget("outcomes", name)
-        )
-        server._values = SimpleNamespace(forget_devices=self.values)
-        server._side = SimpleNamespace(
-            end_registration=lambda name, reason: self.ended.append(name),
-            until_ended=self.until_ended,
-        )
-        return server
+    async def rest(self) -> None:
+        if self.forgetting._working is not None:
+            await self.forgetting._working
+
+    @property
+    def noted(self) -> int:
+        return sum(1 for _ in self.fleet.scan(HANDOVER))
 
 
-def test_one_that_cannot_be_read_keeps_no_other_registered_or_remembered() -> None:
-    names = [f"d-{number}" for number in range(2 * FORGOTTEN_AT_ONCE + 1)]
-    parts = Parts(("asked", "d-0"), ("outcomes", "d-1"), ("values", names[FORGOTTEN_AT_ONCE - 1]))
-    server = parts.server()
-    asyncio.run(server._forget(names))
-    assert parts.ended == names
-    assert parts.forgotten["asked"] == names[1:]
-    assert parts.forgotten["outcomes"] == [names[0], *names[2:]]
-    assert parts.forgotten["values"] == [each for each in names if each != parts.cannot[2][1]]
+def play(act: Callable[[Process], Awaitable[None]]) -> None:
+    async def played() -> None:
+        async with asyncio.timeout(10):
+            await act(Process())
+
+    asyncio.run(played())
 
 
-def test_a_device_whose_name_is_claimed_stays_registered() -> None:
-    parts = Parts()
-    asyncio.run(parts.server()._disown(["d-0"]))
-    assert parts.ended == []
-    assert parts.forgotten == {"asked": ["d-0"], "outcomes": ["d-0"], "values": ["d-0"]}
+def test_parts_are_told_in_order_and_then_the_note_goes() -> None:
+    async def act(process: Process) -> None:
+        process.remove("a", "b")
+        assert process.noted == 1
+        await process.forgetting.removed(["a", "b"])
+        assert process.told == [(part, ["a", "b"], True) for part in ("first", "second", "third")]
+        assert (process.noted, process.synced) == (0, 1)
+
+    play(act)
+
+
+def test_of_many_names_the_loop_has_its_turn_between_some_and_the_first_part_ends_first() -> None:
+    async def act(process: Process) -> None:
+        names = [f"d-{number}" for number in range(2 * FORGOTTEN_AT_ONCE + 1)]
+        process.remove(*names)
+        await process.forgetting.removed(names)
+        assert [part for part, _, _ in process.told] == ["first"] * 3 + ["second"] * 3 + [
+            "third"
+        ] * 3
+        assert [name for part, some, _ in process.told if part == "third" for name in some] == names
+        assert max(len(some) for _, some, _ in process.told) == FORGOTTEN_AT_ONCE
+
+    play(act)
+
+
+@pytest.mark.parametrize("broken", ["first", "second", "third"])
+@pytest.mark.parametrize("error", [BROKEN, RuntimeError("a fault of ours")])
+def test_every_part_is_told_although_one_raises_and_that_one_is_told_again(
+    broken: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def act(process: Process) -> None:
+        process.breaks[broken] = error
+        process.remove("a")
+        await process.forgetting.removed(["a"])
+        assert [part for part, _, _ in process.told] == ["first", "second", "third"]
+        assert process.noted == 1
+        assert process.forgetting.counters()["names_forgetting_current"] == 1
+        assert [each.levelno for each in caplog.records] == [logging.ERROR]
+        assert str(error) in caplog.text
+        assert process.faults.count == (error is not BROKEN)
+        del process.told[:], process.breaks[broken]
+        await process.ticks(AGAIN_S - 1)
+        assert process.told == []
+        await process.ticks(1)
+        assert process.told == [(broken, ["a"], True)]  # and no other
+        assert process.noted == process.forgetting.counters()["names_forgetting_current"] == 0
+
+    play(act)
+
+
+def test_what_a_kill_in_the_middle_leaves_is_made_good_at_the_next_start() -> None:
+    async def act(process: Process) -> None:
+        process.remove("before-all")
+        process.claim("of-acme")
+        process.breaks["second"] = BROKEN
+        process.remove("half-way")
+        process.notes.take()  # of the first two nobody was told
+        await process.forgetting.removed(["half-way"])
+        again = Process(process.fleet)
+        assert again.forgetting.resume() == 3
+        await again.rest()
+        for part in ("first", "second", "third"):
+            told = [(names, gone) for name, names, gone in again.told if name == part]
+            assert told == [(["before-all"], True), (["of-acme"], False), (["half-way"], True)]
+        assert again.noted == 0
+        assert Process(process.fleet).forgetting.resume() == 0
+
+    play(act)
+
+
+def test_of_a_name_that_somebody_has_by_then_only_what_is_not_his_is_forgotten() -> None:
+    async def act(process: Process) -> None:
+        process.remove("a", "b")
+        process.claim("a")
+        again = Process(process.fleet)
+        again.forgetting.resume()
+        await again.rest()
+        of_first = [(names, gone) for part, names, gone in again.told if part == "first"]
+        assert of_first == [(["b"], True), (["a"], False), (["a"], False)]
+
+    play(act)
+
+
+def test_a_note_that_cannot_be_let_go_of_is_left_for_later() -> None:
+    async def act(process: Process) -> None:
+        process.remove("a")
+        process.keeper.problem = "full"
+        await process.forgetting.removed(["a"])
+        assert process.noted == 1
+        process.keeper.problem = None
+        del process.told[:]
+        await process.ticks()
+        assert (process.told, process.noted) == ([], 0)
+
+    play(act)
+
+
+def test_what_a_power_failure_could_bring_back_is_forgotten_again() -> None:
+    async def act(process: Process) -> None:
+        process.remove("a")
+
+        def fails() -> None:
+            raise BROKEN
+
+        process.forgetting._sync = fails
+        await process.forgetting.removed(["a"])
+        assert process.noted == 1
+
+    play(act)
+
+
+def test_a_claim_says_that_the_names_have_an_owner() -> None:
+    async def act(process: Process) -> None:
+        process.claim("a")
+        await process.forgetting.claimed(["a"])
+        assert process.told == [(part, ["a"], False) for part in ("first", "second", "third")]
+        assert process.noted == 0
+
+    play(act)
+    assert (REMOVED.is_gone, CLAIMED.is_gone) == (True, False)
+
+
+def test_a_name_of_who_runs_the_server_changes_no_hands_when_it_gets_a_device() -> None:
+    async def act(process: Process) -> None:
+        process.claim("a", owner=OF_NOBODY_ELSE)
+        process.notes.apply([("settings", b"a", b"x"), (DEVICE, b"a", b"y")])
+        assert (process.noted, process.notes.take()) == (0, [])
+
+    play(act)

@@ -19,6 +19,7 @@ from lwm2m_fast.model import Model, built_in
 from lwm2m_fast.store import Store
 from lwm2m_fast.targets import Targets
 from lwm2m_fast.values import Values
+from tests.raising_faults import RaisingFaults
 
 UNIX = 1_700_000_000.0
 MODEL = Model(built_in())
@@ -127,7 +128,7 @@ class Scene:
         """A process that begins with what the store has."""
         self.values = Values(
             self.store.state, self.keep, self.registry, self.targets, MODEL, self.settings,
-            self.config, self.sinks, wall=lambda: self.now,
+            self.config, self.sinks, wall=lambda: self.now, faults=RaisingFaults(),
         )  # fmt: skip
         return self.values
 

@@ -53,6 +53,15 @@ class OutcomeRows:
             await self._writing
         await self._write()
 
+    async def flush(self) -> None:
+        """Write what there is now. StoreError: it is tried again with the next tick."""
+        while self._writing is not None and not self._writing.done():
+            await asyncio.wait([self._writing])
+        self._writing = asyncio.get_running_loop().create_task(self._write())
+        await asyncio.wait([self._writing])
+        if self._outcomes.unwritten and self._is_failing:
+            raise StoreError("outcomes of bootstraps cannot be kept now")
+
     async def _write(self) -> None:
         while taken := self._outcomes.take(ROWS_AT_ONCE):
             try:

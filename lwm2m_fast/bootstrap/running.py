@@ -18,6 +18,7 @@ from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.ports import plain_ports, report_further
@@ -91,7 +92,7 @@ class BootstrapServer:
         tell: Callable[[Sequence[Event]], None],
         outcomes: Outcomes,
     ) -> None:
-        own = bootstrap_config(config)
+        own, faults = bootstrap_config(config), Faults()
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
         try:
@@ -120,6 +121,7 @@ class BootstrapServer:
             time.time,
             self._nudge,
             outcomes=outcomes,
+            faults=faults,
         )
         self._turns = Turns(
             self._engine,
@@ -130,6 +132,7 @@ class BootstrapServer:
             own.coap.batches_per_wakeup,
             None,
             self.bootstraps.contacts,
+            faults,
         )
         self._turns.tick = self._tick
         self._side.attach_turns(self._turns.act, tell)

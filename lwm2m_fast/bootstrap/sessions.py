@@ -19,6 +19,7 @@ from lwm2m_fast.core.bootstrap import WRITABLE, Policy, Session, pack
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.errors import Error, RequestError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.wire.numbers import Code
 
 _log = logging.getLogger("lwm2m_fast.bootstrap")
@@ -86,8 +87,10 @@ class Bootstraps:
         nudge: Callable[[], None],
         policy: Policy | None = None,
         outcomes: Outcomes | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self._engine, self._offer, self._limits = engine, offer, limits
+        self._faults = faults or Faults()
         self._tell, self._now, self._wall, self._nudge = tell, now, wall, nudge
         self._policy = policy or Policy()
         self._runs: dict[str, _Run] = {}
@@ -143,22 +146,26 @@ class Bootstraps:
         """Devices whose bootstrap request has been answered."""
         for contact in contacts:
             if contact.kind == "registered":
-                self._begin(contact.endpoint)
+                self._faults.tell("a bootstrap that begins", self._begin, contact.endpoint)
 
     def resolve(self, answers: Sequence[AnsweredTuple]) -> None:
         """How the requests to devices ended."""
-        for call, outcome, code, _format, payload, *_rest in answers:
-            endpoint = self._by_call.pop(call, None)
-            run = self._runs.get(endpoint) if endpoint is not None else None
-            if endpoint is None or run is None or run.call != call:
-                continue
-            if outcome == "cancelled":  # it has begun anew: what is in the engine is the new one
-                del self._runs[endpoint]
-                run.session.fail("the device began another bootstrap")
-                self._told(endpoint, run)
-                continue
-            self._take(run.session, outcome, code, payload)
-            self._go_on(endpoint, run)
+        for answer in answers:
+            self._faults.tell("a bootstrap", self._answered, answer)
+
+    def _answered(self, answer: AnsweredTuple) -> None:
+        call, outcome, code, _format, payload, *_rest = answer
+        endpoint = self._by_call.pop(call, None)
+        run = self._runs.get(endpoint) if endpoint is not None else None
+        if endpoint is None or run is None or run.call != call:
+            return
+        if outcome == "cancelled":  # it has begun anew: what is in the engine is the new one
+            del self._runs[endpoint]
+            run.session.fail("the device began another bootstrap")
+            self._told(endpoint, run)
+            return
+        self._take(run.session, outcome, code, payload)
+        self._go_on(endpoint, run)
 
     def _take(self, session: Session, outcome: str, code: int, payload: bytes) -> None:
         try:
@@ -177,7 +184,7 @@ class Bootstraps:
                 break
             step = run.session.step
             run.session.fail(f"{step}: not done within {self._limits.session_s:g} s in all")
-            self._end(endpoint, run)
+            self._faults.tell("a bootstrap that ends", self._end, endpoint, run)
 
     def cut_off(self, why: str) -> Iterator[None]:
         """End all bootstraps, and say why; yields now and then, for the loop to have its turn.
@@ -188,7 +195,7 @@ class Bootstraps:
             for endpoint in list(islice(self._runs, CUT_OFF_AT_ONCE)):
                 run = self._runs.pop(endpoint)
                 run.session.fail(f"{run.session.step}: {why}")
-                self._told(endpoint, run)
+                self._faults.tell("a bootstrap that ends", self._told, endpoint, run)
             yield
 
     def forget(self, endpoint: str) -> None:

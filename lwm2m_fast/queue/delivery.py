@@ -32,6 +32,7 @@ from lwm2m_fast.core.operation import (
 from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError, UnknownDevice
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.queue.calls import Calls, Clock, Ended
 from lwm2m_fast.queue.durable import Keeper
 from lwm2m_fast.queue.history import History
@@ -74,8 +75,9 @@ class Delivery:
         clock: Clock,
         tell: Tell,
         ownership: Ownership,
+        faults: Faults | None = None,
     ) -> None:
-        self._ownership = ownership
+        self._ownership, self._faults = ownership, faults or Faults()
         self.pending, self.history, self._keeper = pending, history, keeper
         self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
         self._running: dict[str, tuple[Operation, int]] = {}
@@ -346,29 +348,35 @@ class Delivery:
         found = [*self._expiring, *self.pending.expired(int(now * 1000))]
         self._expiring = []
         for endpoint, operation_id in found:
-            if not self.pending.has(endpoint, operation_id):  # it has ended since the last time
-                continue
-            if self.pending.running(endpoint) == operation_id:
-                continue
-            try:
-                operation = self.history.waiting(endpoint, operation_id)
-            except StoreError:
-                self._expiring.append((endpoint, operation_id))
-                continue
-            if operation is None:
-                self.pending.remove(endpoint, operation_id)
-            else:
-                self.end(operation, FAILED, reason="expired")
+            self._faults.tell("an operation that expires", self._expired, endpoint, operation_id)
+
+    def _expired(self, endpoint: str, operation_id: int) -> None:
+        if not self.pending.has(endpoint, operation_id):  # it has ended since the last time
+            return
+        if self.pending.running(endpoint) == operation_id:
+            return
+        try:
+            operation = self.history.waiting(endpoint, operation_id)
+        except StoreError:
+            self._expiring.append((endpoint, operation_id))
+            return
+        if operation is None:
+            self.pending.remove(endpoint, operation_id)
+        else:
+            self.end(operation, FAILED, reason="expired")
 
     def sweep(self, started_before: float) -> None:
         """End those that have been executing since before that moment: nobody will answer."""
         for endpoint, operation_id in self.pending.stale(started_before):
-            running = self._running.get(endpoint)
-            if running is not None and running[0].id == operation_id:
-                del self._running[endpoint]
-                self._calls.forget(running[1])
-                self.end(running[0], FAILED, reason="stale")
-                self.go_on(endpoint)
+            self._faults.tell("an operation that hangs", self._swept, endpoint, operation_id)
+
+    def _swept(self, endpoint: str, operation_id: int) -> None:
+        running = self._running.get(endpoint)
+        if running is not None and running[0].id == operation_id:
+            del self._running[endpoint]
+            self._calls.forget(running[1])
+            self.end(running[0], FAILED, reason="stale")
+            self.go_on(endpoint)
 
     def current(self, endpoint: str, operation_id: int) -> Operation | None:
         """As it is now, or as it ended; None when there is none. StoreError."""

@@ -33,7 +33,7 @@ from lwm2m_fast.errors import (
 from lwm2m_fast.queue.batches import Batch, Batches, Entry
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.dispatch import Dispatch, rows_of
-from lwm2m_fast.queue.durable import until_kept
+from lwm2m_fast.queue.durable import Done, until_kept
 from lwm2m_fast.queue.ownership import Ownership
 from lwm2m_fast.queue.reach import Reach
 from lwm2m_fast.rest.base import MAX_BULK, MAX_PAGE
@@ -335,9 +335,11 @@ class Desk:
             raise UnknownOperation(endpoint, operation_id)
         return found.as_json()
 
-    def cancel_all(self, endpoint: str, reason: str, *, of_others: bool = False) -> int:
+    def cancel_all(
+        self, endpoint: str, reason: str, kept: Done | None = None, *, of_others: bool = False
+    ) -> int:
         """End what waits for a device that is not wanted any longer; how much there was. With
-        `of_others` only what is not of who has the name now.
+        `of_others` only what is not of who has the name now. `kept` is called for each.
 
         Whoever has its name next must not be done to what was meant for it. What the store cannot
         keep as ended waits as before.
@@ -346,7 +348,7 @@ class Desk:
         if of_others:
             found = [each for each in found if self._find(endpoint, each) is None]
         for operation_id in reversed(found):  # the one under way last, or the next would leave
-            self._delivery.cancel(endpoint, operation_id, _ignore, reason)
+            self._delivery.cancel(endpoint, operation_id, kept or _ignore, reason)
         return len(found)
 
 

@@ -16,6 +16,7 @@ from lwm2m_fast.config import QueueConfig
 from lwm2m_fast.core.ask import Contact
 from lwm2m_fast.core.operation import PENDING_ROWS, Operation, pending_key
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.delivery import Delivery, Tell
 from lwm2m_fast.queue.durable import Done, Keeper
@@ -66,7 +67,9 @@ class Dispatch:
         first: First,
         tell: Tell,
         nudge: Callable[[], None],
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = faults or Faults()
         self._config, self._engine, self._keeper, self._reach = config, engine, keeper, reach
         self._ids, self._clock, self._first, self._tell, self._nudge = (
             ids,
@@ -140,12 +143,15 @@ class Dispatch:
     def contacts(self, contacts: Sequence[Contact]) -> None:
         """Devices were heard: what waits for that may go, if they listen."""
         for contact in contacts:
-            if contact.kind == "registered":
-                self._first.registered(contact.endpoint)
-                if self.registered is not None:
-                    self.registered(contact.endpoint)
-            self.pending.heard(contact.endpoint)
-            self.kick(contact.endpoint)
+            self._faults.tell("a contact", self._heard, contact)
+
+    def _heard(self, contact: Contact) -> None:
+        if contact.kind == "registered":
+            self._first.registered(contact.endpoint)
+            if self.registered is not None:
+                self.registered(contact.endpoint)
+        self.pending.heard(contact.endpoint)
+        self.kick(contact.endpoint)
 
     def ready(self, endpoints: Collection[str]) -> None:
         """Look at these devices: one at once, of many a slice at a time."""
@@ -158,7 +164,7 @@ class Dispatch:
     def run(self) -> None:
         """Look at some of those that are ready; ask for another run when there are more."""
         for _ in range(min(SLICE, len(self._ready))):
-            self.kick(self._ready.popleft())
+            self._faults.tell("a device that is ready", self.kick, self._ready.popleft())
         if self._ready:
             self._nudge()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
 MAX_GROUP_ROWS = 20_000
@@ -61,23 +62,27 @@ class Durable:
 
     `done(error)` is called on the loop's thread, in order. When the store fails, a call ends with
     the error, unless it `must` be kept, as what a device has answered: then it is tried again
-    until it is, before everything else.
+    until it is, before everything else. A `done` that meets a fault of ours keeps no other from
+    being called.
     """
 
-    def __init__(self, fleet: FleetStore) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: FleetStore, faults: Faults | None = None) -> None:
+        self._fleet, self._faults = fleet, faults or Faults()
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self.problem: str | None = None
         self.groups = self.rows = self.failed = 0
+        self.given = 0
+        """Calls of keep() so far."""
         self._thread = threading.Thread(target=self._run, name="durable", daemon=True)
         self._thread.start()
 
     def keep(
         self, changes: Sequence[FleetChange], done: Done | None = None, *, must: bool = False
     ) -> None:
+        self.given += 1
         with self._changed:
             self._waiting.append(_Job(changes, done, must))
             self._changed.notify()
@@ -157,4 +162,4 @@ class Durable:
         self.problem = None if error is None else str(error)
         for job in group:
             if job.done is not None:
-                job.done(error)
+                self._faults.tell("who waits for rows to be kept", job.done, error)

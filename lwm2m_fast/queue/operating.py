@@ -7,7 +7,7 @@ asked through `nudge` for a run() soon. Built the same for a server and for a te
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from mmap import mmap
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.core.shell import parse_shell
 from lwm2m_fast.errors import RequestError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.queue import calls, dispatch, profile_observing, reach, reestablish
 from lwm2m_fast.queue.batches import Batches
 from lwm2m_fast.queue.calls import Calls, Clock, Hears, Targets
@@ -26,7 +27,7 @@ from lwm2m_fast.queue.delivery import Delivery
 from lwm2m_fast.queue.desk import Desk
 from lwm2m_fast.queue.direct import Direct
 from lwm2m_fast.queue.dispatch import Dispatch
-from lwm2m_fast.queue.durable import Keeper
+from lwm2m_fast.queue.durable import Done, Keeper
 from lwm2m_fast.queue.history import History
 from lwm2m_fast.queue.kept_attributes import KeptAttributes
 from lwm2m_fast.queue.operation_ids import OperationIds
@@ -77,20 +78,27 @@ class Surroundings:
     owner: Callable[[str], str] = managements
     """Whose a device is."""
     profiles: Profiles | None = None
+    faults: Faults = field(default_factory=Faults)
 
 
 class Operating:
     """Every operation of every device. Loop's thread only."""
 
     def __init__(self, config: QueueConfig, around: Surroundings) -> None:
-        self._engine, self._publish = around.engine, around.publish
+        self._engine, self._publish, self._faults = around.engine, around.publish, around.faults
         ownership = self._ownership = Ownership(around.owner)
         ids = OperationIds(around.fleet, around.keeper)
         pending = Pending(config.max_operations_per_device, config.max_operations, ids.first)
         self.reach = Reach(config, around.engine, around.settings, around.clock)
         attributes = self._attributes = KeptAttributes(around.fleet, around.keeper)
         hears = [attributes, *around.hears]
-        traffic = Traffic(around.engine, around.settings, around.clock, around.publish)
+        traffic = Traffic(
+            around.engine,
+            around.settings,
+            around.clock,
+            around.publish,
+            owner=ownership.tenant,
+        )
         self.calls = Calls(
             around.engine,
             around.targets,
@@ -118,6 +126,7 @@ class Operating:
             around.clock,
             self._told,
             ownership,
+            around.faults,
         )
         first = Reestablish(
             around.engine, pending, self.calls, attributes, self.reach, around.clock
@@ -133,6 +142,7 @@ class Operating:
             first,
             self._told,
             around.nudge,
+            around.faults,
         )
         first.go_on = self.dispatch.kick
         profiles = around.profiles
@@ -183,24 +193,29 @@ class Operating:
         self.dispatch.kick(endpoint)
         self.wakefulness.settings_changed(endpoint)
 
-    def forget(self, endpoint: str, reason: str) -> None:
+    def forget(self, endpoint: str, reason: str, kept: Done | None = None) -> None:
         """A device is gone for good: end what waits for it, and forget what would be done to the
-        next one of its name. What has ended stays, for its owner. StoreError."""
+        next one of its name. What has ended stays, for its owner. `kept` is told of each that it
+        is kept as ended, or is not. StoreError."""
         try:
-            self.desk.cancel_all(endpoint, reason)
+            self.desk.cancel_all(endpoint, reason, kept)
         finally:
             self._attributes.forget(endpoint)
 
-    def disown(self, endpoint: str, reason: str) -> None:
+    def disown(self, endpoint: str, reason: str, kept: Done | None = None) -> None:
         """The name has another owner, who may be asking it already: the same with what is of the
         one before. StoreError."""
         try:
-            self.desk.cancel_all(endpoint, reason, of_others=True)
+            self.desk.cancel_all(endpoint, reason, kept, of_others=True)
         finally:
             self._attributes.forget(endpoint)
 
     def _told(self, operation: Operation) -> None:
-        self.desk.told(operation)
+        """Neither keeps the other from hearing of it, nor the device from its next operation."""
+        self._faults.tell("who waits for an operation", self.desk.told, operation)
+        self._faults.tell("an operation's event", self._tell, operation)
+
+    def _tell(self, operation: Operation) -> None:
         if self._engine.tells and self._ownership.may_tell(operation):
             shown = operation.as_json()
             self._publish([Event("operation", operation.endpoint, operation.updated_at, shown)])

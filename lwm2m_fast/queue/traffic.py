@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.core.orders import Order
+from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.log_levels import TRAFFIC_LEVELS, VERBOSE
 from lwm2m_fast.wire.numbers import code_text
 
@@ -44,14 +45,21 @@ class Clock(Protocol):
     def wall(self) -> Callable[[], float]: ...
 
 
+def _nobodys(endpoint: str) -> str | None:
+    """On a server without tenants."""
+    return None
+
+
 class _Open(NamedTuple):
+    tenant: str | None
     endpoint: str
     order: Order
     began: float
 
 
 class Traffic:
-    """Loop's thread only."""
+    """`owner` tells whose a device is: the end of what one asked is not told to the next; nor is
+    anything where it cannot be known (StoreError). Loop's thread only."""
 
     def __init__(
         self,
@@ -60,7 +68,9 @@ class Traffic:
         clock: Clock,
         publish: Callable[[Sequence[Event]], None],
         most: int = MAX_OPEN,
+        owner: Callable[[str], str | None] = _nobodys,
     ) -> None:
+        self._owner = owner
         self._engine, self._levels, self._clock = engine, settings.levels, clock
         self._publish, self._most = publish, most
         self._open: dict[int, _Open] = {}
@@ -75,7 +85,11 @@ class Traffic:
         if len(self._open) >= self._most:
             self.missed += 1
             return
-        self._open[call] = _Open(endpoint, order, self._clock.now())
+        try:
+            tenant = self._owner(endpoint)
+        except StoreError:
+            return
+        self._open[call] = _Open(tenant, endpoint, order, self._clock.now())
         more = {} if request is None else self._bytes(endpoint, request)
         self._tell("request", endpoint, _about(call, order) | more)
 
@@ -94,6 +108,8 @@ class Traffic:
         known = self._open.pop(call, None)
         if known is None or self._levels.get(known.endpoint) not in TRAFFIC_LEVELS:
             return
+        if not self._is_same(known):
+            return
         data = _about(call, known.order) | {
             "outcome": outcome,
             "code": code,
@@ -101,6 +117,12 @@ class Traffic:
         }
         more = {} if answered is None else self._bytes(known.endpoint, answered)
         self._tell("response", known.endpoint, data | more)
+
+    def _is_same(self, known: _Open) -> bool:
+        try:
+            return self._owner(known.endpoint) == known.tenant
+        except StoreError:
+            return False
 
     def _bytes(self, endpoint: str, message: CoapRequest | Answered) -> dict[str, Any]:
         """What VERBOSE has beside the facts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from lwm2m_fast.core.events import Event
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.sink.base import Sink
 
 
@@ -21,8 +22,10 @@ class Leveled:
         sinks: Sequence[Sink],
         levels: Mapping[str, str],
         is_told: Callable[[str, str], bool],
+        faults: Faults | None = None,
     ) -> None:
         self._sinks, self._levels, self._is_told = sinks, levels, is_told
+        self._faults = faults or Faults()
         self._untold = 0
 
     @property
@@ -30,7 +33,9 @@ class Leveled:
         return any(sink.listens for sink in self._sinks)
 
     def hears(self, endpoint: str) -> bool:
-        return any(sink.hears(endpoint) for sink in self._sinks if sink.listens)
+        return any(
+            self._faults.ask("a sink", sink.hears, endpoint) for sink in self._sinks if sink.listens
+        )
 
     def publish(self, events: Sequence[Event]) -> None:
         if self._levels:  # in most fleets nobody has one of his own
@@ -39,7 +44,7 @@ class Leveled:
             events = wanted
         if events:
             for sink in self._sinks:
-                sink.publish(events)
+                self._faults.tell("a sink", sink.publish, events)
 
     def _wants(self, event: Event) -> bool:
         level = self._levels.get(event.endpoint)

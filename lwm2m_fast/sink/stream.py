@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from lwm2m_fast.core.events import Event
+from lwm2m_fast.faults import Faults
 
 
 class Subscription:
@@ -65,8 +66,13 @@ class StreamSink:
     `changed` is called whenever `listens` may have changed.
     """
 
-    def __init__(self, limit: int, changed: Callable[[], None] = lambda: None) -> None:
-        self._limit = limit
+    def __init__(
+        self,
+        limit: int,
+        changed: Callable[[], None] = lambda: None,
+        faults: Faults | None = None,
+    ) -> None:
+        self._limit, self._faults = limit, faults or Faults()
         self.changed = changed
         self._open: set[Subscription] = set()
         self._wanted: frozenset[str | None] = frozenset()
@@ -81,7 +87,7 @@ class StreamSink:
     def subscribe(
         self, endpoint: str | None = None, only: Callable[[Event], bool] | None = None
     ) -> Subscription:
-        """`only`: whether an event is wanted; it must not raise."""
+        """`only`: whether an event is wanted; one of which that cannot be said is not told."""
         subscription = Subscription(self, endpoint, self._limit, only)
         self._open.add(subscription)
         self._count()
@@ -98,4 +104,4 @@ class StreamSink:
     def publish(self, events: Sequence[Event]) -> None:
         for subscription in tuple(self._open):
             for event in events:
-                subscription.offer(event)
+                self._faults.tell("a subscription", subscription.offer, event)

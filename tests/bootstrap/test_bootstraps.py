@@ -13,6 +13,7 @@ from lwm2m_fast.codec import FORMATS
 from lwm2m_fast.core.accounts import Account, Configuration, SecurityMode, ServerTerms
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.errors import RequestError, StoreError
+from tests.raising_faults import RaisingFaults
 from tests.scenario.scripted import (
     ACCEPT,
     ACK,
@@ -77,6 +78,7 @@ class Bench(World):
         self.driver = Bootstraps(
             self.engine, self.offers, Limits(session_s=60.0, request_s=30.0), self.told.extend,
             lambda: self.now, lambda: self.now + self.wall, lambda: None,
+            faults=RaisingFaults(),
         )  # fmt: skip
 
     def finish_turn(self) -> None:

@@ -22,6 +22,7 @@ from lwm2m_fast.errors import RequestError
 from lwm2m_fast.wire.coap import build
 from tests.fuzz import engine_kit, plain_coap
 from tests.fuzz.plain_coap import ACK, CON, Plain
+from tests.raising_faults import RaisingFaults
 
 _log = logging.getLogger("lwm2m_fast.bootstrap")
 
@@ -99,6 +100,7 @@ class Conversation:
         self.driver = Bootstraps(
             self.engine, Offers(), Limits(SESSION_S, REQUEST_S), self.told.extend,
             lambda: self.now, lambda: self.now, lambda: None,
+            faults=RaisingFaults(),
         )  # fmt: skip
         self.inbox = Inbox()
         self.requests: dict[str, deque[Plain]] = defaultdict(deque)

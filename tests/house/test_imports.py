@@ -8,7 +8,17 @@ import pytest
 
 from tests.house.source_tree import PACKAGE, ROOT, imports, name, sources
 
-RANK_0 = {"errors", "config", "sources", "cursor", "datagram", "logs", "presets", "aliases"}
+RANK_0 = {
+    "errors",
+    "config",
+    "sources",
+    "cursor",
+    "datagram",
+    "logs",
+    "presets",
+    "aliases",
+    "faults",
+}
 RANK_1 = {"wire", "codec", "model"}
 RANK_2 = {"core", "fleet"}
 RANK_3 = {"net", "store", "sink", "rest", "sim"}
@@ -18,7 +28,7 @@ RANK_4 = {
     "queue",
     "device_credentials", "server_identity", "vault_file", "vault_rotation",
     "secure", "secure_start",
-    "saved_sessions", "bootstrap", "provisioning", "ports",
+    "saved_sessions", "bootstrap", "provisioning", "ports", "forgetting", "forgotten_parts",
 }  # fmt: skip
 
 # Room -> what it may import beside itself: rooms, or single files of a room.

@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from serving import Socket, served, until
 from test_live_tenants import of_tenant
 
-from tests.scenario.scripted import ACK, code_byte, write
+from tests.scenario.scripted import ACK, CON, OBSERVE, POST, RST, code_byte, write
 
-CREATED = "2.01"
+CREATED, NOT_FOUND = "2.01", "4.04"
 BODY = {"endpointId": "name", "serverSecurity": {"securityMode": "NO_SEC"}}
 CONFIGURATION = "/api/v1/configurations/name"
 ONE = "/api/v1/devices/name"
@@ -150,7 +150,7 @@ def test_a_tenant_finds_nothing_of_a_device_that_was_nobodys(tmp_path: Path, is_
         Socket(server) as device,
     ):
         default = server.http
-        assert device.register("name").code == CREATED
+        location = device.register("name").location
         done = default.post(f"{ONE}/operations", json=READ).json()["id"]
         answered(device, b"55")
         until(lambda: default.get(f"{ONE}/operations/{done}").json()["state"] == "SUCCESSFUL")
@@ -158,24 +158,41 @@ def test_a_tenant_finds_nothing_of_a_device_that_was_nobodys(tmp_path: Path, is_
         default.post(f"{ONE}/operations", json=attributes)
         heard = device.hear()
         device.send(write(ACK, code_byte("2.04"), heard.mid, heard.token))
+        default.post(f"{ONE}/operations", json={"op": "observe", "path": "/3/0/9"})
+        observed = device.hear()
+        options = [(OBSERVE, b"\1"), (12, b"")]
+        device.send(write(ACK, code_byte("2.05"), observed.mid, observed.token, options, b"56"))
+        until(lambda: default.get(f"{ONE}/observations").json()["observations"])
         waiting = default.post(f"{ONE}/operations", json=READ).json()["id"]
         device.hear()  # and answers no more
-        assert default.get(f"{ONE}/values").json()["values"][0]["value"] == 55
+        assert default.get(f"{ONE}/values").json()["values"][0]["value"] == 56
+        assert default.put("/api/v1/provisioned/name").status_code == 201
+        settings = {"awakeTimeRegistrationParameter": 5000}
+        assert default.put(f"{ONE}/settings", json=settings).status_code == 200
 
         if is_many:
             imported(acme)
         else:
             taken(acme)
-        assert acme.get(ONE).status_code == 200  # the device is there still
-        assert acme.get(f"{ONE}/values").json()["values"] == []
-        assert numbers(acme) == []
-        assert numbers(default) == 404
-        # Nor is anything done to it that the former owner wanted.
+        # Its registration has ended, and so has what it was observed for: a notification is reset.
+        assert acme.get(ONE).status_code == acme.get(f"{ONE}/values").status_code == 404
+        assert numbers(acme) == numbers(default) == 404
+        device.send(write(CON, code_byte("2.05"), 4711, observed.token, [(OBSERVE, b"\3")], b"57"))
+        heard = device.hear()
+        assert (heard.type, heard.mid) == (RST, 4711)
+        assert acme.get(f"{ONE}/values").status_code == 404
+        # It finds out at its next Update, and begins anew, with the next owner.
+        assert device.ask(POST, location).code == NOT_FOUND
         assert device.register("name").code == CREATED
+        assert acme.get(f"{ONE}/values").json()["values"] == []
+        assert acme.get(f"{ONE}/observations").json()["observations"] == []
+        # Nor is anything done to it that the former owner wanted.
         own = acme.post(f"{ONE}/operations", json={"op": "read", "path": "/3/0/0"}).json()["id"]
         assert device.hear().path == [b"3", b"0", b"0"]
         assert numbers(acme) == [own]
         assert waiting not in (own, done)
+        assert acme.get("/api/v1/provisioned").json()["endpoints"] == []
+        assert acme.get(f"{ONE}/settings").json()["awakeTimeRegistrationParameter"] is None
         # What was the server's is not with it, once the name is nobody's again.
         assert acme.delete(CONFIGURATION).status_code == 204
         assert default.get(f"{ONE}/values").status_code == 404

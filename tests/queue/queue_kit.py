@@ -24,6 +24,7 @@ from lwm2m_fast.core.events import Event
 from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order, parse_order
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.fleet.settings import UNSET, Settings, changed
 from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.model import Model, built_in
@@ -33,6 +34,7 @@ from lwm2m_fast.queue.operating import Operating, Surroundings
 from lwm2m_fast.store.base import FleetChange
 from lwm2m_fast.store.memory import MemoryFleet
 from lwm2m_fast.targets import Targets
+from tests.raising_faults import RaisingFaults
 
 MODEL = Model(built_in())
 
@@ -129,6 +131,7 @@ class QueueWorld(World):
         self.settings = settings or SettingsTable()
         self.ear = Ear()
         self.told: list[Event] = []
+        self.faults: Faults = RaisingFaults()
         self.nudged = False
         self.files: dict[str, bytes] = {}
         self.owners: dict[str, str] = {}
@@ -153,6 +156,7 @@ class QueueWorld(World):
                 self._nudge,
                 self._owner,
                 profiles,
+                self.faults,
             ),
         )
         self.desk, self.direct = self.operating.desk, self.operating.direct

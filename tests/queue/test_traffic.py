@@ -11,6 +11,7 @@ from queue_kit import QueueWorld, answer_next
 
 from lwm2m_fast.core.ask import Answered
 from lwm2m_fast.core.orders import Order, parse_order
+from lwm2m_fast.errors import StoreError
 from lwm2m_fast.queue.calls import Clock
 from lwm2m_fast.queue.traffic import MAX_SHOWN_BYTES, Traffic
 
@@ -126,3 +127,23 @@ def test_open_requests_are_bounded_and_so_are_the_bytes_of_one() -> None:
     assert told[-1].data["payload_bytes"] == MAX_SHOWN_BYTES + 1
     assert len(told[-1].data["payload_hex"]) == 2 * MAX_SHOWN_BYTES
     assert traffic.counters()["traffic_told_current"] == 0
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_end_of_a_request_is_not_told_to_another_owner(is_known: bool) -> None:
+    world, device = scene("VERBOSE")
+    world.owners["dev-1"] = "acme"
+    world.submit("dev-1", "/3/0/9")
+    assert [kind for kind, _ in traffic(world)] == ["request"]
+    world.told.clear()
+    world.owners["dev-1"] = "beta"
+    if not is_known:
+
+        def broken(endpoint: str) -> str:
+            raise StoreError("the disk is gone")
+
+        world.owner_of = broken
+    assert world.operating is not None
+    answer_next(device, value=b"55")
+    assert traffic(world) == []
+    assert world.operating.counters()["traffic_told_current"] == 0
