@@ -23,7 +23,7 @@ run: setup  ## server and simulated devices on loopback until Ctrl-C (PORT, HTTP
 	@.ci/demo
 
 test: setup  ## all tests (ARGS="-k name")
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto $(ARGS)
 
 lint: setup  ## ruff, mypy, clang-format, warnings of csrc/ as errors
 	$(BIN)/ruff check
@@ -37,10 +37,10 @@ lint: setup  ## ruff, mypy, clang-format, warnings of csrc/ as errors
 check: lint test  ## lint, then all tests
 
 sanitize: setup  ## the tests that touch compiled code, with ASan and UBSan
-	@.ci/variant sanitize pytest $(ARGS) $(COMPILED)
+	@.ci/variant sanitize pytest -n auto $(ARGS) $(COMPILED)
 
 debug: setup  ## all tests on a build with bounds checks and without optimisation
-	@.ci/variant debug pytest $(ARGS)
+	@.ci/variant debug pytest -n auto $(ARGS)
 
 fuzz: setup  ## fuzz targets, guided by coverage, with ASan and UBSan (TARGET=name SECONDS=60)
 	@.ci/variant sanitize python -m tests.fuzz $(TARGET) --seconds $(SECONDS) --home $(CURDIR)/tests/fuzz

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = "lwm2m_fast"
 NOT_OURS = {
@@ -18,9 +16,8 @@ NOT_OURS = {
     ".pytest_cache", ".mypy_cache", ".ruff_cache", "results", "bin", "work", "corpus", "findings",
 }  # fmt: skip
 TEXT = {".py", ".pyx", ".pxd", ".pyi", ".c", ".h", ".md", ".toml", ".yaml", ".yml", ".sh", ""}
+CODE = (".py", ".pyx", ".pxd", ".pyi", ".c", ".h")
 LONG_LINES = 500
-LONG_FILES = pytest.StashKey[dict[str, int]]()
-"""Files above LONG_LINES, for the end of the run."""
 
 IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import\s+\(?(.*)|c?import\s+(.+))$")
 
@@ -43,6 +40,12 @@ def sources(*suffixes: str, under: str | tuple[str, ...] = "") -> list[Path]:
 def name(path: Path) -> str:
     """As people write it: lwm2m_fast/core/engine.pyx."""
     return path.relative_to(ROOT).as_posix()
+
+
+def long_files() -> dict[str, int]:
+    """Files of code above LONG_LINES, and how many lines they have."""
+    sizes = {name(path): path.read_text().count("\n") for path in sources(*CODE)}
+    return {file: size for file, size in sizes.items() if size > LONG_LINES}
 
 
 def _of_python(text: str) -> Iterator[str]:

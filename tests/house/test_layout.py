@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source_tree import LONG_FILES, LONG_LINES, PACKAGE, files, name, sources
+from tests.house.source_tree import CODE as SUFFIXES
+from tests.house.source_tree import PACKAGE, files, long_files, name, sources
 
 MOST_LINES = 800
 MOST_ELIF = 5
-CODE = sources(".py", ".pyx", ".pxd", ".pyi", ".c", ".h")
+CODE = sources(*SUFFIXES)
 NAMES = re.compile(
     r"^\s*(?:cdef |cpdef |async )*(?:class|def|enum|struct) ?[\w *]*?(\w+)\s*[(:]", re.M
 )
@@ -25,15 +26,8 @@ SECRETS = re.compile(
 )
 
 
-def lines(path: Path) -> int:
-    return path.read_text().count("\n")
-
-
-def test_no_file_is_too_long(pytestconfig: pytest.Config) -> None:
-    sizes = {name(path): lines(path) for path in CODE}
-    long = {file: size for file, size in sizes.items() if size > LONG_LINES}
-    pytestconfig.stash[LONG_FILES] = long
-    assert not {file: size for file, size in long.items() if size > MOST_LINES}
+def test_no_file_is_too_long() -> None:
+    assert not {file: size for file, size in long_files().items() if size > MOST_LINES}
 
 
 @pytest.mark.parametrize("path", CODE, ids=name)
