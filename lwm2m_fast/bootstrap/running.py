@@ -17,7 +17,7 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
-from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.errors import ConfigError, StoreError
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
 from lwm2m_fast.ports import plain_ports, report_further
@@ -91,6 +91,7 @@ class BootstrapServer:
         tell: Callable[[Sequence[Event]], None],
         outcomes: Outcomes,
     ) -> None:
+        self._credentials = security.credentials
         own = bootstrap_config(config)
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
@@ -133,6 +134,7 @@ class BootstrapServer:
         )
         self._turns.tick = self._tick
         self._side.attach_turns(self._turns.act, tell)
+        self._side.refused_identity = self._refused
 
     @property
     def coap_port(self) -> int:
@@ -141,6 +143,15 @@ class BootstrapServer:
     @property
     def dtls_port(self) -> int | None:
         return None if self._dtls is None else self._dtls.endpoint.port
+
+    def _refused(self, identity: str, why: str) -> None:
+        """A key that is not the identity's, say: it belongs with what came of that device."""
+        try:
+            endpoint = self._credentials.endpoint_of(identity)
+        except StoreError:  # it is told by the identity alone
+            return
+        if endpoint is not None:
+            self.bootstraps.handshake_refused(endpoint, why)
 
     def _tick(self) -> None:
         self.bootstraps.tick()

@@ -16,6 +16,7 @@ from lwm2m_fast.errors import RequestError, StoreError
 from tests.scenario.scripted import (
     ACCEPT,
     ACK,
+    BLOCK2,
     CONTENT_FORMAT,
     DELETE,
     GET,
@@ -25,6 +26,7 @@ from tests.scenario.scripted import (
     Device,
     Heard,
     World,
+    block,
     code_byte,
     number_bytes,
     request,
@@ -142,15 +144,16 @@ def test_a_device_is_given_its_account_and_forgotten(world: Bench) -> None:
     ]  # fmt: skip
 
 
-def test_the_account_arrives_in_the_format_that_was_asked_for(world: Bench) -> None:
+@pytest.mark.parametrize("number", [110, 112, 11542, 11543, 11544])
+def test_the_account_arrives_in_the_format_that_was_asked_for(world: Bench, number: int) -> None:
     device = world.device()
-    begin(device, "dev-1", "pct=110")
+    begin(device, "dev-1", f"pct={number}")
     device.answer(asked(device), "4.04")
     device.answer(asked(device), "2.02")  # without Discover everything goes
     device.answer(asked(device), "2.02")
     write = asked(device)
-    assert write.number(CONTENT_FORMAT) == 110
-    nodes = FORMATS[110].decode(write.payload, "/0/0", {(0, 5): "OPAQUE"})
+    assert write.number(CONTENT_FORMAT) == number
+    nodes = FORMATS[number].decode(write.payload, "/0/0", {(0, 5): "OPAQUE"})
     assert {str(node.path): node.value for node in nodes}["/0/0/5"] == bytes(range(200, 216))
 
 
@@ -284,7 +287,41 @@ def test_a_secure_device_speaks_for_nobody_else(world: Bench) -> None:
     device = world.secure("b-1", "dev-1")
     begin(device, "dev-2", expected="4.03")
     assert device.ask(GET, "bspack", query=["ep=dev-2"]).code == "4.03"
+    device.hear_nothing()
+    assert world.engine.device_count() == 0
+    # The page of the one who asked says so: the other name may be nobody's.
+    assert [(event.kind, event.endpoint) for event in world.told] == [
+        ("bootstrap_failed", "dev-1")
+    ] * 2
+    assert world.reason() == "it asked for the bootstrap of 'dev-2', which is not its name"
+    assert world.driver is not None and world.driver.outcomes.of("dev-2") is None
+
+
+def test_who_has_several_names_or_none_is_told_with_the_one_that_it_asked_for(world: Bench) -> None:
+    world.offers.modes = {"dev-1": "X509"}
+    begin(world.secure("b-1", "dev-7", "dev-8"), "dev-1", expected="4.03")
+    assert world.told[0].endpoint == "dev-1"
+    assert "does not stand for this name" in world.reason()
+
+
+def test_who_only_knows_a_name_ends_no_bootstrap_over_dtls(world: Bench) -> None:
+    world.offers.modes["dev-1"] = "PSK"
+    begin(world.secure("b-1", "dev-1"))
+    world.offers.modes["dev-1"] = "NO_SEC"
+    begin(world.device(), expected="4.03")
+    assert world.reason() == "a bootstrap over DTLS of this name is under way"
+    assert world.engine.device_count() == 1
+
+
+def test_a_refused_handshake_is_told_with_the_device_if_it_is_configured(world: Bench) -> None:
+    assert world.driver is not None
+    world.driver.handshake_refused("stranger", "wrong pre-shared key")
     assert world.told == []
+    world.driver.handshake_refused("dev-1", "wrong pre-shared key")
+    found = world.driver.outcomes.of("dev-1")
+    assert found is not None and found.state == "failed"
+    assert found.reason == "its DTLS handshake was refused: wrong pre-shared key"
+    assert world.told[0].data["refused"] is True
 
 
 def test_a_secure_device_need_not_say_its_name(world: Bench) -> None:
@@ -397,10 +434,26 @@ def test_a_pack_is_everything_in_one_answer(world: Bench) -> None:
     # A stranger gets no more than a small multiple of what it sent: block by block.
     assert (answer.code, answer.number(CONTENT_FORMAT)) == ("2.05", 112)
     assert world.kinds() == ["bootstrap_finished"]
-    assert (
-        device.ask(GET, "bspack", query=["ep=dev-1"], options=[(ACCEPT, number_bytes(42))]).code
-        == "4.06"
-    )
+    payload, number = answer.payload, 0
+    while (piece := answer.block(BLOCK2)) is not None and piece[1]:
+        number += 1
+        following = (BLOCK2, block(number, False, piece[2]))
+        options = [(ACCEPT, number_bytes(112)), following]
+        answer = device.ask(GET, "bspack", query=["ep=dev-1"], options=options)
+        assert answer.code == "2.05"
+        payload += answer.payload
+    assert number > 1 and len(FORMATS[112].decode(payload, "/", {})) == 10
+    # One pack is one bootstrap, in however many blocks it is fetched.
+    assert world.kinds() == ["bootstrap_finished"]
+    assert world.driver is not None and world.driver.counters()["bootstrap_packs"] == 1
+
+
+@pytest.mark.parametrize("accept", [0, 40, 42, 60, 11542, 11543])
+def test_a_pack_is_in_a_format_that_holds_several_objects(world: Bench, accept: int) -> None:
+    device = world.device()
+    options = [(ACCEPT, number_bytes(accept))]
+    assert device.ask(GET, "bspack", query=["ep=dev-1"], options=options).code == "4.06"
+    assert world.told == []
 
 
 def test_nothing_that_is_told_or_logged_is_a_key(

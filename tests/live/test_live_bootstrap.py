@@ -20,6 +20,7 @@ from serving import Server, Socket, served, until
 
 pytest.importorskip("mbedtls")
 
+from mbedtls.exceptions import TLSError
 from secure_socket import SecureSocket, by_certificate, by_psk
 
 from tests.certificate_kit import Made, made_certificate
@@ -161,6 +162,28 @@ def test_each_key_is_good_on_its_own_server_only(server: Server, authority: Made
         with pytest.raises(Exception) as caught:
             SecureSocket(where, by_psk(identity, wrong))
         assert not isinstance(caught.value, AssertionError)
+
+
+def test_a_wrong_key_and_a_wrong_name_are_shown_with_the_device(
+    server: Server, authority: Made
+) -> None:
+    configure(server, body_of(server, "wrong", "PSK", "NO_SEC", authority))
+
+    def reason() -> str:
+        found = server.get(f"{CONFIGURATIONS}/wrong")["bootstrap"]
+        return str(found and found["reason"])
+
+    def refused() -> bool:
+        with pytest.raises(TLSError):  # of refusals one a second is told
+            SecureSocket(server.bootstraps, by_psk("bs-wrong", bytes(16)))
+        return reason() == "its DTLS handshake was refused: wrong pre-shared key"
+
+    until(refused)
+    key = bytes.fromhex(OWN_KEY)
+    with SecureSocket(server.bootstraps, by_psk("bs-wrong", key)) as connection:
+        assert Device().bootstrap(connection, "ep=wromg") == "4.03"
+    assert reason() == "it asked for the bootstrap of 'wromg', which is not its name"
+    assert "'wromg'" in server.logged()
 
 
 def test_a_refused_device_is_told_and_shown_with_the_reason(server: Server) -> None:
