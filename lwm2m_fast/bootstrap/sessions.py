@@ -246,7 +246,11 @@ class Bootstraps:
         return int(given) if given is not None and given.isascii() and given.isdigit() else None
 
     def _go_on(self, endpoint: str, run: _Run) -> None:
-        request = run.session.next()
+        try:
+            request = run.session.next()
+        except Error as error:  # a format that cannot hold one of the values, say
+            run.session.fail(f"{run.session.step}: {error}")
+            request = None
         if request is None:
             self._end(endpoint, run)
             return

@@ -133,7 +133,7 @@ class Session:
             self._advance()
         elif code == Code.UNSUPPORTED_CONTENT_FORMAT and step.kind == "write" and self._reformat():
             pass  # the same step again
-        elif getattr(self._policy, step.kind):
+        elif step.kind in self._configuration.ends_at or getattr(self._policy, step.kind):
             self._fail(f"{step.name} was refused with {result}")
         else:
             self._advance()
