@@ -149,11 +149,12 @@ class Bootstraps:
 
     def _refuse(self, endpoint: str, why: str, code: int = Code.BAD_REQUEST) -> int:
         self._counts["bootstraps_refused"] += 1
-        if self._refusals_told < TOLD_PER_S:  # a stranger may try names all day
-            self._refusals_told += 1
-            # Names that strangers try must not crowd out what came of devices.
-            keeps = self._knows(endpoint)
-            self._note(endpoint, "failed", why, (), keeps=keeps, refused=True)
+        # Names that strangers try must not crowd out what came of devices, nor may the number of
+        # those that are told keep a device's reason from its page.
+        keeps, tells = self._knows(endpoint), self._refusals_told < TOLD_PER_S
+        self._refusals_told += tells  # a stranger may try names all day
+        if keeps or tells:
+            self._note(endpoint, "failed", why, (), keeps=keeps, refused=True, tells=tells)
         return code
 
     # What the turns bring
@@ -302,11 +303,14 @@ class Bootstraps:
         *,
         keeps: bool = True,
         refused: bool = False,
+        tells: bool = True,
     ) -> None:
         at = self._wall()
         outcome = Outcome(state, at, reason, tuple((step, result) for step, result in steps))
         if keeps:
             self.outcomes.note(endpoint, outcome)
+        if not tells:
+            return
         data: dict[str, Any] = {"reason": reason} if reason else {}
         if refused:
             data["refused"] = True

@@ -90,6 +90,7 @@ cdef class Bootstrapping(Registration):
             state.counts[COUNT_REGISTER_FORBIDDEN] += 1
             return
         params.version = UNTOLD_VERSION
+        params.has_lifetime = False             # it ends with its steps, or by our times
         slot = state.devices.find(params.endpoint, params.endpoint_size)
         links = self.no_links()
         record = self.new_record(request, &params, links, slot) if links != NULL else NULL
