@@ -184,7 +184,8 @@ def test_a_repeated_request_is_the_same_bootstrap(world: Bench) -> None:
     assert shown(asked(device)) == "0.04 /0"
 
 
-def test_how_long_it_may_take_is_not_the_devices_to_say(world: Bench) -> None:
+def test_how_long_it_may_take_is_not_the_devices_to_say() -> None:
+    world = Bench(grace_s=0.0)
     device = world.device()
     begin(device, "dev-1", "lt=1")
     world.after(20.0)
