@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -67,7 +68,11 @@ def written(instances: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
             raise ValueError(f"{path} cannot be given: {why}")
         for number, value in resources.items():
             _check(f"{path}/{number}", number, value)
-    if len(orjson.dumps(instances)) > MAX_WRITTEN_BYTES:
+    try:
+        size = len(orjson.dumps(instances))
+    except TypeError as error:  # text that is no UTF-8
+        raise ValueError(f"is not JSON: {error}") from None
+    if size > MAX_WRITTEN_BYTES:
         raise ValueError(f"has more than {MAX_WRITTEN_BYTES} bytes as JSON")
     return instances
 
@@ -84,5 +89,7 @@ def _check(where: str, number: str, value: Any, *, is_instance: bool = False) ->
     is_hex = isinstance(value, Mapping) and isinstance(value["hex"], str)
     if not is_hex and not isinstance(value, str | int | float):
         raise ValueError(f'{where[:60]} is no text, number, true or false, {{"hex": "00ff"}}')
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{where[:60]} is no number that JSON has")
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
         raise ValueError(f"{where[:60]} has more than 64 bits")

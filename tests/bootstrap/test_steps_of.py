@@ -157,6 +157,8 @@ def test_what_is_executed_has_no_value() -> None:
         ({"writes": {"/3/0": 1}}, "bootstrapSteps.writes"),
         ({"writes": {f"/9999/{n}": {} for n in range(MAX_INSTANCES + 1)}}, "bootstrapSteps.writes"),
         ({"writes": {"/3/0": {"1": "x" * MAX_WRITTEN_BYTES}}}, "bootstrapSteps.writes"),
+        ({"writes": {"/3/0": {"1": float("inf")}}}, "bootstrapSteps.writes"),
+        ({"writes": {"/3/0": {"1": "\ud800"}}}, "bootstrapSteps.writes"),
         ({"contentFormat": "TEXT"}, "bootstrapSteps.contentFormat"),
         ({"endsAt": ["FINISH"]}, "bootstrapSteps.endsAt.0"),
         ({"more": 1}, "bootstrapSteps.more"),
