@@ -6,11 +6,10 @@ Knows the configuration and sockets; nothing of what arrives. The DTLS ports are
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lwm2m_fast.config import Config
 from lwm2m_fast.config.ports import port_numbers
-from lwm2m_fast.errors import ConfigError
 from lwm2m_fast.net.udp import UdpEndpoint
 
 _log = logging.getLogger("lwm2m_fast.server")
@@ -26,23 +25,28 @@ FIRST_DOOR = 16
 def plain_ports(config: Config) -> list[UdpEndpoint]:
     """The sockets of section `coap`. ConfigError: one cannot be had, and none is open."""
     coap = config.coap
+    return opened(
+        UdpEndpoint(
+            coap.host,
+            port,
+            local=0 if place == 0 else FIRST_PLAIN + place - 1,
+            receive_buffer_bytes=coap.receive_buffer_bytes,
+            send_buffer_bytes=coap.send_buffer_bytes,
+        )
+        for place, port in enumerate((coap.port, *port_numbers(coap.more_ports)))
+    )
+
+
+def opened(ports: Iterable[UdpEndpoint]) -> list[UdpEndpoint]:
+    """All of what `ports` opens one after the other; none is open where one cannot be had."""
     found: list[UdpEndpoint] = []
-    numbers = (coap.port, *port_numbers(coap.more_ports))
-    for place, port in enumerate(numbers):
-        try:
-            found.append(
-                UdpEndpoint(
-                    coap.host,
-                    port,
-                    local=0 if place == 0 else FIRST_PLAIN + place - 1,
-                    receive_buffer_bytes=coap.receive_buffer_bytes,
-                    send_buffer_bytes=coap.send_buffer_bytes,
-                )
-            )
-        except ConfigError:
-            for endpoint in found:
-                endpoint.close()
-            raise
+    try:
+        for port in ports:
+            found.append(port)
+    except BaseException:
+        for port in found:
+            port.close()
+        raise
     return found
 
 

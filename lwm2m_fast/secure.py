@@ -95,6 +95,8 @@ class SecureSide:
         self._clearing: asyncio.Task[None] | None = None
         self._gone: set[bytes] = set()
         """Anchors whose sessions are being ended."""
+        self.refused_identity: Callable[[str, str], None] | None = None
+        """Is told, too, by which PSK identity a handshake was refused, and why."""
         self.handshakes_refused_told = self.sessions_refused = self.registrations_ended = 0
         security.changed.append(self.changed)
         security.trust_changed.append(self.trust_changed)
@@ -163,6 +165,8 @@ class SecureSide:
         event = Event("handshake_refused", "", time.time(), facts)
         # Not at once: this is the middle of receiving.
         self._loop.call_soon(self._publish, [event])
+        if identity is not None and self.refused_identity is not None:
+            self._loop.call_soon(self.refused_identity, identity, why)
 
     def where(self, principal: bytes) -> dict[str, Any] | None:
         """What is shown of a secure device (core/engine.pyx: where)."""

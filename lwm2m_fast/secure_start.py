@@ -6,6 +6,7 @@ Knows the configuration; what happens afterwards is in secure.py.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from lwm2m_fast.net.dtls import DtlsDoor, DtlsEndpoint
 from lwm2m_fast.net.dtls_base import DtlsOptions
 from lwm2m_fast.net.dtls_session import DtlsContext, library, longest_key
 from lwm2m_fast.net.udp import UdpEndpoint
-from lwm2m_fast.ports import FIRST_DOOR
+from lwm2m_fast.ports import FIRST_DOOR, opened
 from lwm2m_fast.secure import SecureSide, chain_and_key
 from lwm2m_fast.server_identity import Identity, IdentityFiles, ServerIdentity
 from lwm2m_fast.store.base import FleetStore, Store
@@ -122,30 +123,22 @@ def open_port(
         key=key,
         anchors=security.trust.pem() or None,
     )
-    doors = _doors(config, endpoint)
+    _, *doors = opened(_ports(config, endpoint))
     side.attach(endpoint, identity)
     return DtlsPort(endpoint, doors, admission, identity)
 
 
-def _doors(config: Config, endpoint: DtlsEndpoint) -> list[UdpEndpoint]:
-    found: list[UdpEndpoint] = []
-    try:
-        for place, port in enumerate(port_numbers(config.dtls.more_ports)):
-            found.append(
-                DtlsDoor(
-                    endpoint,
-                    config.dtls.host,
-                    port,
-                    local=FIRST_DOOR + place,
-                    receive_buffer_bytes=config.coap.receive_buffer_bytes,
-                    send_buffer_bytes=config.coap.send_buffer_bytes,
-                )
-            )
-    except ConfigError:
-        for opened in (endpoint, *found):
-            opened.close()
-        raise
-    return found
+def _ports(config: Config, endpoint: DtlsEndpoint) -> Iterator[UdpEndpoint]:
+    yield endpoint
+    for place, port in enumerate(port_numbers(config.dtls.more_ports)):
+        yield DtlsDoor(
+            endpoint,
+            config.dtls.host,
+            port,
+            local=FIRST_DOOR + place,
+            receive_buffer_bytes=config.coap.receive_buffer_bytes,
+            send_buffer_bytes=config.coap.send_buffer_bytes,
+        )
 
 
 def options_of(config: Config) -> DtlsOptions:

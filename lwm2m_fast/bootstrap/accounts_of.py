@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from lwm2m_fast.bootstrap.profiled import BOOTSTRAP, OwnUri, Profiled, profiled
+from lwm2m_fast.bootstrap.steps_of import steps_of
 from lwm2m_fast.core.accounts import (
     Account,
     CertificateUsage,
@@ -188,4 +189,5 @@ def configuration_of(
     """
     made = Profiled(given, {}, None) if profile is None else profiled(given, profile, own_uri)
     accounts = tuple(_accounts(made, default_lifetime_s, default_short_id, own_uri, certificates))
-    return Configuration(accounts, offset=given.security_instance_offset)
+    steps = steps_of(given.bootstrap_steps)
+    return Configuration(accounts, offset=given.security_instance_offset, **steps)

@@ -17,7 +17,7 @@ from lwm2m_fast.config import Config
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
-from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.errors import ConfigError, StoreError
 from lwm2m_fast.faults import Faults
 from lwm2m_fast.net.dtls_base import principal_of
 from lwm2m_fast.net.listeners import Listeners
@@ -92,6 +92,7 @@ class BootstrapServer:
         tell: Callable[[Sequence[Event]], None],
         outcomes: Outcomes,
     ) -> None:
+        self._credentials = security.credentials
         own, faults = bootstrap_config(config), Faults()
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
@@ -136,6 +137,7 @@ class BootstrapServer:
         )
         self._turns.tick = self._tick
         self._side.attach_turns(self._turns.act, tell)
+        self._side.refused_identity = self._refused
 
     @property
     def coap_port(self) -> int:
@@ -144,6 +146,15 @@ class BootstrapServer:
     @property
     def dtls_port(self) -> int | None:
         return None if self._dtls is None else self._dtls.endpoint.port
+
+    def _refused(self, identity: str, why: str) -> None:
+        """A key that is not the identity's, say: it belongs with what came of that device."""
+        try:
+            endpoint = self._credentials.endpoint_of(identity)
+        except StoreError:  # it is told by the identity alone
+            return
+        if endpoint is not None:
+            self.bootstraps.handshake_refused(endpoint, why)
 
     def _tick(self) -> None:
         self.bootstraps.tick()

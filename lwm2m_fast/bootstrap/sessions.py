@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from lwm2m_fast.bootstrap.outcomes import Outcome, Outcomes
 from lwm2m_fast.core.accounts import Configuration
 from lwm2m_fast.core.ask import AnsweredTuple, Contact
-from lwm2m_fast.core.bootstrap import WRITABLE, Policy, Session, pack
+from lwm2m_fast.core.bootstrap import PACKABLE, Policy, Session, pack
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.errors import Error, RequestError
@@ -104,8 +104,11 @@ class Bootstraps:
 
     # What the engine asks
 
-    def judge(self, endpoint: str, is_secure: bool) -> int:
-        """0, or 4.00 for a device that is unknown here or came the wrong way (row B9)."""
+    def judge(self, endpoint: str, is_secure: bool, other: str | None) -> int:
+        """0, or 4.00 for a device that is unknown here or came the wrong way (row B9); 4.03 where
+        the asker may not speak for this name, but for `other` (empty: for several, or nobody)."""
+        if is_secure and other is not None:
+            return self._refuse_other(endpoint, other)
         try:
             mode = self._offer.mode(endpoint)
         except Error as error:  # its row cannot be read, say
@@ -115,30 +118,47 @@ class Bootstraps:
         if (mode == "NO_SEC") == is_secure:
             came = "over DTLS" if is_secure else "without security"
             return self._refuse(endpoint, f"it is to bootstrap with {mode}, but came {came}")
+        if other is not None:  # what is under way over DTLS is not ended by one who knows a name
+            why = "a bootstrap over DTLS of this name is under way"
+            return self._refuse(endpoint, why, Code.FORBIDDEN)
         return 0
 
-    def make_pack(self, endpoint: str, accept: int) -> tuple[int, int, bytes]:
-        """The answer to GET /bspack."""
-        content_format = WRITABLE[0] if accept < 0 else accept
-        if content_format not in WRITABLE:
+    def _refuse_other(self, endpoint: str, other: str) -> int:
+        if other:  # on its own page: the name that it sends may be one that nobody has configured
+            why = f"it asked for the bootstrap of {endpoint!r}, which is not its name"
+            return self._refuse(other, why, Code.FORBIDDEN)
+        why = "who asked for it has shown a key or certificate that does not stand for this name"
+        return self._refuse(endpoint, why, Code.FORBIDDEN)
+
+    def handshake_refused(self, endpoint: str, why: str) -> None:
+        """Whoever says that it is this device could not prove it; only told of what is known."""
+        if self._knows(endpoint):
+            self._refuse(endpoint, f"its DTLS handshake was refused: {why}")
+
+    def make_pack(self, endpoint: str, accept: int, is_first: bool) -> tuple[int, int, bytes]:
+        """The answer to GET /bspack. Told of only when its first block is asked for."""
+        content_format = PACKABLE[0] if accept < 0 else accept
+        if content_format not in PACKABLE:
             return Code.NOT_ACCEPTABLE, -1, b""
         try:
             payload = pack(self._offer.configuration(endpoint), content_format)
         except Error as error:
             self._refuse(endpoint, str(error))
             return Code.BAD_REQUEST, -1, b""
-        self._counts["bootstrap_packs"] += 1
-        self._note(endpoint, "finished", None, (("PACK", "2.05"),))
+        if is_first:
+            self._counts["bootstrap_packs"] += 1
+            self._note(endpoint, "finished", None, (("PACK", "2.05"),))
         return Code.CONTENT, content_format, payload
 
-    def _refuse(self, endpoint: str, why: str) -> int:
+    def _refuse(self, endpoint: str, why: str, code: int = Code.BAD_REQUEST) -> int:
         self._counts["bootstraps_refused"] += 1
-        if self._refusals_told < TOLD_PER_S:  # a stranger may try names all day
-            self._refusals_told += 1
-            # Names that strangers try must not crowd out what came of devices.
-            keeps = self._knows(endpoint)
-            self._note(endpoint, "failed", why, (), keeps=keeps, refused=True)
-        return Code.BAD_REQUEST
+        # Names that strangers try must not crowd out what came of devices, nor may the number of
+        # those that are told keep a device's reason from its page.
+        keeps, tells = self._knows(endpoint), self._refusals_told < TOLD_PER_S
+        self._refusals_told += tells  # a stranger may try names all day
+        if keeps or tells:
+            self._note(endpoint, "failed", why, (), keeps=keeps, refused=True, tells=tells)
+        return code
 
     # What the turns bring
 
@@ -234,7 +254,11 @@ class Bootstraps:
         return int(given) if given is not None and given.isascii() and given.isdigit() else None
 
     def _go_on(self, endpoint: str, run: _Run) -> None:
-        request = run.session.next()
+        try:
+            request = run.session.next()
+        except Error as error:  # a format that cannot hold one of the values, say
+            run.session.fail(f"{run.session.step}: {error}")
+            request = None
         if request is None:
             self._end(endpoint, run)
             return
@@ -286,11 +310,14 @@ class Bootstraps:
         *,
         keeps: bool = True,
         refused: bool = False,
+        tells: bool = True,
     ) -> None:
         at = self._wall()
         outcome = Outcome(state, at, reason, tuple((step, result) for step, result in steps))
         if keeps:
             self.outcomes.note(endpoint, outcome)
+        if not tells:
+            return
         data: dict[str, Any] = {"reason": reason} if reason else {}
         if refused:
             data["refused"] = True

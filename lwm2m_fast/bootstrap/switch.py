@@ -61,16 +61,34 @@ class BootstrapSwitch:
         self._ports: Ports | None = None
         self._lock = asyncio.Lock()
         self.outcomes = outcomes
+        self.problem: str | None = None
+        """Why its ports are closed though they were switched on; None: nothing is wrong."""
 
     def open(self) -> None:
-        """At the start: open the ports where they are to be open. ConfigError."""
+        """At the start: open the ports where they are to be open.
+
+        ConfigError where the configuration has them open and they cannot be. What was switched on
+        while the server ran keeps nobody from starting: the LwM2M server goes on without, says so,
+        and it can be switched on again.
+        """
         if self._said is not None and self._said != self._is_configured:
             _log.warning(
                 "whether bootstraps are served is not as configured, but as it was switched",
                 extra={"enabled": self._said, "configured": self._is_configured},
             )
-        if self._is_served and self._wanted(self._said):
+        if not self._is_served or not self._wanted(self._said):
+            return
+        try:
             self._ports = self._make()
+        except ConfigError as error:
+            if self._is_configured:
+                raise
+            self.problem = str(error)
+            _log.error(
+                "bootstraps are not served, though they were switched on; "
+                "`lwm2m-fast bootstrap on` tries again",
+                extra={"reason": self.problem},
+            )
 
     def start(self) -> None:
         """Serve at what open() has opened."""
@@ -106,6 +124,7 @@ class BootstrapSwitch:
             "configured": self._is_configured,
             "coap_port": None if ports is None else ports[0],
             "dtls_port": None if ports is None else ports[1],
+            "problem": self.problem,
             "counts": {"bootstraps_current": 0, **self._counted()},
         }
 
@@ -127,6 +146,7 @@ class BootstrapSwitch:
                     await self._close(SWITCHED_OFF)
                 raise
             self._said = said
+            self.problem = None
             if is_opened:
                 self.start()
                 _log.info("bootstraps are served", extra={"ports": self.ports})
@@ -139,6 +159,8 @@ class BootstrapSwitch:
         try:
             self._ports = self._make()
         except ConfigError as error:
+            if self.problem is not None:  # it is on, and still in vain
+                self.problem = str(error)
             raise Conflict(f"the bootstrap server cannot be switched on: {error}") from None
 
     def _keep(self, said: bool | None) -> None:
@@ -155,6 +177,7 @@ class BootstrapSwitch:
         return {
             **({} if self._ports is None else self._ports.counters()),
             **self.outcomes.counters(),
+            "bootstrap_not_opened_current": int(self.problem is not None),
         }
 
 

@@ -53,7 +53,10 @@ def _switch(said: bool | None, url: str, token: str | None) -> None:
 
 def _tell(found: dict[str, Any]) -> None:
     by = "as configured" if found["decided_by"] == "configuration" else "as it was switched"
-    if not found["enabled"]:
+    if found["problem"] is not None:
+        tell(f"closed, though it was switched on: {found['problem']}")
+        tell("`lwm2m-fast bootstrap on` tries again")
+    elif not found["enabled"]:
         tell(f"off, {by}")
     else:
         secure = f" and {found['dtls_port']} (DTLS)" if found["dtls_port"] else ""

@@ -20,6 +20,8 @@ WIDEST: Final = 200
 HINTS: Final = (
     ("no bootstrap is configured", "give it bootstrapSecurity, or let it register directly"),
     ("it is to bootstrap with", "change bootstrapSecurityMode, or the address in the device"),
+    ("which is not its name", "let the device send the name that its key or certificate has"),
+    ("DTLS handshake was refused", "compare identity and key; those of the bootstrap server count"),
     ("was refused with 4.00", "the device does not take this account; see its own log"),
     ("was refused with 4.06", "the device finds what was written not to be enough; see its log"),
     ("did not answer", "it left, or a firewall is in between; it will begin anew"),
@@ -54,7 +56,7 @@ def _bootstrap(configured: Mapping[str, Any]) -> Iterator[str]:
     outcome = configured.get("bootstrap")
     if outcome is None:
         yield (
-            "none since the server started"
+            "none yet"
             if configured.get("bootstrapSecurity")
             else "none: bootstrapSecurity is not configured, so the device would be refused"
         )

@@ -91,6 +91,8 @@ class Configuration:
     """Read before the end (LwM2M 1.1: only /1 and /2); what comes is kept with the steps."""
     content_format: int | None = None
     """None: what the device asked for."""
+    ends_at: tuple[str, ...] = ()
+    """Kinds of steps ("write") whose refusal ends this bootstrap, beside those of the policy."""
 
 
 def _written(path: Path, rows: tuple[tuple[int, Kind, Value], ...]) -> Iterator[Node]:

@@ -30,9 +30,19 @@ WRITABLE: Final = (
     int(ContentFormat.SENML_JSON),
     int(ContentFormat.LWM2M_CBOR),
     _TLV,
-    int(ContentFormat.JSON),
+    int(ContentFormat.LWM2M_JSON),
 )
 """Content formats that hold a whole instance; a device may ask for any of them (`pct`)."""
+
+PACKABLE: Final = WRITABLE[:3]
+"""Those that hold instances of several objects, as a pack does (OMA Core 1.2, section 6.1.8)."""
+
+_UNANSWERED: Final = {
+    "no_response": "the device acknowledged it and then did not answer",
+    "malformed": "the device answered with an unusable message",
+    "too_large": "the answer is larger than coap.max_body_bytes",
+}
+"""For a person, by core/ask.Answered's word; of those that are not here the word says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +126,14 @@ class Session:
         result = f"{code >> 5}.{code & 31:02}" if outcome == "answered" else outcome
         self.steps.append(StepResult(step.name, result))
         if outcome != "answered":
-            self._fail(f"{step.name}: the device did not answer ({outcome})")
+            why = _UNANSWERED.get(outcome, "the device did not answer")
+            self._fail(f"{step.name}: {why} ({outcome})")
         elif code >> 5 == 2:
             step.take(self, payload)
             self._advance()
         elif code == Code.UNSUPPORTED_CONTENT_FORMAT and step.kind == "write" and self._reformat():
             pass  # the same step again
-        elif getattr(self._policy, step.kind):
+        elif step.kind in self._configuration.ends_at or getattr(self._policy, step.kind):
             self._fail(f"{step.name} was refused with {result}")
         else:
             self._advance()

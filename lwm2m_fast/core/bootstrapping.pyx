@@ -14,7 +14,7 @@ from lwm2m_fast.core.resource cimport refuse
 from lwm2m_fast.core.state cimport (COUNT_REGISTER_FORBIDDEN, COUNT_REGISTER_FULL,
                                     COUNT_REGISTER_MALFORMED)
 from lwm2m_fast.datagram cimport addr_is_secure
-from lwm2m_fast.wire.coap cimport CON, HAS_ACCEPT, HAS_MORE_PATH, Message
+from lwm2m_fast.wire.coap cimport CON, HAS_ACCEPT, HAS_BLOCK2, HAS_MORE_PATH, Message
 from lwm2m_fast.wire.link cimport LinkError
 from lwm2m_fast.wire.numbers cimport (BAD_REQUEST, CHANGED, CONTENT, FORBIDDEN, GET,
                                       INTERNAL_SERVER_ERROR, METHOD_NOT_ALLOWED, NOT_FOUND, POST)
@@ -35,14 +35,22 @@ cdef int asker(Request *request, State state, Params *params, const char **why) 
 
 
 cdef int judged(State state, Request *request, Params *params) except -1:
-    """0, or the code that whoever knows the configurations refuses with."""
+    """0, or the code that whoever knows the configurations refuses with. He is told of a name that
+    its asker may not speak for, too: that is a fault in an identity or a name, to be found."""
+    cdef bint may = state.may_register(request.source, params.endpoint, params.endpoint_size)
     cdef int code
-    if not state.may_register(request.source, params.endpoint, params.endpoint_size):
-        return FORBIDDEN
     if state.judge_bootstrap is None:
-        return 0
-    code = state.judge_bootstrap(name_of(params), addr_is_secure(request.source))
+        return 0 if may else FORBIDDEN
+    code = state.judge_bootstrap(name_of(params), addr_is_secure(request.source),
+                                 None if may else other_name(state, request))
     return code if code == 0 or 0x80 <= code <= 0xBF else INTERNAL_SERVER_ERROR
+
+
+cdef str other_name(State state, Request *request):
+    """The name that whoever asks may speak for; empty: none, or several."""
+    cdef uint32_t size = 0
+    cdef const uint8_t *name = state.principals.only_name(request.source, &size)
+    return (<const char *>name)[:size].decode() if name != NULL else ""
 
 
 cdef str name_of(const Params *params):
@@ -82,6 +90,7 @@ cdef class Bootstrapping(Registration):
             state.counts[COUNT_REGISTER_FORBIDDEN] += 1
             return
         params.version = UNTOLD_VERSION
+        params.has_lifetime = False             # it ends with its steps, or by our times
         slot = state.devices.find(params.endpoint, params.endpoint_size)
         links = self.no_links()
         record = self.new_record(request, &params, links, slot) if links != NULL else NULL
@@ -136,7 +145,8 @@ cdef class BootstrapPack(Resource):
             reply.code = NOT_FOUND
             return
         code, content_format, payload = self.state.make_pack(
-            name_of(&params), m.accept if m.options & HAS_ACCEPT else -1)
+            name_of(&params), m.accept if m.options & HAS_ACCEPT else -1,
+            not m.options & HAS_BLOCK2 or m.block2.number == 0)
         reply.code = code
         if code == CONTENT:
             self.answer = payload

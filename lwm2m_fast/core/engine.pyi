@@ -26,8 +26,8 @@ class Engine:
     store_works: bool
     wants_reports: bool
     hears_registers: bool
-    judge_bootstrap: Callable[[str, bool], int] | None
-    make_pack: Callable[[str, int], tuple[int, int, bytes]] | None
+    judge_bootstrap: Callable[[str, bool, str | None], int] | None
+    make_pack: Callable[[str, int, bool], tuple[int, int, bytes]] | None
     where: Callable[[bytes], dict[str, Any] | None] | None
     judge_send: Judge | Callable[[int, int, bytes], int] | None
     def __init__(

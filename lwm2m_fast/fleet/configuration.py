@@ -314,7 +314,8 @@ def as_json(given: DeviceConfiguration) -> dict[str, Any]:
 
 
 def merged(before: DeviceConfiguration, given: Mapping[str, Any]) -> DeviceConfiguration:
-    """`before` with what is `given` by its names; null unsets, objects are gone into.
+    """`before` with what is `given` by its names; null unsets, objects are gone into, but for
+    `writes`, which is a whole: an instance half of which is another's is no instance.
 
     A masked secret, as as_json() shows it, stays what it is. ConfigurationError, and no change,
     when the whole is not valid. The endpoint name cannot be changed.
@@ -350,7 +351,7 @@ def _merge(before: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if value is None:
             after.pop(name, None)
-        elif isinstance(value, Mapping) and isinstance(after.get(name), dict):
+        elif isinstance(value, Mapping) and isinstance(after.get(name), dict) and name != "writes":
             after[name] = _merge(after[name], value)
         elif value != MASK and name != "x509PrivateKeyFingerPrint":
             after[name] = value

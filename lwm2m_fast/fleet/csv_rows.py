@@ -48,10 +48,15 @@ _PATHS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Column in small letters to the place of its field; all others are called as in JSON."""
 
+_PARTS: Final = frozenset(
+    {"endpointId", "serverSecurity", "bootstrapSecurity", "furtherServers", "bootstrapSteps"}
+)
+"""Fields that are no column, or have columns of other names."""
+
 _FLAT: Final = {
     name.lower(): (shown,)
     for name, shown in names_of(DeviceConfiguration).items()
-    if shown not in ("endpointId", "serverSecurity", "bootstrapSecurity", "furtherServers")
+    if shown not in _PARTS
 }
 
 _PLACES: Final = {**_FLAT, **_PATHS}

@@ -16,6 +16,13 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from pydantic import SecretStr as Secret
 from pydantic.alias_generators import to_camel
 
+from lwm2m_fast.fleet.bootstrap_steps import (
+    MAX_DELETES,
+    MAX_READS,
+    deleted,
+    to_read,
+    written,
+)
 from lwm2m_fast.fleet.settings import MAX_INTERVAL_MIN
 
 MAX_ENDPOINT_BYTES: Final = 255
@@ -205,6 +212,32 @@ class FurtherServer(Fields):
     client_hold_off_time: Seconds | None = _field(None, "/0/x/11, seconds.")
 
 
+class BootstrapSteps(Fields):
+    """What a bootstrap does beside the accounts."""
+
+    deletes: Annotated[
+        tuple[Annotated[str, AfterValidator(deleted)], ...],
+        Field(max_length=MAX_DELETES), BeforeValidator(_listed),
+    ] = _field(
+        (), "Deleted first: /, an object, an object instance; a device keeps its bootstrap account."
+    )  # fmt: skip
+    writes: Annotated[dict[str, dict[str, Any]], AfterValidator(written)] = _field(
+        {},
+        'Instances of other objects, {"/2/0": {"0": 3, "2": {"1": 15}}}, written behind the '
+        "accounts. No place for secrets: they are shown.",
+    )
+    reads: Annotated[
+        tuple[Annotated[str, AfterValidator(to_read)], ...],
+        Field(max_length=MAX_READS), BeforeValidator(_listed),
+    ] = _field((), "Read last: /1, /2 or an instance of these; shown with the steps.")  # fmt: skip
+    content_format: Literal["TLV", "JSON", "SENML_JSON", "SENML_CBOR", "LWM2M_CBOR"] | None = (
+        _field(None, "Of what is written; unset: as the device asks, or by its version.")
+    )
+    ends_at: Annotated[
+        tuple[Literal["DISCOVER", "DELETE", "WRITE", "READ"], ...], BeforeValidator(_listed)
+    ] = _field((), "Steps whose refusal ends the bootstrap, beside Finish.")
+
+
 class DeviceConfiguration(Fields):
     """Everything that is configured for one device; validated as a whole in configuration.py."""
 
@@ -299,6 +332,9 @@ class DeviceConfiguration(Fields):
     further_servers: Annotated[
         tuple[FurtherServer, ...], Field(max_length=MAX_SERVERS), BeforeValidator(_listed)
     ] = _field((), "Other LwM2M servers whose accounts bootstrap writes.")
+    bootstrap_steps: BootstrapSteps | None = _field(
+        None, "What a bootstrap deletes, writes and reads beside the accounts."
+    )
 
 
 def names_of(model: type[BaseModel]) -> Mapping[str, str]:

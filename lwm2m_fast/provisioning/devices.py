@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from lwm2m_fast.bootstrap.steps_of import steps_of
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.device_settings import DeviceSettings
 from lwm2m_fast.errors import NotFound, RequestError, StoreError
@@ -83,7 +84,9 @@ class ProvisionedDevices:
 
         def work() -> Outcome:
             before = self._of(endpoint, tenant)
-            return self.registry.change(endpoint, merged(before.configuration, given))
+            after = merged(before.configuration, given)
+            steps_of(after.bootstrap_steps)  # types, which the fields alone do not know
+            return self.registry.change(endpoint, after)
 
         outcome = await self._security.write(work, self._added)
         (result,) = outcome.results

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lwm2m_fast.bootstrap.steps_of import steps_of
 from lwm2m_fast.core.connector_shell import Ask
 from lwm2m_fast.errors import NotFound, RequestError
 from lwm2m_fast.fleet import profiles
 from lwm2m_fast.fleet.configuration import ConfigurationError, Problem, as_json, read
+from lwm2m_fast.fleet.device_fields import DeviceConfiguration
 from lwm2m_fast.fleet.profile_fields import Profile
 from lwm2m_fast.fleet.settings_groups import changes_of_group, show_group
 from lwm2m_fast.provisioning.connector import Connector, as_operation
@@ -79,7 +81,7 @@ class ProvisioningFace:
     async def add(
         self, given: Mapping[str, Any], tenant: str, *, needs_bootstrap: bool = False
     ) -> dict[str, Any]:
-        made = await self._devices.add(Wanted(read(given, needs_bootstrap=needs_bootstrap), tenant))
+        made = await self._devices.add(Wanted(_read(given, needs_bootstrap), tenant))
         return self._shown(made.device, made.generated)
 
     async def add_all(self, given: Sequence[Any], tenant: str) -> list[dict[str, Any]]:
@@ -106,7 +108,7 @@ class ProvisioningFace:
     async def put(self, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
         if self._registry.route(endpoint := str(given["endpointId"])) is not None:
             return await self.change(endpoint, given, tenant)
-        made = await self._devices.add(Wanted(read(given), tenant, takes_over=True))
+        made = await self._devices.add(Wanted(_read(given), tenant, takes_over=True))
         return self._shown(made.device, made.generated)
 
     async def remove(self, endpoint: str, tenant: str, *, keeps_route: bool = False) -> None:
@@ -177,10 +179,16 @@ class ProvisioningFace:
         return {**self._devices.counters(), **self._jobs.counters()}
 
 
-def _read_one(given: Any) -> Any:
+def _read(given: Any, needs_bootstrap: bool = False) -> DeviceConfiguration:
+    made = read(given, needs_bootstrap=needs_bootstrap)
+    steps_of(made.bootstrap_steps)  # types, which the fields alone do not know
+    return made
+
+
+def _read_one(given: Any) -> DeviceConfiguration:
     if not isinstance(given, Mapping):
         raise ConfigurationError([Problem("the body", "must be an object")])
-    return read(given)
+    return _read(given)
 
 
 def _refused(given: Any, error: RequestError) -> dict[str, Any]:

@@ -333,9 +333,13 @@ class Provisioning(Protocol):
 class Bootstrap(Protocol):
     """The bootstrap server, on or off."""
 
+    @property
+    def problem(self) -> str | None:
+        """Why it is not open though it was switched on; None: nothing is wrong."""
+
     def shown(self) -> dict[str, Any]:
         """`enabled`, `decided_by` ("operator" or "configuration"), `configured`, `coap_port` and
-        `dtls_port` (null: closed), and `counts` by the names of /metrics."""
+        `dtls_port` (null: closed), `problem`, and `counts` by the names of /metrics."""
 
     async def switch(self, said: bool | None) -> dict[str, Any]:
         """Open its ports or close them, also after a restart; None: as the configuration says.

@@ -26,6 +26,9 @@ class BootstrapShown(BaseModel):
     configured: bool = Field(description="What `bootstrap.enabled` says")
     coap_port: int | None = Field(description="Null: closed")
     dtls_port: int | None = Field(description="Null: closed, or DTLS is switched off")
+    problem: str | None = Field(
+        description="Why its ports are closed though it was switched on: PUT tries again"
+    )
     counts: dict[str, int] = Field(description="Since the process started, named as in /metrics")
 
 

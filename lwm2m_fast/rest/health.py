@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lwm2m_fast.fleet.tokens import Role
@@ -35,6 +35,12 @@ _NO_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 class Health(BaseModel):
     status: str
+
+
+class Readiness(Health):
+    problems: list[str] | None = Field(
+        None, description="What is not served, though it is to be, while devices are"
+    )
 
 
 class ServiceCollector(Collector):
@@ -80,10 +86,14 @@ async def healthz() -> Response:
 
 
 async def readyz(ctx: Ctx) -> Response:
-    """200 when devices can be served, else 503 with the reasons."""
+    """200 when devices can be served, with `problems` if there are; else 503 with the reasons."""
     reasons = ctx.service.problems()
     if reasons:
         return problem(503, "; ".join(reasons), "not-ready", problems=reasons)
+    problem_of_bootstrap = ctx.service.bootstrap.problem
+    if problem_of_bootstrap is not None:  # registered devices are served all the same
+        said = f"the bootstrap server was switched on, but is closed: {problem_of_bootstrap}"
+        return JsonResponse({"status": "ready", "problems": [said]})
     return JsonResponse({"status": "ready"})
 
 
@@ -105,7 +115,7 @@ def routes(metrics_open: bool) -> tuple[Route, ...]:
         Route(
             method="GET", path="/readyz", role=None, handler=readyz,
             tag="operation",
-            responses={200: {"model": Health}, **documented({503: "not ready, and why"})},
+            responses={200: {"model": Readiness}, **documented({503: "not ready, and why"})},
         ),
         Route(
             method="GET", path="/metrics", role=None if metrics_open else Role.READ,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_bootstraps import Bench, asked, begin
+from bootstrap_kit import Bench, asked, begin
 
 from lwm2m_fast.faults import Faults
 

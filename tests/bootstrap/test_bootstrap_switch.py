@@ -187,3 +187,55 @@ def test_what_bootstraps_came_to_is_counted_beyond_a_switch() -> None:
     assert switch.shown()["counts"]["bootstraps_finished"] == 7
     assert switch.shown()["counts"]["bootstraps_current"] == 0
     assert "bootstrap_udp_received" not in switch.counters()
+
+
+def switched_on() -> MemoryFleet:
+    """What is on disk where somebody has switched it on."""
+    house = House()
+    asyncio.run(house.started(is_configured=False).switch(True))
+    return house.fleet
+
+
+def test_what_was_switched_on_and_cannot_be_opened_keeps_nobody_from_starting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House(switched_on())
+    house.trouble = "bootstrap.port: cannot listen"
+    switch = house.started(is_configured=False)
+    shown = switch.shown()
+    assert (shown["enabled"], shown["decided_by"]) == (False, "operator")
+    assert shown["problem"] == switch.problem == house.trouble
+    assert switch.counters()["bootstrap_not_opened_current"] == 1
+    (said,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert said.reason == house.trouble  # type: ignore[attr-defined]
+
+
+def test_it_can_be_switched_on_again_when_the_port_is_free() -> None:
+    house = House(switched_on())
+    house.trouble = "bootstrap.port: cannot listen"
+    switch = house.started(is_configured=False)
+    house.trouble = "bootstrap.dtls_port: cannot listen"
+    with pytest.raises(Conflict, match=r"bootstrap\.dtls_port: cannot listen"):
+        asyncio.run(switch.switch(True))
+    assert switch.problem == house.trouble
+    house.trouble = None
+    shown = asyncio.run(switch.switch(True))
+    assert (shown["enabled"], shown["problem"]) == (True, None)
+    assert house.made[0].is_started
+    assert switch.counters()["bootstrap_not_opened_current"] == 0
+
+
+@pytest.mark.parametrize("said", [False, None])
+def test_who_takes_it_back_has_no_problem_any_more(said: bool | None) -> None:
+    house = House(switched_on())
+    house.trouble = "bootstrap.port: cannot listen"
+    switch = house.started(is_configured=False)
+    assert asyncio.run(switch.switch(said))["problem"] is None
+    assert House(house.fleet).started(is_configured=False).problem is None
+
+
+def test_what_the_configuration_has_open_stops_the_start() -> None:
+    house = House(switched_on())
+    house.trouble = "bootstrap.port: cannot listen"
+    with pytest.raises(ConfigError, match=r"bootstrap\.port"):
+        house.started(is_configured=True)

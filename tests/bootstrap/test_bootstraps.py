@@ -6,131 +6,32 @@ import logging
 from dataclasses import replace
 
 import pytest
+from bootstrap_kit import ACCOUNT, Bench, asked, begin, serve, shown
 
 from lwm2m_fast.bootstrap.outcomes import Outcome, Outcomes
-from lwm2m_fast.bootstrap.sessions import TOLD_PER_S, Bootstraps, Limits
 from lwm2m_fast.codec import FORMATS
-from lwm2m_fast.core.accounts import Account, Configuration, SecurityMode, ServerTerms
-from lwm2m_fast.core.events import Event
-from lwm2m_fast.errors import RequestError, StoreError
-from tests.raising_faults import RaisingFaults
+from lwm2m_fast.core.accounts import Configuration, SecurityMode
 from tests.scenario.scripted import (
     ACCEPT,
     ACK,
+    BLOCK2,
     CONTENT_FORMAT,
     DELETE,
     GET,
     NON,
     POST,
     PUT,
-    Device,
-    Heard,
-    World,
+    block,
     code_byte,
     number_bytes,
     request,
     write,
 )
 
-ACCOUNT = Account(
-    "coaps://s:5784",
-    SecurityMode.PSK,
-    1,
-    ServerTerms(300),
-    identity=b"id-1",
-    secret=bytes(range(200, 216)),
-)
-
-
-class Offers:
-    """What devices are given, by name."""
-
-    def __init__(self) -> None:
-        self.modes: dict[str, str] = {"dev-1": "NO_SEC", "dev-2": "NO_SEC"}
-        self.configurations: dict[str, Configuration] = {}
-        self.versions: dict[str, str] = {}
-        self.error: str | None = None
-
-    def knows(self, endpoint: str) -> bool:
-        return endpoint in self.modes
-
-    def mode(self, endpoint: str) -> str | None:
-        return self.modes.get(endpoint)
-
-    def configuration(self, endpoint: str) -> Configuration:
-        if self.error is not None:
-            raise RequestError(self.error)
-        return self.configurations.get(endpoint, Configuration((ACCOUNT,)))
-
-    def version(self, endpoint: str) -> str | None:
-        return self.versions.get(endpoint)
-
-
-class Bench(World):
-    """A world whose engine bootstraps, with what drives it."""
-
-    def __init__(self, **settings: object) -> None:
-        self.driver: Bootstraps | None = None
-        super().__init__(serves="bootstrap", **settings)  # type: ignore[arg-type]
-        self.engine.tells = False
-        self.offers = Offers()
-        self.told: list[Event] = []  # type: ignore[assignment]
-        self.driver = Bootstraps(
-            self.engine, self.offers, Limits(session_s=60.0, request_s=30.0), self.told.extend,
-            lambda: self.now, lambda: self.now + self.wall, lambda: None,
-            faults=RaisingFaults(),
-        )  # fmt: skip
-
-    def finish_turn(self) -> None:
-        super().finish_turn()
-        if self.driver is None:
-            return
-        while self.answers or self.contacts:
-            answers, self.answers = self.answers, []
-            contacts, self.contacts = self.contacts, []
-            self.driver.resolve([tuple(answer) for answer in answers])
-            self.driver.contacts(contacts)
-            super().finish_turn()
-
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.told]
-
-    def reason(self) -> str:
-        return str(self.told[-1].data.get("reason"))
-
 
 @pytest.fixture
 def world() -> Bench:
     return Bench()
-
-
-def begin(device: Device, endpoint: str = "dev-1", *query: str, expected: str = "2.04") -> None:
-    answer = device.ask(POST, "bs", query=[f"ep={endpoint}", *query])
-    assert answer.code == expected, answer
-
-
-def asked(device: Device) -> Heard:
-    """The next request of the server."""
-    heard = device.hear()
-    assert heard.code.startswith("0."), heard
-    return heard
-
-
-def shown(heard: Heard) -> str:
-    return f"{heard.code} /{b'/'.join(heard.path).decode()}"
-
-
-def serve(device: Device, links: bytes = b"</0/0>", code: str = "") -> list[str]:
-    """Answer everything as a willing device; what was asked."""
-    names = []
-    while device.inbox:
-        heard = asked(device)
-        names.append(shown(heard))
-        if heard.code == "0.01":
-            device.answer(heard, options=[(CONTENT_FORMAT, number_bytes(40))], payload=links)
-        else:
-            device.answer(heard, code or {"0.04": "2.02"}.get(heard.code, "2.04"))
-    return names
 
 
 def test_a_device_is_given_its_account_and_forgotten(world: Bench) -> None:
@@ -144,15 +45,16 @@ def test_a_device_is_given_its_account_and_forgotten(world: Bench) -> None:
     ]  # fmt: skip
 
 
-def test_the_account_arrives_in_the_format_that_was_asked_for(world: Bench) -> None:
+@pytest.mark.parametrize("number", [110, 112, 11542, 11543, 11544])
+def test_the_account_arrives_in_the_format_that_was_asked_for(world: Bench, number: int) -> None:
     device = world.device()
-    begin(device, "dev-1", "pct=110")
+    begin(device, "dev-1", f"pct={number}")
     device.answer(asked(device), "4.04")
     device.answer(asked(device), "2.02")  # without Discover everything goes
     device.answer(asked(device), "2.02")
     write = asked(device)
-    assert write.number(CONTENT_FORMAT) == 110
-    nodes = FORMATS[110].decode(write.payload, "/0/0", {(0, 5): "OPAQUE"})
+    assert write.number(CONTENT_FORMAT) == number
+    nodes = FORMATS[number].decode(write.payload, "/0/0", {(0, 5): "OPAQUE"})
     assert {str(node.path): node.value for node in nodes}["/0/0/5"] == bytes(range(200, 216))
 
 
@@ -209,49 +111,6 @@ def test_a_request_that_is_not_confirmable_is_refused(world: Bench) -> None:
     assert world.engine.device_count() == 0
 
 
-def test_an_unknown_device_is_refused_and_told(world: Bench) -> None:
-    device = world.device()
-    begin(device, "stranger", expected="4.00")
-    device.hear_nothing()
-    assert world.kinds() == ["bootstrap_failed"]
-    assert world.told[0].endpoint == "stranger"
-    assert world.reason() == "no bootstrap is configured for this endpoint"
-
-
-def test_strangers_cannot_fill_the_log(world: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    device = world.device()
-    with caplog.at_level(logging.WARNING):
-        for number in range(TOLD_PER_S + 30):
-            begin(device, f"stranger-{number}", expected="4.00")
-    assert len(world.told) == len(caplog.records) == TOLD_PER_S
-    assert world.driver is not None
-    assert world.driver.counters()["bootstraps_refused"] == TOLD_PER_S + 30
-    world.driver.tick()
-    begin(device, "stranger", expected="4.00")
-    assert len(world.told) == TOLD_PER_S + 1
-
-
-def test_names_that_strangers_try_crowd_out_no_device(world: Bench) -> None:
-    assert world.driver is not None
-    begin(world.device(), "stranger", expected="4.00")
-    assert world.driver.outcomes.of("stranger") is None
-    world.offers.modes["dev-1"] = "PSK"
-    begin(world.device(), expected="4.00")
-    kept = world.driver.outcomes.of("dev-1")
-    assert kept is not None and kept.state == "failed"
-
-
-def test_a_configuration_that_cannot_be_read_is_the_reason(
-    world: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreadable(endpoint: str) -> str | None:
-        raise StoreError("a sealed row does not open")
-
-    monkeypatch.setattr(world.offers, "mode", unreadable)
-    begin(world.device(), expected="4.00")
-    assert world.reason() == "a sealed row does not open"
-
-
 def test_the_longest_unchanged_outcome_is_forgotten_first() -> None:
     outcomes = Outcomes(2)
     for name in ("a", "b", "a", "c"):
@@ -269,24 +128,6 @@ def test_all_that_take_too_long_end_in_one_tick(world: Bench) -> None:
     world.finish_turn()
     assert world.kinds().count("bootstrap_failed") == 2
     assert world.driver.counters()["bootstraps_current"] == world.engine.device_count() == 0
-
-
-def test_the_way_in_must_be_the_configured_one(world: Bench) -> None:
-    world.offers.modes["dev-1"] = "PSK"
-    begin(world.device(), expected="4.00")
-    assert world.reason() == "it is to bootstrap with PSK, but came without security"
-    begin(world.secure("b-1", "dev-2"), "dev-2", expected="4.00")
-    assert world.reason() == "it is to bootstrap with NO_SEC, but came over DTLS"
-    begin(world.secure("b-2", "dev-1"))
-    assert world.kinds()[-1] == "bootstrap_started"
-
-
-def test_a_secure_device_speaks_for_nobody_else(world: Bench) -> None:
-    world.offers.modes = {"dev-1": "PSK", "dev-2": "PSK"}
-    device = world.secure("b-1", "dev-1")
-    begin(device, "dev-2", expected="4.03")
-    assert device.ask(GET, "bspack", query=["ep=dev-2"]).code == "4.03"
-    assert world.told == []
 
 
 def test_a_secure_device_need_not_say_its_name(world: Bench) -> None:
@@ -341,6 +182,16 @@ def test_a_repeated_request_is_the_same_bootstrap(world: Bench) -> None:
     assert world.kinds() == ["bootstrap_started"]
     device.answer(discover, "4.04")
     assert shown(asked(device)) == "0.04 /0"
+
+
+def test_how_long_it_may_take_is_not_the_devices_to_say() -> None:
+    world = Bench(grace_s=0.0)
+    device = world.device()
+    begin(device, "dev-1", "lt=1")
+    world.after(20.0)
+    assert world.kinds() == ["bootstrap_started"]
+    world.after(100.0)
+    assert world.reason() == "DISCOVER /: the device did not answer (timeout)"
 
 
 def test_silence_ends_it_with_the_step(world: Bench) -> None:
@@ -399,10 +250,26 @@ def test_a_pack_is_everything_in_one_answer(world: Bench) -> None:
     # A stranger gets no more than a small multiple of what it sent: block by block.
     assert (answer.code, answer.number(CONTENT_FORMAT)) == ("2.05", 112)
     assert world.kinds() == ["bootstrap_finished"]
-    assert (
-        device.ask(GET, "bspack", query=["ep=dev-1"], options=[(ACCEPT, number_bytes(42))]).code
-        == "4.06"
-    )
+    payload, number = answer.payload, 0
+    while (piece := answer.block(BLOCK2)) is not None and piece[1]:
+        number += 1
+        following = (BLOCK2, block(number, False, piece[2]))
+        options = [(ACCEPT, number_bytes(112)), following]
+        answer = device.ask(GET, "bspack", query=["ep=dev-1"], options=options)
+        assert answer.code == "2.05"
+        payload += answer.payload
+    assert number > 1 and len(FORMATS[112].decode(payload, "/", {})) == 10
+    # One pack is one bootstrap, in however many blocks it is fetched.
+    assert world.kinds() == ["bootstrap_finished"]
+    assert world.driver is not None and world.driver.counters()["bootstrap_packs"] == 1
+
+
+@pytest.mark.parametrize("accept", [0, 40, 42, 60, 11542, 11543])
+def test_a_pack_is_in_a_format_that_holds_several_objects(world: Bench, accept: int) -> None:
+    device = world.device()
+    options = [(ACCEPT, number_bytes(accept))]
+    assert device.ask(GET, "bspack", query=["ep=dev-1"], options=options).code == "4.06"
+    assert world.told == []
 
 
 def test_nothing_that_is_told_or_logged_is_a_key(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from test_bootstraps import Bench, asked, begin
+from bootstrap_kit import Bench, asked, begin
 
 from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
 from lwm2m_fast.core.accounts import Account, Configuration, security_nodes, server_nodes

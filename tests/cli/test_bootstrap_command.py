@@ -17,3 +17,11 @@ def test_it_is_switched_and_says_what_is_so(admin: Run, api: Api) -> None:
     assert json.loads(admin("bootstrap", "status", "--json").out)["enabled"] is True
     assert admin("bootstrap", "off").out == f"off, as it was switched\n{counts}"
     assert admin("bootstrap", "default").out == f"off, as configured\n{counts}"
+
+
+def test_it_says_why_it_is_closed_though_it_was_switched_on(admin: Run, api: Api) -> None:
+    api.service.bootstrap.problem = "bootstrap.port: cannot listen"
+    said = admin("bootstrap", "status").out.splitlines()
+    assert said[0] == "closed, though it was switched on: bootstrap.port: cannot listen"
+    assert said[1] == "`lwm2m-fast bootstrap on` tries again"
+    assert admin("bootstrap", "on").out.startswith("on, as it was switched: port 5683")

@@ -43,7 +43,7 @@ def test_a_device_that_never_came_is_shown_with_its_configuration(
     assert "serverSecurity.pskId " in done.out
     assert "i-new" in done.out
     assert "0badc0de" not in done.out
-    assert done.out.endswith("bootstrap\n  none since the server started\n")
+    assert done.out.endswith("bootstrap\n  none yet\n")
 
 
 def test_a_failed_bootstrap_is_shown_with_its_reason_and_steps(

@@ -222,6 +222,8 @@ def test_what_is_read_is_kept_with_its_step() -> None:
         (None, "1.2", None, SENML_CBOR),
         (SENML_JSON, "1.0", None, SENML_JSON),
         (SENML_JSON, None, SENML_CBOR, SENML_CBOR),
+        (11543, "1.0", None, 11543),
+        (50, None, None, TLV),
         (42, None, None, TLV),
     ],
 )
@@ -269,6 +271,21 @@ def test_silence_fails_it_and_says_at_which_step() -> None:
     session.answered("timeout", 0)
     assert session.next() is None
     assert session.reason == "DISCOVER /: the device did not answer (timeout)"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [
+        ("no_response", "the device acknowledged it and then did not answer (no_response)"),
+        ("malformed", "the device answered with an unusable message (malformed)"),
+        ("too_large", "the answer is larger than coap.max_body_bytes (too_large)"),
+    ],
+)
+def test_who_answered_somehow_is_not_said_to_be_silent(outcome: str, why: str) -> None:
+    session = Session(Configuration((SERVER,)))
+    session.next()
+    session.answered(outcome, 0)
+    assert session.reason == f"DISCOVER /: {why}"
 
 
 def test_an_end_from_outside_is_kept() -> None:

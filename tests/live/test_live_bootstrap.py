@@ -20,6 +20,7 @@ from serving import Server, Socket, served, until
 
 pytest.importorskip("mbedtls")
 
+from mbedtls.exceptions import TLSError
 from secure_socket import SecureSocket, by_certificate, by_psk
 
 from tests.certificate_kit import Made, made_certificate
@@ -134,6 +135,33 @@ def test_five_bootstraps_leave_no_duplicates(server: Server, authority: Made) ->
     assert sorted(device.objects) == ["/0/0", "/0/2", "/0/3", "/1/2", "/1/3"]
 
 
+def test_other_objects_are_deleted_written_and_read(server: Server, authority: Made) -> None:
+    steps = {
+        "deletes": ["/2", "/3303"],
+        "writes": {"/2/0": {"0": 3, "1": 0, "2": {"1": 15}, "3": 1}, "/32999/5": {"7": "x"}},
+        "reads": ["/1"],
+        "contentFormat": "SENML_CBOR",
+    }
+    configure(
+        server, body_of(server, "more", "NO_SEC", "NO_SEC", authority) | {"bootstrapSteps": steps}
+    )
+    device = Device()
+    device.objects |= {"/2/4": {0: 1}, "/3303/0": {5700: 1.0}, "/3/0": {0: "maker"}}
+    with Socket(server, server.bootstrap) as connection:
+        assert device.bootstrap(connection, "ep=more", "pct=11542") == "2.04"
+    assert device.asked == [
+        "GET /", "DELETE /2", "DELETE /3303", "PUT /0/1", "PUT /1/1", "PUT /2/0", "PUT /32999/5",
+        "GET /1", "POST /bs",
+    ]  # fmt: skip
+    assert sorted(device.objects) == ["/0/0", "/0/1", "/1/1", "/2/0", "/3/0", "/32999/5"]
+    assert device.objects["/32999/5"] == {7: "x"}
+    shown = until(lambda: server.get(f"{CONFIGURATIONS}/more")["bootstrap"])
+    assert any(step["step"] == "READ /1" for step in shown["steps"])
+    wrong = {"bootstrapSteps": {"writes": {"/2/0": {"0": "x"}}}}
+    answer = server.http.patch(f"{CONFIGURATIONS}/more", json=wrong)
+    assert answer.status_code == 400 and "/2/0/0: 'x' is not INTEGER" in answer.text
+
+
 def test_generated_keys_are_written_and_open_the_server(server: Server) -> None:
     body = {
         "endpointId": "generated",
@@ -161,6 +189,28 @@ def test_each_key_is_good_on_its_own_server_only(server: Server, authority: Made
         with pytest.raises(Exception) as caught:
             SecureSocket(where, by_psk(identity, wrong))
         assert not isinstance(caught.value, AssertionError)
+
+
+def test_a_wrong_key_and_a_wrong_name_are_shown_with_the_device(
+    server: Server, authority: Made
+) -> None:
+    configure(server, body_of(server, "wrong", "PSK", "NO_SEC", authority))
+
+    def reason() -> str:
+        found = server.get(f"{CONFIGURATIONS}/wrong")["bootstrap"]
+        return str(found and found["reason"])
+
+    def refused() -> bool:
+        with pytest.raises(TLSError):  # of refusals one a second is told
+            SecureSocket(server.bootstraps, by_psk("bs-wrong", bytes(16)))
+        return reason() == "its DTLS handshake was refused: wrong pre-shared key"
+
+    until(refused)
+    key = bytes.fromhex(OWN_KEY)
+    with SecureSocket(server.bootstraps, by_psk("bs-wrong", key)) as connection:
+        assert Device().bootstrap(connection, "ep=wromg") == "4.03"
+    assert reason() == "it asked for the bootstrap of 'wromg', which is not its name"
+    assert "'wromg'" in server.logged()
 
 
 def test_a_refused_device_is_told_and_shown_with_the_reason(server: Server) -> None:

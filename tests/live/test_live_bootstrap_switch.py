@@ -112,3 +112,31 @@ def test_the_setting_of_a_port_that_another_has_is_named_at_the_start(tmp_path: 
             served(tmp_path / "data", *flags),
         ):
             pass
+
+
+def test_what_was_switched_on_and_cannot_be_had_keeps_no_device_from_its_server(
+    tmp_path: Path,
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        port = taken.getsockname()[1]
+        with served(tmp_path / "data", "--bootstrap-port", "0", *FLAGS[3:]) as server:
+            switched(server, True)
+            assert server.end() == 0
+        flags = ("--bootstrap-port", str(port), *FLAGS[3:])
+        with served(tmp_path / "data", *flags) as server:
+            assert server.bootstrap is None and server.bootstraps is None
+            with Socket(server) as connection:
+                assert connection.register("dev-1").code == "2.01"
+            shown = server.get(PATH)
+            assert (shown["enabled"], shown["decided_by"]) == (False, "operator")
+            assert shown["problem"].startswith("bootstrap.port: cannot listen")
+            assert shown["problem"] in server.logged()
+            assert shown["problem"] in server.get("/readyz")["problems"][0]
+            assert server.count("bootstrap_not_opened_current") == 1
+            assert server.http.put(PATH, json={"enabled": True}).status_code == 409
+            taken.close()
+            shown = switched(server, True)
+            assert (shown["coap_port"], shown["problem"]) == (port, None)
+            assert server.http.post("/api/v1/configurations", json=BODY).status_code == 201
+            assert bootstrapped(server) == "2.04"

@@ -28,6 +28,17 @@ def test_a_server_with_problems_is_not_ready_and_lists_them(api: Api) -> None:
     assert api.get("/healthz", None).status_code == 200
 
 
+def test_a_bootstrap_server_that_could_not_be_opened_is_told_and_devices_are_served(
+    api: Api,
+) -> None:
+    api.service.bootstrap.problem = "bootstrap.port: cannot listen"
+    answer = api.get("/readyz", None)
+    assert answer.status_code == 200 and answer.json()["status"] == "ready"
+    assert answer.json()["problems"] == [
+        "the bootstrap server was switched on, but is closed: bootstrap.port: cannot listen"
+    ]
+
+
 def lines(api: Api) -> dict[str, float]:
     text = api.get("/metrics").text
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))

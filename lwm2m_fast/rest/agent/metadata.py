@@ -27,7 +27,7 @@ _PAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "lwm2mServerUri", "bootstrapShortServerId", "lwm2mShortServerId",
             "securityInstanceOffset", "registrationLifetime", "defaultMinimumPeriod",
             "defaultMaximumPeriod", "clientHoldOffTime", "generateBootstrapServerConfig",
-            "furtherServers",
+            "furtherServers", "bootstrapSteps",
         ),
     ),
 )  # fmt: skip

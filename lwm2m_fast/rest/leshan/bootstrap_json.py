@@ -1,9 +1,9 @@
 """Leshan's JSON of a bootstrap configuration, to a device's configuration and back.
 
 Theirs names instances of objects 0 and 1, ours names servers, whose instances a bootstrap finds on
-the device: ids and what is to be deleted there before say nothing here. Whatever else ours cannot
-hold is refused, as a device would not get it. Bytes are lists of numbers from 0 to 255. A key goes
-in and never comes out. Knows no HTTP.
+the device: ids say nothing here. What is beside accounts is bootstrap_steps.py's. Whatever else
+ours cannot hold is refused, as a device would not get it. Bytes are lists of numbers from 0 to 255.
+A key goes in and never comes out. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.key_pairs import certificate_der
+from lwm2m_fast.rest.leshan.bootstrap_steps import shown as shown_steps
+from lwm2m_fast.rest.leshan.bootstrap_steps import steps_of
 
 MAX_BYTES: Final = 8192
 """Of a key, an identity or a certificate."""
@@ -22,7 +24,7 @@ MAX_BYTES: Final = 8192
 MAX_INSTANCES: Final = 64
 """Of servers, and of security: more than a device can have. Each is looked for among the others."""
 
-_PARTS = ("servers", "security", "toDelete", "autoIdForSecurityObject")
+_PARTS = ("servers", "security", "toDelete", "acls", "autoIdForSecurityObject")
 _SERVER = {
     "lifetime": "registrationLifetime",
     "disableTimeout": "disableTimeout",
@@ -60,7 +62,6 @@ MODES: Final = ("NO_SEC", "PSK", "X509")
 OWN_CERTIFICATE: Final = "default"
 
 _INSTANCE = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
-_DELETED = re.compile(r"/[01](/(0|[1-9][0-9]{0,4}))?", re.ASCII)
 
 
 class Here(NamedTuple):
@@ -82,7 +83,6 @@ def given_of(endpoint: str, body: Mapping[str, Any], here: Here) -> dict[str, An
     RequestError names what is wrong, or cannot be held.
     """
     _refuse_others("", body, _PARTS)
-    _check_deleted(body.get("toDelete"))
     servers, security = (_instances(name, body.get(name)) for name in ("servers", "security"))
     accounts = _accounts(servers, security)
     if not accounts:
@@ -97,6 +97,7 @@ def given_of(endpoint: str, body: Mapping[str, Any], here: Here) -> dict[str, An
         **_terms(place[1], _MAIN),
         "furtherServers": [_further(server, account, here) for server, account in others],
         "generateBootstrapServerConfig": False,
+        "bootstrapSteps": steps_of(body),
     }
     own = [each for each in security if each[1].get("bootstrapServer")]
     if len(own) > 1:
@@ -115,18 +116,6 @@ def _refuse_others(where: str, given: Mapping[str, Any], known: tuple[str, ...])
     for name, value in given.items():
         if name not in known and value not in _NOTHING:
             raise RequestError(f"{where + name!r:.80} cannot be held here: leave it out")
-
-
-def _check_deleted(paths: Any) -> None:
-    if paths is None:
-        return
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise RequestError("toDelete is no list of paths")
-    for path in paths:
-        if not _DELETED.fullmatch(path):
-            raise RequestError(
-                f"toDelete has {path!r:.80}: a bootstrap deletes in objects 0 and 1 only"
-            )
 
 
 def _instances(name: str, given: Any) -> list[Instance]:
@@ -338,10 +327,9 @@ def shown(configuration: Mapping[str, Any], here: Here) -> dict[str, Any]:
         security[str(len(security))] = account
     return {
         "autoIdForSecurityObject": True,
-        "toDelete": [],
         "servers": servers,
         "security": security,
-        "acls": {},
+        **shown_steps(configuration.get("bootstrapSteps", {})),
         "oscore": {},
     }
 

@@ -208,14 +208,35 @@ def test_what_is_to_be_deleted_in_objects_0_and_1_says_nothing(house: House, pat
     assert house.get(ONE).json()["toDelete"] == []
 
 
+def test_what_else_is_deleted_and_access_control_is_written_and_shown_again(house: House) -> None:
+    acls = {
+        "0": {"objectId": 3, "objectInstanceId": 0, "acls": {"1": 15}, "AccessControlOwner": 1},
+        "4": {"objectId": 3303, "acls": {"7": 1, "0": 2}},
+    }
+    assert house.post(body_of(toDelete=["/2", "/0", "/3303/0"], acls=acls)).status_code == 200
+    steps = house.configured().bootstrap_steps
+    assert steps.deletes == ("/2", "/3303/0")
+    assert steps.writes["/2/0"] == {"0": 3, "1": 0, "2": {"1": 15}, "3": 1}
+    shown = house.get(ONE).json()
+    assert (shown["toDelete"], shown["acls"]) == (["/2", "/3303/0"], acls)
+    # The next one replaces all of it.
+    assert house.post(body_of(acls={"0": {"objectId": 1}})).status_code == 200
+    shown = house.get(ONE).json()
+    assert (shown["toDelete"], shown["acls"]) == ([], {"0": {"objectId": 1}})
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"acls": {"0": {"objectId": 3}}}, "'acls' cannot be held here"),
+        ({"acls": {"0": {"rights": 3}}}, "acls.0.rights is not known"),
+        ({"acls": {"0": 1}}, "acls.0 is no JSON object"),
+        ({"acls": {"0": {"acls": 1}}}, "acls.0.acls is no JSON object of rights"),
+        ({"acls": {"a": {"objectId": 3}}}, "'/2/a' is not an object instance"),
+        ({"acls": {"0": {"objectId": "x"}}}, "/2/0/0: 'x' is not INTEGER"),
+        ({"acls": [1]}, "acls is no JSON object"),
         ({"oscore": {"0": {}}}, "'oscore' cannot be held here"),
         ({"contentFormat": "TLV"}, "'contentFormat' cannot be held here"),
-        ({"toDelete": ["/"]}, "toDelete has '/'"),
-        ({"toDelete": ["/3/0"]}, "toDelete has '/3/0'"),
+        ({"toDelete": ["/3/0/1"]}, "'/3/0/1' is not /, an object or an object instance"),
         ({"toDelete": "/0"}, "toDelete is no list"),
         ({"servers": {}}, "serverId is no shortId in servers"),
         ({"servers": {}, "security": {}}, "nothing to write"),
