@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final, Protocol
 
 from lwm2m_fast.bootstrap.outcomes import Outcome, Outcomes
@@ -198,10 +198,8 @@ class Bootstraps:
         self._refusals_told = self._failures_logged = 0
         latest = self._now() - self._limits.session_s
         # In the order in which they began: the first that is young enough ends the search.
-        while self._runs:
-            endpoint, run = next(iter(self._runs.items()))
-            if run.began > latest:
-                break
+        late = list(takewhile(lambda item: item[1].began <= latest, self._runs.items()))
+        for endpoint, run in late:
             step = run.session.step
             run.session.fail(f"{step}: not done within {self._limits.session_s:g} s in all")
             self._faults.tell("a bootstrap that ends", self._end, endpoint, run)
