@@ -62,7 +62,7 @@ async def _at_once() -> None:
 
 
 def required(mark: Mark) -> int | None:
-    """What a credential says of the port (core/engine.pyx: require)."""
+    """What a credential says of the port (core/access.pyx: require)."""
     return {Mark.NONE: None, Mark.NO_SEC: 0}.get(mark, 1)
 
 
@@ -169,7 +169,7 @@ class SecureSide:
             self._loop.call_soon(self.refused_identity, identity, why)
 
     def where(self, principal: bytes) -> dict[str, Any] | None:
-        """What is shown of a secure device (core/engine.pyx: where)."""
+        """What is shown of a secure device (core/hooks.pyx: where)."""
         found = None if self._dtls is None else self._dtls.where(principal)
         if found is None:
             return None

@@ -6,8 +6,9 @@ from lwm2m_fast.core.changes cimport Changes
 from lwm2m_fast.core.exchange cimport Exchange, Request
 from lwm2m_fast.core.observe cimport Observation, Observations, Relation
 from lwm2m_fast.core.outgoing cimport Outgoing
-from lwm2m_fast.core.requests cimport RequestOwner, Requests
+from lwm2m_fast.core.requests cimport Requests
 from lwm2m_fast.core.state cimport State
+from lwm2m_fast.core.transmission cimport RequestOwner
 from lwm2m_fast.wire.coap cimport Message
 
 

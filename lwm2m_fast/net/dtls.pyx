@@ -158,7 +158,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
         cdef const uint8_t *cid = self.cid_in(wire)
         cdef uint32_t half_open, ready
         if cid != NULL:
-            ready = self.sessions.of_cid(cid)
+            ready = self.sessions.cids.of(cid)
             self.counts.unknown_cid += ready == <uint32_t>SESSION_NONE
             return ready
         half_open = self.sessions.table.half_open_at(&wire.from_)
@@ -178,7 +178,7 @@ cdef class DtlsEndpoint(UdpEndpoint):
         """The connection id of the first record that has one: of a repeated flight, the last."""
         cdef const uint8_t *at = wire.data
         cdef const uint8_t *end = wire.data + wire.size
-        cdef int cid_size = self.sessions.cid_size
+        cdef int cid_size = self.sessions.cids.size
         while cid_size > 0 and end - at >= RECORD_HEADER + cid_size:
             if at[0] == TLS12_CID:
                 return at + 11

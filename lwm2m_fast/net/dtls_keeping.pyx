@@ -47,7 +47,7 @@ cdef object give_up(DtlsSessions sessions, uint32_t number):
     quiet_s = (sessions.now_ms - sessions.heard_ms(slot)) // 1000
     row = SessionRow(
         kind=slot.kind,
-        cid_size=sessions.cid_size,
+        cid_size=sessions.cids.size,
         uses_cid=bool(slot.flags & SESSION_USES_CID),
         number=number,
         since=slot.since,
@@ -69,7 +69,7 @@ cdef bint take_in(DtlsSessions sessions, bytes principal, bytes value) except -1
         row = SessionRow.unpack(value)
         subject, names = unpack_who(row.who)
         anchor = anchor_in(row.who)
-        if (principal == principal_of(row.kind, subject) and row.cid_size == sessions.cid_size
+        if (principal == principal_of(row.kind, subject) and row.cid_size == sessions.cids.size
                 and row.suite < len(SUITE_NAMES)
                 and sessions.credentials.is_current(row.kind, subject)
                 and (not anchor or sessions.credentials.has_anchor(anchor))):
