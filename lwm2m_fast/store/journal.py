@@ -59,6 +59,7 @@ class LmdbState:
         self._wake, self._step = wake, step
         # (takes changes, is being folded): replaced together, so that get() needs no lock.
         self._overlays: tuple[Overlay, Overlay | None] = (Overlay(), None)
+        self._spare: Overlay | None = None  # the one of the fold before, for the next one
         self._last = self._folding_to = 0
         self._applying, self._folding = threading.Lock(), threading.Lock()
         self._is_closed = False
@@ -225,8 +226,11 @@ class LmdbState:
                 self._overlays = (self._overlays[0], None)
             self.counts["store_folds"] += 1
             self.counts["store_folded_rows"] += rows
-            while not folding.is_pinned and folding.release(RELEASE_BLOBS):
-                pass
+            if not folding.is_pinned:
+                while folding.release(RELEASE_BLOBS):
+                    pass
+                folding.renew()
+                self._spare = folding
             return rows
 
     def _freeze(self) -> Overlay | None:
@@ -235,7 +239,8 @@ class LmdbState:
             taking, folding = self._overlays
             if folding is None and taking.count:
                 folding = taking
-                self._overlays = (Overlay(), folding)
+                self._overlays = (self._spare or Overlay(), folding)
+                self._spare = None
                 self._folding_to = self._last
             return folding
 

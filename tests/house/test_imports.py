@@ -8,7 +8,8 @@ import pytest
 
 from tests.house.source_tree import PACKAGE, ROOT, imports, name, sources
 
-RANK_0 = {"errors", "config", "sources", "cursor", "datagram", "logs", "presets", "aliases"}
+RANK_0 = {"errors", "config", "sources", "cursor", "datagram", "logs", "presets", "aliases",
+          "background"}  # fmt: skip
 RANK_1 = {"wire", "codec", "model"}
 RANK_2 = {"core", "fleet"}
 RANK_3 = {"net", "store", "sink", "rest", "sim"}
