@@ -198,6 +198,11 @@ cdef class Overlay:
                             <uint8_t>table, data, PyBytes_GET_SIZE(key))
         return absent if entry.row == NULL else row_value(entry.row)
 
+    @property
+    def places(self):
+        """Rows the index has memory for."""
+        return self._mask + 1
+
     def sort(self):
         """Order the rows by table and key for take(). Nothing can be added from here on."""
         cdef size_t place, at = 0, size = (self.count + 1) * sizeof(uint8_t *)
