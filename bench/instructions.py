@@ -7,7 +7,7 @@ turn's output. The count repeats to the last digit on any load of the machine, s
 hot path shows here before it shows in a rate. It says nothing of cache misses.
 
 A Send and a Read are more than the core: what takes their values, and the way from the caller to
-the request and back, are counted with it (whole.py), but for the flush of the values.
+the request and back, are counted with it (whole.py); the flush of its values is an act of its own.
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ ACTS: dict[str, Callable[[int, int, list[bytes]], bytes]] = {
 # act -> the same through what stands around the core; how many were answered
 WHOLE: dict[str, Callable[[Fleet, Callable[[], None]], int]] = {
     "send": lambda fleet, mark: importlib.import_module("bench.whole").sends(fleet, mark),
+    "flush": lambda fleet, mark: importlib.import_module("bench.whole").flushes(fleet, mark),
     "read": lambda fleet, mark: importlib.import_module("bench.whole").reads(fleet, mark, 1),
     "read in bulk": lambda fleet, mark: importlib.import_module("bench.whole").reads(
         fleet, mark, 256

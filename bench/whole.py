@@ -1,7 +1,8 @@
 """The core with what stands around it, in memory, for bench/instructions.py.
 
-What takes the values of Sends, and the way of a Read from its caller to the request and back.
-Knows no socket and no store that is on disk; nothing is flushed while it is counted.
+What takes the values of Sends, what a flush makes of them, and the way of a Read from its caller
+to the request and back. Knows no socket and no store that is on disk; while a Send or a Read is
+counted nothing is flushed.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Whole:
 
         config, self.core = Config(), core
         store = open_store("memory", "", config.store)
+        self.state = store.state
         model, settings = Model(built_in()), DeviceSettings(store.fleet)
         targets = Targets(core.engine, model, settings)
 
@@ -84,13 +86,30 @@ class Whole:
             if output.reports:
                 self.values.reports(output.reports)
 
+    def flush(self, mark: Callable[[], None]) -> None:
+        """As Values.flush(), but in this thread, and without the store counted."""
+        from lwm2m_fast.value_rows import Batch
+
+        rows, batch = self.values._rows, self.values._batch
+        self.values._begin(Batch())
+        mark()
+        blobs = rows.blobs(batch)
+        mark()
+        for blob in blobs:
+            self.state.apply(blob)
+
 
 def sends(fleet: Fleet, mark: Callable[[], None]) -> int:
     """Every device sends a value; how many were answered."""
-    return uvloop.run(_sends(fleet, mark))
+    return uvloop.run(_sends(fleet, mark, unmarked))
 
 
-async def _sends(fleet: Fleet, mark: Callable[[], None]) -> int:
+def flushes(fleet: Fleet, mark: Callable[[], None]) -> int:
+    """Every device has sent a value, and all are flushed; how many had been."""
+    return uvloop.run(_sends(fleet, unmarked, mark))
+
+
+async def _sends(fleet: Fleet, mark: Callable[[], None], flushed: Callable[[], None]) -> int:
     core, addresses = fleet
     whole = Whole(core)
     answered = 0
@@ -105,6 +124,8 @@ async def _sends(fleet: Fleet, mark: Callable[[], None]) -> int:
             whole.turn(batch)
             counted()
             answered += sum(data[1] == 68 for _, data in core.engine.outbox.drain())
+        if flushed is not unmarked:
+            whole.flush(flushed if number == WARM else unmarked)
     return answered
 
 

@@ -9,15 +9,14 @@ than one group.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from lwm2m_fast.background import give_way
 from lwm2m_fast.core.engine import Output
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.store.base import StateStore
@@ -87,7 +86,7 @@ class Committer:
         await self._loop.run_in_executor(None, self._thread.join)
 
     def _run(self) -> None:
-        _give_way()
+        give_way()
         error: StoreError | None = None
         while self._take_in():
             group = self._take_group()
@@ -140,18 +139,6 @@ class Committer:
         except Exception as error:  # a store must raise StoreError; whatever else counts as one
             return StoreError(f"the store failed: {error!r}")
         return None
-
-
-def _give_way() -> None:
-    """Let this thread's waking never push another off its core (sched(7), SCHED_BATCH).
-
-    Whoever wakes it is the loop, which still holds Python's lock: put in its place, this thread
-    could only wait for it. Where there is a core to spare nothing changes, and where somebody has
-    chosen another policy for the server it stays.
-    """
-    with suppress(OSError):
-        if os.sched_getscheduler(0) == os.SCHED_OTHER:
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle(kept: asyncio.Future[None], error: StoreError | None) -> None:

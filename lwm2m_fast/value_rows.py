@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
+from lwm2m_fast.background import CoreOffers
 from lwm2m_fast.config import ReportingConfig
 from lwm2m_fast.core.ask import Report, ReportTuple
 from lwm2m_fast.core.last_values import (
@@ -30,6 +31,9 @@ from lwm2m_fast.store.changes import delete, put
 _log = logging.getLogger("lwm2m_fast.values")
 
 TABLE_VALUES, TABLE_PATHS = 4, 5
+
+OFFER_EVERY = 32
+"""Devices between two looks at how long the event loop has had to wait."""
 
 BLOB_BYTES = 128 << 10
 """Changes brought to the store at a time: a turn waits for one of them at most."""
@@ -138,7 +142,10 @@ class ValueRows:
 
     def stored(self, endpoint: str) -> DeviceValues:
         """A device's values as the store has them."""
-        return DeviceValues(read_paths(self._state.get(TABLE_PATHS, _name(endpoint))))
+        return self._stored(_name(endpoint))
+
+    def _stored(self, name: bytes) -> DeviceValues:
+        return DeviceValues(read_paths(self._state.get(TABLE_PATHS, name)))
 
     def row(self, endpoint: str, packed: int) -> bytes | None:
         """One stored value."""
@@ -180,13 +187,19 @@ class ValueRows:
         return list(_joined(self._changes(batch)))
 
     def _changes(self, batch: Batch) -> Iterator[bytes]:
-        for endpoint in batch.keys:
-            values = self.stored(endpoint)
-            self.counts["values_undecodable"] += self.take(values, batch, endpoint)
-            yield from self._settled(endpoint, values)
+        core = CoreOffers()
+        for number, endpoint in enumerate(batch.keys):
+            if not number % OFFER_EVERY:
+                core.offer()
+            name = _name(endpoint)
+            values = self._stored(name)
+            if unreadable := self.take(values, batch, endpoint):
+                self.counts["values_undecodable"] += unreadable
+            yield from self._settled(endpoint, name, values)
 
-    def _settled(self, endpoint: str, values: DeviceValues) -> Iterator[bytes]:
-        counts, name = self.counts, _name(endpoint)
+    def _settled(self, endpoint: str, name: bytes, values: DeviceValues) -> list[bytes]:
+        counts = self.counts
+        settled: list[bytes] = []
         counts["values_too_large"] += values.too_large
         if values.is_reshaped:
             counts["values_evicted"] += self.evict(endpoint, values)
@@ -194,13 +207,17 @@ class ValueRows:
             was_there, is_there = bool(values.stored), bool(paths)
             if is_there and not was_there and self.devices >= self._config.max_valued_devices:
                 counts["values_device_refused"] += 1
-                return
+                return settled
             self.devices += is_there - was_there
-            yield from self._reshaped(name, values, paths)
-        for packed, row in values.changes.items():
-            if row is not None:
-                counts["values_stored"] += 1
-                yield put(TABLE_VALUES, _key(name, packed), row)
+            settled += self._reshaped(name, values, paths)
+        reshaped = len(settled)
+        settled += [
+            put(TABLE_VALUES, _key(name, packed), row)
+            for packed, row in values.changes.items()
+            if row is not None
+        ]
+        counts["values_stored"] += len(settled) - reshaped
+        return settled
 
     def _reshaped(
         self, name: bytes, values: DeviceValues, paths: dict[int, None]

@@ -286,8 +286,10 @@ def decode_report(target: Target, context: ObservedContext | bytes | None, repor
         raise FormatError("the notification names no content format")
     now_ns = int(report.at * 1e9)
     number, payload = report.content_format, report.payload
-    if context is None:
-        return _decoded_composite(target, number, payload, ("/",), now_ns)
+    if context is None:  # of any path: nothing in it was not asked for
+        if number == _LINK:
+            raise FormatError("links are no values")
+        return codec.decode(number, payload, _ROOT, target.types, now_ns=now_ns, root=target.root)
     about = read_context(context) if isinstance(context, bytes) else context
     if about.is_composite:
         return _decoded_composite(target, number, payload, about.paths, now_ns)

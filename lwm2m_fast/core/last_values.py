@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from lwm2m_fast.codec import Kind, Node, ObjectLink, Pack, Path, Value
@@ -133,8 +134,12 @@ def time_of(row: bytes) -> int:
     return int(_HEAD.unpack_from(row)[3]) if len(row) >= _HEAD.size else 0
 
 
-def read_paths(row: bytes | None) -> dict[int, None]:
-    """The stored list of packed paths, in its order; of a damaged one what can be read."""
+@lru_cache(maxsize=256)
+def read_paths(row: bytes | None) -> Mapping[int, None]:
+    """The stored list of packed paths, in its order; of a damaged one what can be read.
+
+    Kept for the next device: those of one firmware mostly have the same.
+    """
     if not row:
         return {}
     count = len(row) // _PATH.size
@@ -214,7 +219,10 @@ class DeviceValues:
     def is_reshaped(self) -> bool:
         """Whether there is a path more or less than before."""
         stored = self.stored
-        return any(row is None or packed not in stored for packed, row in self.changes.items())
+        for packed, row in self.changes.items():  # noqa: SIM110 - runs once for each device
+            if row is None or packed not in stored:
+                return True
+        return False
 
     def paths(self) -> dict[int, None]:
         """What there is now, what was there before first."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from lwm2m_fast.background import give_way
 from lwm2m_fast.errors import StoreError
 
 
@@ -75,6 +76,7 @@ class Checkpointer:
         return max(0.0, min(task.due_at for task in self.tasks) - self._clock())
 
     def _run(self) -> None:
+        give_way()
         pause_s = self.run_due(False)
         while not self._is_stopping:
             is_woken = self._event.wait(pause_s)

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
-from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
@@ -37,14 +35,6 @@ GROW_ATTEMPTS = 16
 LOOK_EVERY = 16
 """Write transactions between two looks at the space left in the map."""
 
-PAGE_BYTES = 4 << 20
-"""A page of rows ends soon after it has so many: rows can be 1 MiB each."""
-
-LOOK_ROWS = 32
-"""Rows of a page between two looks at its size."""
-
-_VALUE = itemgetter(1)
-
 
 def make_directory(path: str) -> None:
     """Create `path`, readable by its owner only, unless it is there; else StoreError."""
@@ -52,24 +42,6 @@ def make_directory(path: str) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{path} cannot be created: {error.strerror}") from error
-
-
-def page_of(
-    rows: Iterable[tuple[bytes, bytes]], limit: int, prefix: bytes = b""
-) -> list[tuple[bytes, bytes]]:
-    """The first rows whose keys begin with `prefix`, at most `limit`, fewer when they are large;
-    empty only when there is none. `rows` are in order."""
-    page: list[tuple[bytes, bytes]] = []
-    size, rows = 0, iter(rows)
-    while some := list(islice(rows, min(LOOK_ROWS, limit - len(page)))):
-        is_last = not some[-1][0].startswith(prefix)
-        if is_last:
-            some = [row for row in some if row[0].startswith(prefix)]
-        page += some
-        size += sum(map(len, map(_VALUE, some)))
-        if is_last or size >= PAGE_BYTES:
-            break
-    return page
 
 
 class Environment:

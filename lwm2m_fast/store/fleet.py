@@ -12,7 +12,8 @@ from itertools import chain
 from typing import TypeVar
 
 from lwm2m_fast.store.base import FleetChange, check_fleet_key, check_fleet_value, check_namespace
-from lwm2m_fast.store.environment import Environment, Transaction, page_of
+from lwm2m_fast.store.environment import Environment, Transaction
+from lwm2m_fast.store.page import page_of
 
 ITEMS = b"items"
 

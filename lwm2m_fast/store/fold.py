@@ -4,7 +4,7 @@ First the newest change of each row is written into its table, then the journal 
 deleted, oldest first. Dying anywhere in between is harmless: what is left of the journal, played
 again over the tables, gives the same rows, because of each row the last change counts and its
 journal entry goes after all older ones. No thread, no lock, and a clock only for the length of
-one transaction.
+one transaction. Between two of them the core is offered to the event loop.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Callable
 
+from lwm2m_fast.background import CoreOffers
 from lwm2m_fast.store.base import check_table
 from lwm2m_fast.store.environment import Environment, Transaction
 from lwm2m_fast.store.overlay import Overlay
@@ -45,18 +46,20 @@ def fold_rows(env: Environment, overlay: Overlay, step: Callable[[str], None]) -
     `step("rows")` is called after each transaction. StoreError leaves some of them written.
     """
     overlay.sort()
-    at = 0
+    at, core = 0, CoreOffers()
     while at < overlay.count:
         at = _fold_slice(env, overlay, at)
+        core.offer()
         step("rows")
     return overlay.count
 
 
 def trim_journal(env: Environment, until: int, step: Callable[[str], None]) -> None:
     """Delete journal entries up to number `until`; `step("journal")` after each transaction."""
-    is_more = True
+    is_more, core = True, CoreOffers()
     while is_more:
         is_more = _trim_slice(env, until)
+        core.offer()
         step("journal")
 
 

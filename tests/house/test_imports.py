@@ -18,6 +18,7 @@ RANK_0 = {
     "presets",
     "aliases",
     "faults",
+    "background",
 }
 RANK_1 = {"wire", "codec", "model"}
 RANK_2 = {"core", "fleet"}

@@ -72,6 +72,16 @@ def test_thousands_of_rows_grow_the_index_and_are_all_found():
     assert len(taken(overlay, 256)) == 20_000
 
 
+@pytest.mark.parametrize("count", [1023, 1024, 1025, 2048, 5000, 10_000])
+def test_more_rows_than_are_sorted_at_once_come_in_order(count):
+    keys = [b"k%d" % (n * 7919 % 104_729) for n in range(count)]
+    overlay = Overlay()
+    for key in keys:
+        overlay.add(put(1 + key[-1] % 3, key, b""))
+    expected = sorted((1 + key[-1] % 3, key) for key in keys)
+    assert [row for row, _ in taken(overlay, 999)] == expected
+
+
 def test_after_sorting_nothing_can_be_added():
     overlay = Overlay()
     overlay.sort()
@@ -89,6 +99,48 @@ def test_after_release_nothing_is_found_and_the_blobs_go_in_slices():
     assert overlay.release(2)
     assert not overlay.release(2)
     assert (overlay.count, overlay.size_bytes) == (0, 0)
+
+
+def filled(overlay, count):
+    for number in range(count):
+        overlay.add(put(1, b"k%d" % number, b"%d" % number))
+    return overlay
+
+
+@pytest.mark.parametrize("after", [3, 900, 20_000])
+def test_a_renewed_one_is_as_good_as_new(after):
+    overlay = filled(Overlay(), 5000)
+    overlay.sort()
+    while overlay.release(100):
+        pass
+    overlay.renew()
+    assert overlay.find(1, b"k1", b"?") == b"?"
+    overlay.add(put(2, b"k0", b"of another table"))
+    assert overlay.find(1, b"k0", b"?") == b"?"
+    filled(overlay, after)
+    assert overlay.count == after + 1
+    assert dict(overlay.rows(1)) == {b"k%d" % n: b"%d" % n for n in range(after)}
+    assert len(taken(overlay, 100)) == after + 1
+
+
+def test_a_renewed_one_gives_back_memory_that_was_mostly_idle():
+    overlay, sizes = filled(Overlay(), 20_000), []
+    for count in (20_000, 4000, 700, 20_000):
+        while overlay.release(1000):
+            pass
+        overlay.renew()
+        sizes.append(overlay.places)
+        filled(overlay, count)
+    assert sizes == [32_768, 32_768, 32_768, 1024]
+
+
+def test_what_is_not_all_released_is_not_renewed():
+    overlay = filled(Overlay(), 5)
+    with pytest.raises(ValueError, match="not everything is released"):
+        overlay.renew()
+    assert overlay.release(2)
+    with pytest.raises(ValueError, match="not everything is released"):
+        overlay.renew()
 
 
 def test_rows_beyond_the_sorted_ones_are_refused():
