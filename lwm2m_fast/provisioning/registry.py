@@ -210,6 +210,8 @@ class Registry:
         last = after.encode() if after else None
         for key, row in self._fleet.scan(DEVICE, last, LOOKED_AT_ONCE):
             last = key
+            if not self._may_be(key, tenant):  # at a fraction of what it takes to open the row
+                continue
             try:
                 device = parse_device(key, row, self._vault)
             except StoreError:
@@ -222,6 +224,13 @@ class Registry:
         if last is None or not any(True for _ in self._fleet.scan(DEVICE, last, 1)):
             return found, None
         return found, last.decode()
+
+    def _may_be(self, key: bytes, tenant: str | None) -> bool:
+        """Whether a device can be of this tenant, by its route, which is in the open."""
+        if tenant is None or (tenant == MANAGEMENT and not self._foreign):
+            return True
+        route = self._fleet.get(ROUTE, key)
+        return route is None or route.startswith(tenant.encode() + b"\0")
 
     # Writing
 

@@ -35,7 +35,8 @@ async def list_configurations(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> Response:
     """Configured devices by endpoint name, registered or not, without their secrets."""
-    found, following = ctx.service.provisioning.devices_after(after, limit, tenant)
+    page = ctx.service.provisioning.devices_after(after, limit, tenant)
+    found, following = await page
     return JsonResponse({"configurations": [shown(one) for one in found], "next_after": following})
 
 
