@@ -33,6 +33,9 @@ UINT32: Final = 4_294_967_295
 
 MODES: Final = ("NO_SEC", "PSK", "X509", "PSK_GENERATED")
 ENCODINGS: Final = ("OPAQUE", "TLV", "JSON", "TEXT")
+_URI_TEXT: Final = re.compile(r"[!-~]+", re.ASCII)
+"""urlsplit() passes over line ends and blanks, which no device would."""
+
 FORMATS: Final = ("TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR")
 
 
@@ -67,14 +70,18 @@ def _hex_key(key: Secret) -> Secret:
 
 
 def _uri(text: str) -> str:
+    """RFC 7252, section 6.1: a host, a port, and neither a user nor a fragment."""
+    if "@" in text:  # what stands there may be a password
+        raise ValueError("has an @, and a server's URI has no user in it")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"not a URI: {error}") from None
-    if parts.scheme not in ("coap", "coaps") or not parts.hostname or port == 0:
-        raise ValueError("a server's URI is coap://HOST:PORT or coaps://HOST:PORT")
-    return text
+        raise ValueError(f"is {text!r:.80}: no URI: {error}") from None
+    is_good = _URI_TEXT.fullmatch(text) and parts.scheme in ("coap", "coaps") and parts.hostname
+    if not is_good or port == 0 or parts.fragment:
+        raise ValueError(f"is {text!r:.80}: must be coap://HOST:PORT or coaps://HOST:PORT")
+    return parts.scheme + text[len(parts.scheme) :]
 
 
 def _mode(given: Any) -> Any:
