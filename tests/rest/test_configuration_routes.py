@@ -251,3 +251,52 @@ def test_a_device_whose_shell_is_switched_off_takes_no_commands(api: Api) -> Non
     assert refused.json()["detail"] == "shell commands are switched off for 'off'"
     assert not api.service.submitted
     assert api.ask("POST", "/api/v1/devices/on/shell", content="read /3/0/0").status_code < 300
+
+
+# What was shown, sent back
+
+
+def with_further_servers() -> dict[str, Any]:
+    security = {"securityMode": "PSK", "pskId": "o", "pskKey": "0badc0de"}
+    return psk("d-1", "i-1") | {
+        "furtherServers": [{"uri": "coaps://o", "serverId": 5, "security": security}]
+    }
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_all_of_what_was_shown_can_be_sent_back(api: Api, method: str) -> None:
+    number = api.ask("POST", ALL, json=with_further_servers()).json()["id"]
+    path = f"{ALL}/d-1" if method == "PATCH" else f"/inventory/managedObjects/{number}"
+    registry = api.service.provisioned.registry
+    before = registry.get("d-1")
+    shown = api.get(path).json()
+    answer = api.ask(method, path, json=shown | {"registrationLifetime": 60})
+    assert (answer.status_code, answer.json()["registrationLifetime"]) == (200, 60)
+    after = registry.get("d-1")
+    assert after.configuration.server_security == before.configuration.server_security
+    assert after.configuration.further_servers == before.configuration.further_servers
+    refused = api.ask(method, path, json=shown | {"tenant": "another"})
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "tenant is 'another': it is 'default' and stays so"
+
+
+@pytest.mark.parametrize("group", ["basic", "bootstrap", "servers", "connectivity", "firmware"])
+def test_every_group_that_was_shown_can_be_sent_back(api: Api, group: str) -> None:
+    """Also of a device that may not bootstrap, whose connection there is shown as null."""
+    for given in (with_further_servers(), NO_SEC | {"endpointId": "d-2"}):
+        api.ask("POST", ALL, json=given)
+        name = given["endpointId"]
+        path = f"{ALL}/{name}/{group}"
+        before = api.service.provisioned.registry.get(name)
+        shown = api.get(path).json()
+        answer = api.ask("PUT", path, json=shown)
+        assert (answer.status_code, answer.json()) == (200, shown)
+        assert api.service.provisioned.registry.get(name) == before
+
+
+def test_a_list_of_servers_says_nothing_of_the_bootstrap_server(api: Api) -> None:
+    api.ask("POST", ALL, json=NO_SEC)
+    (server,) = api.get(f"{ALL}/d-1/servers").json()
+    answer = api.ask("PUT", f"{ALL}/d-1/servers", json=[server | {"bootstrap": True}])
+    assert answer.status_code == 400
+    assert "servers.0.bootstrap cannot be set" in answer.json()["detail"]
