@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic import SecretStr as Secret
 from pydantic.alias_generators import to_camel
 
@@ -114,12 +122,29 @@ def _legacy_flag(given: Any) -> Any:
     return None if is_flag else given
 
 
-EndpointName = Annotated[str, _bounded(MAX_ENDPOINT_BYTES, "an endpoint name")]
+EndpointName = Annotated[
+    str,
+    _bounded(MAX_ENDPOINT_BYTES, "an endpoint name"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ENDPOINT_BYTES}),
+]
 Identity = Annotated[str, _bounded(MAX_IDENTITY_BYTES, "a PSK identity")]
-Key = Annotated[Secret, AfterValidator(_hex_key)]
+Key = Annotated[
+    Secret,
+    AfterValidator(_hex_key),
+    WithJsonSchema(
+        {
+            "type": "string", "format": "password", "writeOnly": True,
+            "pattern": "^([a-fA-F0-9]{2})+$", "maxLength": 2 * MAX_KEY_BYTES,
+        }
+    ),
+]  # fmt: skip
 Uri = Annotated[str, Field(max_length=255), AfterValidator(_uri)]
 ProfileName = Annotated[str, AfterValidator(checked_profile_name)]
-Mode = Annotated[Literal["NO_SEC", "PSK", "X509", "PSK_GENERATED"], BeforeValidator(_mode)]
+Mode = Annotated[
+    Literal["NO_SEC", "PSK", "X509", "PSK_GENERATED"],
+    BeforeValidator(_mode),
+    WithJsonSchema({"type": "string", "enum": [*MODES, "X.509"]}),  # tools in use write the last
+]
 Pem = Annotated[str, Field(max_length=MAX_PEM)]
 PrivatePem = Annotated[Secret, Field(max_length=MAX_PEM)]
 Usage = Literal[
@@ -170,8 +195,8 @@ class ServerSecurity(Fields):
     certificate_usage: Usage | None = _field(
         None, "Written to /0/x/15 as 0, 1, 2 or 3.", "certificateUsage", "x509CertificateUsage"
     )
-    x509_server_certificate_name: Text | None = _field(
-        None, "Name of a server certificate, written to /0/x/4.",
+    x509_server_certificate_name: Pem | None = _field(
+        None, "Name of a server certificate, or one itself (PEM, base64), written to /0/x/4.",
         "x509ServerCertificateName", "serverPublicKey",
     )  # fmt: skip
 

@@ -43,6 +43,7 @@ from lwm2m_fast.provisioning.meanings import (
 )
 from lwm2m_fast.provisioning.owners import Owners
 from lwm2m_fast.provisioning.profiles import Profiles
+from lwm2m_fast.provisioning.server_certificates import ServerCertificates
 from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
@@ -153,6 +154,7 @@ class Registry:
         self._owners = Owners(self._owner)
         self.unbound = Unbound(fleet, vault)
         self.profiles = Profiles(fleet, vault)
+        self.certificates = ServerCertificates()
         self._last_id = 0
         self.unreadable = 0
 
@@ -327,6 +329,7 @@ class Registry:
             raise Conflict(f"endpointId {endpoint!r} belongs to a device already")
         profile = made.configuration.device_profile
         self.profiles.check(tenant, profile)
+        self.certificates.check(made.configuration)
         replacing = made.wanted.takes_over and self._credentials.tenant(endpoint) == tenant
         prepared = self._credentials.prepare(
             made.credential, batch.claimed, replacing=replacing, held=held
@@ -405,6 +408,7 @@ class Registry:
             *self.profiles.changes(before.tenant, endpoint, *profiles),
         ]
         self.profiles.check(before.tenant, given.device_profile)
+        self.certificates.check(given, before.configuration)
         wanted = self._changed(before, given)
         if wanted is None:
             self._fleet.apply(rows)

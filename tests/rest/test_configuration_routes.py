@@ -187,6 +187,44 @@ def test_the_metadata_are_schemas_of_every_field(api: Api) -> None:
     assert template.headers["content-type"].startswith("text/csv")
 
 
+TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
+
+
+def unfit(schema: dict[str, Any], given: Any, parts: dict[str, Any]) -> list[str]:
+    """What of `given` is against a schema, as far as the metadata use JSON Schema."""
+    if "$ref" in schema:
+        schema = parts[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        found = [unfit(one, given, parts) for one in schema["anyOf"]]
+        return [] if [] in found else found[0]
+    if schema["type"] == "null":
+        return [] if given is None else ["no null"]
+    if type(given) is not TYPES[schema["type"]]:
+        return [f"{given!r} is no {schema['type']}"]
+    wrong = [f"{name} is missing" for name in schema.get("required", ()) if name not in given]
+    if "enum" in schema and given not in schema["enum"]:
+        wrong.append(f"{given!r} is none of {schema['enum']}")
+    for name, each in schema.get("properties", {}).items():
+        if name in given:
+            wrong += unfit(each, given[name], parts)
+    return wrong
+
+
+def test_the_sample_of_existing_tools_fits_the_metadata(api: Api) -> None:
+    """Row P2; a form that is made of them asks for all that a registration needs."""
+    told = api.get(AGENT + "/metadata").json()["c8y_DeviceRegistration"]
+    for page in told["pages"]:
+        assert unfit(page, SAMPLE, page["$defs"]) == []
+    security = told["pages"][1]
+    assert security["required"] == ["bootstrapSecurity", "serverSecurity"]
+    for name in security["required"]:
+        without = {key: value for key, value in SAMPLE.items() if key != name}
+        assert unfit(security, without, security["$defs"]) == [f"{name} is missing"]
+        assert api.ask("POST", AGENT, json=without).status_code == 400
+    key = security["$defs"]["ServerSecurity"]["properties"]["pskKey"]["anyOf"][0]
+    assert (key["pattern"], key["writeOnly"]) == ("^([a-fA-F0-9]{2})+$", True)
+
+
 def test_a_file_of_devices_is_an_operation(api: Api) -> None:
     answer = send(api, "POST", csv("a", "b"))
     assert answer.status_code == 202, answer.text
