@@ -80,6 +80,8 @@ _LEGACY: Final[dict[str, Callable[[str], str | None]]] = {
 }
 """Columns of the older generation and what each must be (row P11)."""
 
+_LINE_END: Final = re.compile(rb"[\r\n]")
+
 _FORMULA: Final = re.compile(r"[=+@\t]|-(?!----BEGIN )")
 """What makes a spreadsheet run a cell; a certificate in PEM begins with five dashes."""
 
@@ -150,7 +152,9 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
     for name, cell in given.items():
         if len(cell) > MAX_CELL:
             return BadRow(line, f"{name}: {len(cell)} characters, allowed are {MAX_CELL}")
-        if _FORMULA.match(cell):
+        if cell.startswith("'") and _FORMULA.match(cell, 1):
+            given[name] = cell = cell[1:]  # as an export writes it, and spreadsheets take for text
+        elif _FORMULA.match(cell):
             return BadRow(line, f"{name}: begins like a formula ({cell[0]!r})")
         if is_legacy and name in _LEGACY and (why := _LEGACY[name](cell)):
             return BadRow(line, f"{name.upper()} {why}")
@@ -164,18 +168,16 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
             return BadRow(line, "ID is not the endpoint id")
         if given["name"] != given["id"]:
             return BadRow(line, "NAME is not the ID")
-    _one_mode_for_both(fields)
+    if "bootstrapsecuritymode" not in names:
+        _one_mode_for_both(fields)
     return Row(line, fields, is_legacy, given.get("shell") != "0")
 
 
 def _one_mode_for_both(fields: dict[str, Any]) -> None:
     """Older files have one securityMode for both connections (row P11)."""
     mode = fields.get("serverSecurity", {}).get("securityMode")
-    own = fields.setdefault("bootstrapSecurity", {})
-    if "bootstrapSecurityMode" not in own and mode is not None:
-        own["bootstrapSecurityMode"] = mode
-    if not own:
-        del fields["bootstrapSecurity"]
+    if mode is not None:
+        fields.setdefault("bootstrapSecurity", {})["bootstrapSecurityMode"] = mode
 
 
 def _text(data: bytes) -> io.TextIOWrapper:
@@ -201,7 +203,7 @@ def read_rows(data: bytes) -> Iterator[Row | BadRow]:
     RequestError, before the first row: too large, not UTF-8, or a header that cannot be used.
     """
     text = _text(data)
-    first = data[:PART_BYTES].split(b"\n", 1)[0]
+    first = _LINE_END.split(data[:PART_BYTES], maxsplit=1)[0]
     delimiter = ";" if first.count(b";") >= first.count(b",") and b";" in first else ","
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:

@@ -128,6 +128,16 @@ class Outcome(NamedTuple):
     changes: list[Change]
 
 
+def _in_the_way(endpoint: str, error: StoreError) -> Conflict:
+    return Conflict(f"endpointId {endpoint!r}: what is stored in its way cannot be read: {error}")
+
+
+def _unreadable(endpoint: str, error: StoreError) -> Conflict:
+    return Conflict(
+        f"{error}; cleanupClusterTenantObjectsForEndpoint forgets {endpoint!r:.80} unread"
+    )
+
+
 def _is_same(one: Security | None, other: Security | None) -> bool:
     return other is None if one is None else one.is_as(other)
 
@@ -278,6 +288,8 @@ class Registry:
                 results.append(self._added(one, batch, held))
             except RequestError as error:
                 results.append(self._kept_instead(one, batch) or error)
+            except StoreError as error:  # a row in its way, which stops no other
+                results.append(_in_the_way(one.configuration.endpoint_id, error))
         return results
 
     def _kept_instead(self, made: _Made, batch: _Batch) -> KeptUnbound | None:
@@ -457,7 +469,11 @@ class Registry:
         told: list[Change] = []
         gone = freed = foreign = 0
         for endpoint in dict.fromkeys(endpoints):
-            found = self.get(endpoint)
+            try:
+                found = self.get(endpoint) if tenant in (None, self._owner(endpoint)) else None
+            except StoreError as error:  # it stops no other
+                results.append(_unreadable(endpoint, error))
+                continue
             if found is None or tenant not in (None, found.tenant):
                 results.append(NotFound(f"no device is configured as {endpoint!r:.80}"))
                 continue

@@ -239,6 +239,16 @@ def test_a_file_of_devices_is_an_operation(api: Api) -> None:
     assert [one["id"] for one in api.get("/api/v1/imports").json()["imports"]] == ["2", "1"]
 
 
+def test_a_file_with_keys_touches_no_disk_before_it_is_sealed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rolled_over(file: object) -> None:
+        raise AssertionError("the file was laid down in the open")
+
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", rolled_over)
+    assert send(api, "POST", csv("a") + b"\n" * 3_000_000).status_code == 202
+
+
 def test_a_file_may_be_the_body_itself(api: Api) -> None:
     answer = api.ask("POST", BULK, content=csv("a"), headers={"Content-Type": "text/csv"})
     assert answer.status_code == 202
