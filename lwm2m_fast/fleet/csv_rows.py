@@ -24,6 +24,8 @@ PART_BYTES: Final = 65_536
 MAX_LINES: Final = 500_000
 """More than fit with anything in them."""
 MAX_COLUMNS: Final = 128
+MAX_SEPARATORS: Final = 131_072
+"""In a line, in quotes or not: the reader makes a cell of each without letting go."""
 MAX_CELL: Final = 16_384
 """Characters; the longest that is needed is a certificate chain."""
 
@@ -197,6 +199,13 @@ def _text(data: bytes) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
 
 
+def _lines(text: io.TextIOWrapper, delimiter: str) -> Iterator[str]:
+    for line in text:
+        if (separators := line.count(delimiter)) > MAX_SEPARATORS:
+            raise csv.Error(f"{separators} separators in a line, allowed are {MAX_SEPARATORS}")
+        yield line
+
+
 def read_rows(data: bytes) -> Iterator[Row | BadRow]:
     """Every row of `data`, good or bad, in order; empty lines are passed over.
 
@@ -205,7 +214,7 @@ def read_rows(data: bytes) -> Iterator[Row | BadRow]:
     text = _text(data)
     first = _LINE_END.split(data[:PART_BYTES], maxsplit=1)[0]
     delimiter = ";" if first.count(b";") >= first.count(b",") and b";" in first else ","
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text, delimiter), delimiter=delimiter, strict=True)
     try:
         names = _header(next(reader, []))
     except csv.Error as error:

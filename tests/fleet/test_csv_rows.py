@@ -10,6 +10,7 @@ from lwm2m_fast.fleet.csv_rows import (
     EXPORTED,
     MAX_BYTES,
     MAX_LINES,
+    MAX_SEPARATORS,
     PART_BYTES,
     BadRow,
     Row,
@@ -130,6 +131,18 @@ def test_a_cell_longer_than_the_bound_is_refused() -> None:
     assert why(b"endpoint id\n" + b"x" * 16_385) == (
         "endpoint id: 16385 characters, allowed are 16384"
     )
+
+
+@pytest.mark.parametrize("header", [b"", b"endpoint id\n"])
+def test_a_line_of_separators_is_not_taken_apart(header: bytes) -> None:
+    told = f"{MAX_SEPARATORS + 1} separators in a line, allowed are {MAX_SEPARATORS}"
+    bomb = header + b"," * (MAX_SEPARATORS + 1) + b"\n"
+    if header:
+        assert why(bomb) == told + "; the rest of the file cannot be read"
+        assert list(read_rows(header + b"," * MAX_SEPARATORS + b"\na\n"))[-1].line == 3
+        return
+    with pytest.raises(RequestError, match=told):
+        read_rows(bomb)
 
 
 def test_the_bound_on_the_size_is_exact() -> None:
