@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from lwm2m_fast.errors import RequestError
+from lwm2m_fast.errors import NotFound, RequestError
 from lwm2m_fast.fleet.trust import Trust
 from lwm2m_fast.fleet.vault import Vault
 from lwm2m_fast.secure_start import unfit
@@ -66,3 +66,50 @@ def test_it_is_refused_with_those_beside_it_and_a_stored_one_is_passed_over(
     again = Trust(fleet, vault, unfit)
     assert (len(again), again.unusable) == (1, 1)
     assert again.pem() == GOOD.pem
+    shown = {one["subject"]: one["problem"] for one in again.shown()}
+    assert shown["CN=good"] is None
+    assert "X509" in shown["CN=middle"]
+
+
+def damaged(fleet: MemoryFleet) -> str:
+    """Changes the only stored anchor on the disk, and gives its fingerprint."""
+    ((key, row),) = fleet.scan("trust")
+    fleet.apply([("trust", key, row[:-1] + bytes([row[-1] ^ 1]))])
+    return key.partition(b"\0")[2].hex()
+
+
+def test_one_that_cannot_be_used_is_shown_with_the_reason_and_can_be_removed() -> None:
+    fleet, vault = MemoryFleet(), Vault({1: bytes(32)}, secrets.token_bytes)
+    Trust(fleet, vault).add(GOOD.pem, "acme")
+    sha256 = damaged(fleet)
+    trust = Trust(fleet, vault)
+    (shown,) = trust.shown()
+    assert (shown["tenant"], shown["sha256"], shown["subject"]) == ("acme", sha256, None)
+    assert shown["problem"].startswith("a sealed row does not open")
+    with pytest.raises(NotFound):
+        trust.remove(sha256, "other")
+    assert trust.unusable == 1
+    trust.remove(sha256, "acme")
+    assert (trust.unusable, trust.shown(), list(fleet.scan("trust"))) == (0, [], [])
+
+
+def test_one_that_was_changed_on_the_disk_is_good_again_once_it_is_given_again() -> None:
+    fleet, vault = MemoryFleet(), Vault({1: bytes(32)}, secrets.token_bytes)
+    Trust(fleet, vault).add(GOOD.pem)
+    damaged(fleet)
+    trust = Trust(fleet, vault)
+    (added,) = trust.add(GOOD.pem)
+    assert (len(trust), trust.unusable) == (1, 0)
+    assert [one["problem"] for one in trust.shown()] == [None]
+    assert Trust(fleet, vault).shown() == [{**added, "problem": None}]
+
+
+def test_those_that_cannot_be_used_count_at_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it, a start would not have looked at those that can."""
+    monkeypatch.setattr("lwm2m_fast.fleet.trust.MAX_ANCHORS", 1)
+    fleet, vault = MemoryFleet(), Vault({1: bytes(32)}, secrets.token_bytes)
+    Trust(fleet, vault).add(GOOD.pem)
+    damaged(fleet)
+    trust = Trust(fleet, vault)
+    with pytest.raises(RequestError, match="there are 1 trust anchors and 1 are new"):
+        trust.add(made_certificate("better", None, is_authority=True).pem)

@@ -20,7 +20,7 @@ from lwm2m_fast.fleet.device_fields import (
     FurtherServer,
     ServerSecurity,
 )
-from lwm2m_fast.fleet.key_pairs import certificate_der, key_der
+from lwm2m_fast.fleet.key_pairs import certificate_der, key_der, server_certificate
 from lwm2m_fast.fleet.profile_fields import Profile
 
 CertificateNamed = Callable[[str], bytes | None]
@@ -38,7 +38,7 @@ def _mode(name: str) -> SecurityMode:
 def _named(certificates: CertificateNamed, name: str | None) -> bytes:
     if not name:
         return b""
-    found = certificates(name)
+    found = certificates(name) or server_certificate(name)
     if found is None:
         raise RequestError(f"x509ServerCertificateName is {name!r:.80}, which nobody has given")
     return found

@@ -45,6 +45,10 @@ class NamedCertificates:
             except (OSError, UnicodeDecodeError, RequestError) as error:
                 raise ConfigError(f"bootstrap.certificates: {file}: {error}") from None
 
+    def is_known(self, name: str) -> bool:
+        """Whether a configuration may name it; our own also before there is one."""
+        return name == OWN or name in self._by_name
+
     def __call__(self, name: str) -> bytes | None:
         return self._by_name.get(name) or (self._own() if name == OWN else None)
 
@@ -61,6 +65,7 @@ class Offers:
     ) -> None:
         self._registry, self._settings = registry, settings
         self._certificates, self.version = certificates, version
+        registry.certificates.is_known = certificates.is_known
 
     def knows(self, endpoint: str) -> bool:
         return self._registry.route(endpoint) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -93,6 +94,10 @@ _NESTED = {
 }
 
 
+_FORMULA = re.compile(r"[=+@\t]|-(?!----BEGIN )")
+"""A spreadsheet would run it; behind an apostrophe it is text, here and at an import."""
+
+
 def _cell(one: dict[str, Any], column: str) -> str:
     found: Any = one
     for name in _NESTED.get(column, (column,)):
@@ -101,7 +106,8 @@ def _cell(one: dict[str, Any], column: str) -> str:
         return ""
     if isinstance(found, bool):
         return "true" if found else "false"
-    return str(found)
+    text = str(found)
+    return "'" + text if _FORMULA.match(text) else text
 
 
 def _work_off(

@@ -9,7 +9,7 @@ import typer
 
 from lwm2m_fast.cli.client import DEFAULT_URL, AsJson, Client, Token, Url, segment
 from lwm2m_fast.cli.credentials import text_of
-from lwm2m_fast.cli.output import tell, tell_json, tell_table
+from lwm2m_fast.cli.output import tell, tell_error, tell_json, tell_table
 
 PATH = "/api/v1/trust"
 
@@ -21,14 +21,18 @@ trust = typer.Typer(
 
 @trust.command("list")
 def list_(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """List the certificates that are trusted."""
+    """List the certificates that are trusted, and tell those that are stored and cannot be used."""
     with Client(url, token) as server:
         found = server.get(PATH)["anchors"]
     if as_json:
         tell_json(found)
         return
-    _tell(found)
-    tell(f"{len(found)} trust anchors")
+    unusable = [one for one in found if one["problem"] is not None]
+    _tell([one for one in found if one["problem"] is None])
+    tell(f"{len(found) - len(unusable)} trust anchors")
+    for one in unusable:
+        what = one["sha256"] + ("" if one["subject"] is None else f" ({one['subject']})")
+        tell_error(f"{what} is stored and lets nobody in: {one['problem']}")
 
 
 def _tell(anchors: list[dict[str, Any]]) -> None:
@@ -56,7 +60,7 @@ def remove(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Trust a certificate no more."""
+    """Trust a certificate no more, or forget one that is stored and cannot be used."""
     with Client(url, token) as server:
         server.ask("DELETE", f"{PATH}/{segment(sha256)}")
     tell("removed")

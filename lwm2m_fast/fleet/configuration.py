@@ -7,7 +7,6 @@ with its field and rule, and never with a value that may be a secret.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -25,27 +24,15 @@ from lwm2m_fast.fleet.device_fields import (
     names_of,
 )
 from lwm2m_fast.fleet.key_pairs import check_certificate, check_pair
+from lwm2m_fast.fleet.masks import FINGERPRINT, MASK, fingerprint_of, unmasked
+from lwm2m_fast.fleet.refusals import refusal
 
 F = TypeVar("F", bound=Fields)
-MASK: Final = "********"
 GENERATED_KEY_BYTES: Final = 16
 MAX_PROBLEMS: Final = 20
 """Named in one refusal; the rest are counted."""
 
 _SECRET_NAMES: Final = frozenset({"pskKey", "bootstrapKey", "x509PrivateKey"})
-_WORDS: Final = {
-    "missing": "is missing",
-    "extra_forbidden": "is no field of a device's configuration",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "string_type": "must be text",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-}
-"""What the commonest refusals of the validation library are called here."""
 
 
 class Problem(NamedTuple):
@@ -75,9 +62,9 @@ def _read(data: Any, strict: bool) -> DeviceConfiguration:
             [
                 Problem(
                     ".".join(str(part) for part in each["loc"]) or "the body",
-                    _WORDS.get(each["type"], each["msg"].removeprefix("Value error, ")),
+                    refusal(dict(each)),
                 )
-                for each in error.errors(include_url=False, include_input=False)
+                for each in error.errors(include_url=False)
             ]
         ) from None
 
@@ -85,17 +72,24 @@ def _read(data: Any, strict: bool) -> DeviceConfiguration:
 def read(data: Any, *, is_text: bool = False, needs_bootstrap: bool = False) -> DeviceConfiguration:
     """The configuration that `data` (names and values of the JSON form) says.
 
-    `is_text`: values are text, as in CSV, so that "12" is a number; JSON must have real ones.
+    `is_text`: values are text, as in CSV, so that "12" is a number; JSON must have real ones, and
+    null there is as if nothing were said.
     `needs_bootstrap`: how the device bootstraps must be said. ConfigurationError names all that is
     wrong.
     """
-    configuration = _read(data, strict=not is_text)
+    configuration = _read(data if is_text else _without_null(data), strict=not is_text)
     problems = [problem for rule in _RULES for problem in rule(configuration)]
     if needs_bootstrap and configuration.bootstrap_security is None:
         problems.append(Problem("bootstrapSecurity.bootstrapSecurityMode", "is missing"))
     if problems:
         raise ConfigurationError(problems)
     return configuration
+
+
+def _without_null(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {name: _without_null(each) for name, each in given.items() if each is not None}
+    return [_without_null(each) for each in given] if isinstance(given, list) else given
 
 
 # What the fields must be together
@@ -152,10 +146,11 @@ def _scheme_is_the_modes(given: DeviceConfiguration) -> Iterator[Problem]:
         if uri is None:
             continue
         plain = security.security_mode == "NO_SEC"
-        if plain != uri.startswith("coap:"):
+        if plain != uri.lower().startswith("coap:"):
             field = "lwm2mServerUri" if where == "serverSecurity" else where[:-8] + "uri"
             scheme = "coap" if plain else "coaps"
-            yield Problem(field, f"must be {scheme}:// with security mode {security.security_mode}")
+            mode = security.security_mode
+            yield Problem(field, f"is {uri!r:.80}: must be {scheme}:// with security mode {mode}")
 
 
 def _certificates_are_whole(given: DeviceConfiguration) -> Iterator[Problem]:
@@ -297,8 +292,8 @@ def _mask(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif name not in _SECRET_NAMES:
         yield name, value
     elif name == "x509PrivateKey":  # row P7: its fingerprint only
-        digest = hashlib.sha256(str(_reveal(value)).encode()).hexdigest()
-        yield "x509PrivateKeyFingerPrint", digest
+        digest = fingerprint_of(str(_reveal(value)))
+        yield FINGERPRINT, digest
     else:
         yield name, MASK
 
@@ -317,11 +312,12 @@ def merged(before: DeviceConfiguration, given: Mapping[str, Any]) -> DeviceConfi
     """`before` with what is `given` by its names; null unsets, objects are gone into, but for
     `writes`, which is a whole: an instance half of which is another's is no instance.
 
-    A masked secret, as as_json() shows it, stays what it is. ConfigurationError, and no change,
-    when the whole is not valid. The endpoint name cannot be changed.
+    A masked secret, as as_json() shows it, stays what it is; with PSK_GENERATED a fresh one takes
+    its place. ConfigurationError, and no change, when the whole is not valid. The endpoint name
+    cannot be changed.
     """
-    new = _merge(_reveal(_said(before)), canonical(given))
-    made = read(new)
+    plain = _reveal(_said(before))
+    made = read(_merge(*unmasked(plain, canonical(given))))
     if made.endpoint_id != before.endpoint_id:
         raise ConfigurationError([Problem("endpointId", "cannot be changed")])
     return made
@@ -351,8 +347,11 @@ def _merge(before: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if value is None:
             after.pop(name, None)
-        elif isinstance(value, Mapping) and isinstance(after.get(name), dict) and name != "writes":
-            after[name] = _merge(after[name], value)
-        elif value != MASK and name != "x509PrivateKeyFingerPrint":
+        elif isinstance(value, Mapping) and name != "writes":
+            part = after.get(name)
+            made = _merge(part if isinstance(part, dict) else {}, value)
+            if made or not value or name in after:  # nothing but null: as it is shown when unset
+                after[name] = made
+        elif value != MASK and name != FINGERPRINT:
             after[name] = value
     return after

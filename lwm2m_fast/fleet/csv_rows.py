@@ -24,6 +24,8 @@ PART_BYTES: Final = 65_536
 MAX_LINES: Final = 500_000
 """More than fit with anything in them."""
 MAX_COLUMNS: Final = 128
+MAX_SEPARATORS: Final = 131_072
+"""In a line, in quotes or not: the reader makes a cell of each without letting go."""
 MAX_CELL: Final = 16_384
 """Characters; the longest that is needed is a certificate chain."""
 
@@ -84,6 +86,8 @@ _LEGACY: Final[dict[str, Callable[[str], str | None]]] = {
     "com_cumulocity_model_agent": _is("1"),
 }
 """Columns of the older generation and what each must be (row P11)."""
+
+_LINE_END: Final = re.compile(rb"[\r\n]")
 
 _FORMULA: Final = re.compile(r"[=+@\t]|-(?!----BEGIN )")
 """What makes a spreadsheet run a cell; a certificate in PEM begins with five dashes."""
@@ -155,7 +159,9 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
     for name, cell in given.items():
         if len(cell) > MAX_CELL:
             return BadRow(line, f"{name}: {len(cell)} characters, allowed are {MAX_CELL}")
-        if _FORMULA.match(cell):
+        if cell.startswith("'") and _FORMULA.match(cell, 1):
+            given[name] = cell = cell[1:]  # as an export writes it, and spreadsheets take for text
+        elif _FORMULA.match(cell):
             return BadRow(line, f"{name}: begins like a formula ({cell[0]!r})")
         if is_legacy and name in _LEGACY and (why := _LEGACY[name](cell)):
             return BadRow(line, f"{name.upper()} {why}")
@@ -169,18 +175,16 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
             return BadRow(line, "ID is not the endpoint id")
         if given["name"] != given["id"]:
             return BadRow(line, "NAME is not the ID")
-    _one_mode_for_both(fields)
+    if "bootstrapsecuritymode" not in names:
+        _one_mode_for_both(fields)
     return Row(line, fields, is_legacy, given.get("shell") != "0")
 
 
 def _one_mode_for_both(fields: dict[str, Any]) -> None:
     """Older files have one securityMode for both connections (row P11)."""
     mode = fields.get("serverSecurity", {}).get("securityMode")
-    own = fields.setdefault("bootstrapSecurity", {})
-    if "bootstrapSecurityMode" not in own and mode is not None:
-        own["bootstrapSecurityMode"] = mode
-    if not own:
-        del fields["bootstrapSecurity"]
+    if mode is not None:
+        fields.setdefault("bootstrapSecurity", {})["bootstrapSecurityMode"] = mode
 
 
 def _text(data: bytes) -> io.TextIOWrapper:
@@ -200,15 +204,22 @@ def _text(data: bytes) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
 
 
+def _lines(text: io.TextIOWrapper, delimiter: str) -> Iterator[str]:
+    for line in text:
+        if (separators := line.count(delimiter)) > MAX_SEPARATORS:
+            raise csv.Error(f"{separators} separators in a line, allowed are {MAX_SEPARATORS}")
+        yield line
+
+
 def read_rows(data: bytes) -> Iterator[Row | BadRow]:
     """Every row of `data`, good or bad, in order; empty lines are passed over.
 
     RequestError, before the first row: too large, not UTF-8, or a header that cannot be used.
     """
     text = _text(data)
-    first = data[:PART_BYTES].split(b"\n", 1)[0]
+    first = _LINE_END.split(data[:PART_BYTES], maxsplit=1)[0]
     delimiter = ";" if first.count(b";") >= first.count(b",") and b";" in first else ","
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text, delimiter), delimiter=delimiter, strict=True)
     try:
         names = _header(next(reader, []))
     except csv.Error as error:

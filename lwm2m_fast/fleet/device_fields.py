@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic import SecretStr as Secret
 from pydantic.alias_generators import to_camel
 
@@ -40,6 +48,9 @@ UINT32: Final = 4_294_967_295
 
 MODES: Final = ("NO_SEC", "PSK", "X509", "PSK_GENERATED")
 ENCODINGS: Final = ("OPAQUE", "TLV", "JSON", "TEXT")
+_URI_TEXT: Final = re.compile(r"[!-~]+", re.ASCII)
+"""urlsplit() passes over line ends and blanks, which no device would."""
+
 FORMATS: Final = ("TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR")
 
 
@@ -74,14 +85,18 @@ def _hex_key(key: Secret) -> Secret:
 
 
 def _uri(text: str) -> str:
+    """RFC 7252, section 6.1: a host, a port, and neither a user nor a fragment."""
+    if "@" in text:  # what stands there may be a password
+        raise ValueError("has an @, and a server's URI has no user in it")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"not a URI: {error}") from None
-    if parts.scheme not in ("coap", "coaps") or not parts.hostname or port == 0:
-        raise ValueError("a server's URI is coap://HOST:PORT or coaps://HOST:PORT")
-    return text
+        raise ValueError(f"is {text!r:.80}: no URI: {error}") from None
+    is_good = _URI_TEXT.fullmatch(text) and parts.scheme in ("coap", "coaps") and parts.hostname
+    if not is_good or port == 0 or parts.fragment:
+        raise ValueError(f"is {text!r:.80}: must be coap://HOST:PORT or coaps://HOST:PORT")
+    return parts.scheme + text[len(parts.scheme) :]
 
 
 def _mode(given: Any) -> Any:
@@ -114,12 +129,29 @@ def _legacy_flag(given: Any) -> Any:
     return None if is_flag else given
 
 
-EndpointName = Annotated[str, _bounded(MAX_ENDPOINT_BYTES, "an endpoint name")]
+EndpointName = Annotated[
+    str,
+    _bounded(MAX_ENDPOINT_BYTES, "an endpoint name"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ENDPOINT_BYTES}),
+]
 Identity = Annotated[str, _bounded(MAX_IDENTITY_BYTES, "a PSK identity")]
-Key = Annotated[Secret, AfterValidator(_hex_key)]
+Key = Annotated[
+    Secret,
+    AfterValidator(_hex_key),
+    WithJsonSchema(
+        {
+            "type": "string", "format": "password", "writeOnly": True,
+            "pattern": "^([a-fA-F0-9]{2})+$", "maxLength": 2 * MAX_KEY_BYTES,
+        }
+    ),
+]  # fmt: skip
 Uri = Annotated[str, Field(max_length=255), AfterValidator(_uri)]
 ProfileName = Annotated[str, AfterValidator(checked_profile_name)]
-Mode = Annotated[Literal["NO_SEC", "PSK", "X509", "PSK_GENERATED"], BeforeValidator(_mode)]
+Mode = Annotated[
+    Literal["NO_SEC", "PSK", "X509", "PSK_GENERATED"],
+    BeforeValidator(_mode),
+    WithJsonSchema({"type": "string", "enum": [*MODES, "X.509"]}),  # tools in use write the last
+]
 Pem = Annotated[str, Field(max_length=MAX_PEM)]
 PrivatePem = Annotated[Secret, Field(max_length=MAX_PEM)]
 Usage = Literal[
@@ -170,8 +202,8 @@ class ServerSecurity(Fields):
     certificate_usage: Usage | None = _field(
         None, "Written to /0/x/15 as 0, 1, 2 or 3.", "certificateUsage", "x509CertificateUsage"
     )
-    x509_server_certificate_name: Text | None = _field(
-        None, "Name of a server certificate, written to /0/x/4.",
+    x509_server_certificate_name: Pem | None = _field(
+        None, "Name of a server certificate, or one itself (PEM, base64), written to /0/x/4.",
         "x509ServerCertificateName", "serverPublicKey",
     )  # fmt: skip
 

@@ -5,6 +5,9 @@ Messages say what is wrong with which of them, and never contain any of it.
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -56,6 +59,17 @@ def check_pair(certificate: str, key: str) -> None:
 def certificate_der(pem: str) -> bytes:
     """The certificate as LwM2M has it on the wire (OMA Core, E.1, resource 3)."""
     return _certificate(pem).public_bytes(Encoding.DER)
+
+
+def server_certificate(text: str) -> bytes | None:
+    """A certificate in PEM, or in base64 of its DER, as DER; None: it is neither."""
+    try:
+        if "-----BEGIN" in text:
+            return certificate_der(text)
+        der = b64decode("".join(text.split()), None, True)
+        return x509.load_der_x509_certificate(der).public_bytes(Encoding.DER)
+    except (RequestError, binascii.Error, *UNREADABLE):
+        return None
 
 
 def key_der(pem: str) -> bytes:

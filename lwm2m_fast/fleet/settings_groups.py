@@ -56,7 +56,7 @@ _FIRST_SERVER: Final[dict[str, str]] = {
     "bindingMode": "bindingMode",
     "clientHoldOffTime": "clientHoldOffTime",
 }
-_SHOWN_ONLY: Final = frozenset({"id", "endpointId", "bootstrap", "x509PrivateKeyFingerPrint"})
+_SHOWN_ONLY: Final = frozenset({"id", "endpointId", "bootstrap"})
 
 
 def _get(fields: Mapping[str, Any], path: Path) -> Any:
@@ -134,11 +134,7 @@ def _servers(fields: dict[str, Any]) -> list[dict[str, Any]]:
 def _server_security(given: Any, where: str) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ConfigurationError([Problem(f"{where}.security", "is missing")])
-    return {
-        "securityMode" if name == "mode" else name: value
-        for name, value in given.items()
-        if name not in _SHOWN_ONLY
-    }
+    return {"securityMode" if name == "mode" else name: value for name, value in given.items()}
 
 
 def _take_servers(given: Any) -> dict[str, Any]:
@@ -148,6 +144,9 @@ def _take_servers(given: Any) -> dict[str, Any]:
     for number, server in enumerate(given):
         if not isinstance(server, Mapping):
             raise ConfigurationError([Problem(f"servers.{number}", "must be an object")])
+        if server.get("bootstrap") not in (None, False):
+            why = "cannot be set: the bootstrap server's account is generateBootstrapServer's"
+            raise ConfigurationError([Problem(f"servers.{number}.bootstrap", why)])
         own = {name: value for name, value in server.items() if name not in _SHOWN_ONLY}
         own["security"] = _server_security(own.get("security"), f"servers.{number}")
         taken.append(own)

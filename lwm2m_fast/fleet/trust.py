@@ -30,6 +30,9 @@ NAMESPACE = "trust"
 MAX_ANCHORS = 256
 """Over all tenants: the library looks through all of them at a handshake."""
 
+MAX_ROWS = 2 * MAX_ANCHORS
+"""Looked at when it is made: older versions counted those only that can be used."""
+
 MAX_PEM_BYTES = 256 * 1024
 
 
@@ -69,32 +72,51 @@ class Trust:
         """`unfit` says why the DTLS library cannot use a certificate (DER); None: it can."""
         self._fleet, self._vault = fleet, vault
         self._unfit = unfit or (lambda der: None)
-        self.unusable = 0
-        """Rows that were changed on the disk, or are unfit: they let nobody in."""
+        self._unusable: dict[bytes, dict[str, Any]] = {}
+        """Rows that were changed on the disk, or are unfit, as shown: they let nobody in."""
         self._anchors: dict[bytes, Anchor] = {}
         self._shorts: frozenset[bytes] = frozenset()
         self._shorts_of: dict[bytes, Anchor] | None = None
         """The anchors that `_shorts` are of: a million sessions may ask at a start."""
-        for key, row in fleet.scan(NAMESPACE, None, MAX_ANCHORS):
+        for key, row in fleet.scan(NAMESPACE, None, MAX_ROWS):
             self._load(key, row)
 
     def _load(self, key: bytes, row: bytes) -> None:
+        tenant, _, digest = key.partition(b"\0")
+        shown: dict[str, Any] = {
+            "tenant": tenant.decode(errors="replace"),
+            "is_configured": False,
+            **dict.fromkeys(("subject", "not_before", "not_after")),
+            "sha256": digest.hex(),
+        }
         try:
-            tenant = key.partition(b"\0")[0].decode()
-            anchor = Anchor(tenant, self._vault.unseal(row, b"trust\0" + key))
-            if self._unfit(anchor.der) is not None:  # one that is would be in the way of all
-                self.unusable += 1
-                return
+            anchor = Anchor(tenant.decode(), self._vault.unseal(row, b"trust\0" + key))
+            shown |= anchor.shown()
+            why = self._unfit(anchor.der)
+        except (StoreError, *UNREADABLE) as error:
+            why = str(error)
+        if why is None:
             self._anchors[key] = anchor
-        except (StoreError, *UNREADABLE):
-            self.unusable += 1
+        else:  # an unfit one would be in the way of all
+            self._unusable[key] = {**shown, "problem": why}
 
     def __len__(self) -> int:
         return len(self._anchors)
 
+    @property
+    def unusable(self) -> int:
+        """How many are stored that let nobody in; they are shown with a `problem`."""
+        return len(self._unusable)
+
     def shown(self) -> list[dict[str, Any]]:
-        """`tenant`, `is_configured`, and what certificate_facts() has, of each, ready for JSON."""
-        return [self._anchors[key].shown() for key in sorted(self._anchors)]
+        """`tenant`, `is_configured`, and what certificate_facts() has, of each, ready for JSON.
+
+        One that is stored and cannot be used has a `problem` in words; what it says is null where
+        it cannot be read.
+        """
+        shown = {key: {**one.shown(), "problem": None} for key, one in self._anchors.items()}
+        shown |= self._unusable
+        return [shown[key] for key in sorted(shown)]
 
     def pem(self) -> bytes:
         """All of them in one text; empty: nobody is trusted."""
@@ -155,6 +177,7 @@ class Trust:
         rows = [(NAMESPACE, key, seal(one.der, b"trust\0" + key)) for key, one in fresh.items()]
         self._fleet.apply(rows)
         self._anchors = {**self._anchors, **fresh}
+        self._forget_unusable(fresh)  # a row that was changed on the disk is good again
         return [one.shown() for one in anchors]
 
     def lend(self, pem: bytes, tenant: str = DEFAULT_TENANT) -> int:
@@ -183,15 +206,16 @@ class Trust:
                 subject = one.certificate.subject.rfc4514_string()
                 raise RequestError(f"the certificate of {subject!r:.80} cannot be used: {why}")
         fresh = {one.key: one for one in anchors if one.key not in self._anchors}
-        if len(self._anchors) + len(fresh) > MAX_ANCHORS:
+        known = len(self._anchors) + len(self._unusable.keys() - fresh.keys())
+        if known + len(fresh) > MAX_ANCHORS:
             raise RequestError(
-                f"there are {len(self._anchors)} trust anchors and {len(fresh)} are new: "
+                f"there are {known} trust anchors and {len(fresh)} are new: "
                 f"{MAX_ANCHORS} is the limit"
             )
         return anchors, fresh
 
     def remove(self, sha256: str, tenant: str = DEFAULT_TENANT) -> None:
-        """Trust this one no more.
+        """Trust this one no more, or forget one that cannot be used.
 
         NotFound; Conflict: the configuration has it; StoreError: it is still trusted.
         """
@@ -201,15 +225,25 @@ class Trust:
             for key, one in self._anchors.items()
             if one.tenant == tenant and one.fingerprint == wanted
         ]
+        found += [
+            key
+            for key, shown in self._unusable.items()
+            if shown["tenant"] == tenant and shown["sha256"] == wanted
+        ]
         if not found:
             raise NotFound(f"no trust anchor has the SHA-256 {sha256[:100]!a}")
-        if any(self._anchors[key].is_lent for key in found):
+        if any(key in self._anchors and self._anchors[key].is_lent for key in found):
             raise Conflict(
                 "this trust anchor is in a file that the configuration names (dtls.anchors); "
                 "take it out there"
             )
         self._fleet.apply([(NAMESPACE, key, None) for key in found])
         self._anchors = {key: one for key, one in self._anchors.items() if key not in found}
+        self._forget_unusable(found)
+
+    def _forget_unusable(self, keys: Iterable[bytes]) -> None:
+        gone = frozenset(keys)
+        self._unusable = {key: one for key, one in self._unusable.items() if key not in gone}
 
 
 def short_of(sha256: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from lwm2m_fast.bootstrap.steps_of import steps_of
@@ -22,7 +23,14 @@ from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.profiles import of_device
-from lwm2m_fast.provisioning.registry import Added, Filed, Outcome, Registry, Wanted
+from lwm2m_fast.provisioning.registry import (
+    MAX_AT_ONCE,
+    Added,
+    Filed,
+    Outcome,
+    Registry,
+    Wanted,
+)
 
 ADOPTED_AT_ONCE: Final = 512
 """Settings taken over before the loop gets its turn."""
@@ -57,9 +65,12 @@ class ProvisionedDevices:
         return result
 
     async def add_all(self, wanted: Sequence[Wanted]) -> list[Added | RequestError]:
-        """Up to MAX_AT_ONCE devices in one transaction, each by itself; results in their order."""
-        outcome = await self._security.write(lambda: self.registry.add(wanted), self._are_new)
-        return outcome.results
+        """Each by itself, MAX_AT_ONCE in a transaction; results in their order."""
+        results: list[Added | RequestError] = []
+        for start in range(0, len(wanted), MAX_AT_ONCE):
+            work = partial(self.registry.add, wanted[start : start + MAX_AT_ONCE])
+            results += (await self._security.write(work, self._are_new)).results
+        return results
 
     async def add_file(self, parts: Callable[[], Iterable[Sequence[Wanted]]]) -> Filed:
         """Up to MAX_AT_ONCE devices in parts, in one transaction; `parts` is called, and goes on,

@@ -1,9 +1,14 @@
-"""Provisioning as the HTTP interface asks for it (rest/base.py: Provisioning): JSON in and out."""
+"""Provisioning as the HTTP interface asks for it (rest/base.py: Provisioning): JSON in and out.
+
+What is many devices at a time is read and shown in another thread, some at a time: the loop must
+not wait for a thousand of them.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from lwm2m_fast.bootstrap.steps_of import steps_of
 from lwm2m_fast.core.connector_shell import Ask
@@ -18,6 +23,11 @@ from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.jobs import Jobs
 from lwm2m_fast.provisioning.registry import Added, Wanted
+
+READ_AT_ONCE: Final = 512
+"""Devices of one request in one transaction."""
+SHOWN_AT_ONCE: Final = 64
+"""Devices of a page that are alive as objects at the same time."""
 
 
 class ProvisioningFace:
@@ -62,11 +72,26 @@ class ProvisioningFace:
         except NotFound:
             return None
 
-    def devices_after(
+    async def devices_after(
         self, after: str | None, limit: int, tenant: str
     ) -> tuple[list[dict[str, Any]], str | None]:
-        found, following = self._registry.page(after, limit, tenant)
-        return [self._shown(device) for device in found], following
+        found, following = await asyncio.to_thread(self._page, after, limit, tenant)
+        for one in found:
+            one["more"] |= self._about(one["configuration"]["endpointId"])
+        return found, following
+
+    def _page(
+        self, after: str | None, limit: int, tenant: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """A page without what is known of its devices now, which only the loop may ask."""
+        shown: list[dict[str, Any]] = []
+        while True:
+            wanted = min(SHOWN_AT_ONCE, limit - len(shown))
+            found, after = self._registry.page(after, wanted, tenant)
+            shown += [self._shown(device, {}) for device in found]
+            # Fewer than wanted: so many rows were looked at that it is somebody else's turn.
+            if after is None or len(found) < wanted or len(shown) == limit:
+                return shown, after
 
     def may_shell(self, endpoint: str) -> bool:
         found = self._registry.get(endpoint)
@@ -85,21 +110,29 @@ class ProvisioningFace:
         return self._shown(made.device, made.generated)
 
     async def add_all(self, given: Sequence[Any], tenant: str) -> list[dict[str, Any]]:
-        results: list[dict[str, Any]] = [{} for _ in given]
-        wanted: list[tuple[int, Wanted]] = []
-        for place, one in enumerate(given):
-            try:
-                wanted.append((place, Wanted(_read_one(one), tenant)))
-            except RequestError as error:
-                results[place] = _refused(one, error)
-        made = await self._devices.add_all([each for _, each in wanted])
-        for (place, _), result in zip(wanted, made, strict=True):
-            results[place] = (
-                self._shown(result.device, result.generated)
-                if isinstance(result, Added)
-                else _refused(given[place], result)
-            )
+        results: list[dict[str, Any]] = []
+        for start in range(0, len(given), READ_AT_ONCE):
+            some = given[start : start + READ_AT_ONCE]
+            read = await asyncio.to_thread(_read_each, some)
+            wanted = [Wanted(one, tenant) for one in read if not isinstance(one, RequestError)]
+            made = await self._devices.add_all(wanted)
+            results += await asyncio.to_thread(self._told, some, read, made)
         return results
+
+    def _told(
+        self,
+        given: Sequence[Any],
+        read: Sequence[DeviceConfiguration | RequestError],
+        made: Sequence[Added | RequestError],
+    ) -> list[dict[str, Any]]:
+        left = iter(made)
+        outcomes = (one if isinstance(one, RequestError) else next(left) for one in read)
+        return [
+            self._shown(one.device, one.generated)
+            if isinstance(one, Added)
+            else _refused(each, one)
+            for each, one in zip(given, outcomes, strict=True)
+        ]
 
     async def change(self, endpoint: str, given: Mapping[str, Any], tenant: str) -> dict[str, Any]:
         made = await self._devices.change(endpoint, given, tenant)
@@ -147,11 +180,14 @@ class ProvisioningFace:
     async def command_ended(self, number: int, tenant: str, seconds: float) -> dict[str, Any]:
         return as_operation(await self.connector.wait(number, tenant, seconds))
 
-    def unbound_after(
+    async def unbound_after(
         self, after: str | None, limit: int, tenant: str
     ) -> tuple[list[dict[str, Any]], str | None]:
-        found, following = self._registry.unbound.page(tenant, after, limit)
-        return [self._shown(device, {}) for device in found], following
+        def page() -> tuple[list[dict[str, Any]], str | None]:
+            found, following = self._registry.unbound.page(tenant, after, limit)
+            return [self._shown(device, {}) for device in found], following
+
+        return await asyncio.to_thread(page)
 
     async def forget_unbound(self, endpoint: str, tenant: str) -> None:
         if not await self._devices.forget_unbound(tenant, endpoint):
@@ -185,10 +221,17 @@ def _read(given: Any, needs_bootstrap: bool = False) -> DeviceConfiguration:
     return made
 
 
-def _read_one(given: Any) -> DeviceConfiguration:
+def _read_each(given: Sequence[Any]) -> list[DeviceConfiguration | RequestError]:
+    return [_read_one(one) for one in given]
+
+
+def _read_one(given: Any) -> DeviceConfiguration | RequestError:
     if not isinstance(given, Mapping):
-        raise ConfigurationError([Problem("the body", "must be an object")])
-    return _read(given)
+        return ConfigurationError([Problem("the body", "must be an object")])
+    try:
+        return _read(given)
+    except RequestError as error:
+        return error
 
 
 def _refused(given: Any, error: RequestError) -> dict[str, Any]:

@@ -163,6 +163,8 @@ class Jobs:
         self._clock, self._changed, self._alarm = clock, changed, alarm
         self._jobs: dict[int, Job] = {}
         self._waiting: deque[tuple[Job, Work]] = deque()
+        self._accepting = 0
+        """Those that wait for the disk before they wait for their turn."""
         self._ends: dict[int, asyncio.Event] = {}
         """Of jobs that have not ended."""
         self._worker: asyncio.Task[None] | None = None
@@ -173,9 +175,13 @@ class Jobs:
         """Once at start: how many were cut off by the end of the last process."""
         cut_off = 0
         for key, row in self._fleet.scan(BULK):
-            job = _parse(key, row)
+            self._last_id = int.from_bytes(key, "big")
+            try:
+                job = _parse(key, row)
+            except StoreError as error:  # its result is lost, and the server's start must not be
+                _log.error("a stored bulk operation is passed over", exc_info=error)
+                continue
             self._jobs[job.id] = job
-            self._last_id = job.id
             if job.state in ("PENDING", "EXECUTING"):
                 cut_off += 1
                 job.state, job.ended_at = "FAILED", self._clock()
@@ -227,7 +233,7 @@ class Jobs:
         return await self.accept(action, tenant, name, partial(self._run, data), len(data))
 
     def _check_room(self) -> None:
-        if len(self._waiting) >= MAX_PENDING:
+        if len(self._waiting) + self._accepting >= MAX_PENDING:
             raise QueueFull("the server", MAX_PENDING, "files of devices waiting")
 
     async def accept(self, action: str, tenant: str, name: str, work: Work, size: int = 0) -> Job:
@@ -235,7 +241,11 @@ class Jobs:
         self._check_room()
         self._last_id += 1
         job = Job(self._last_id, tenant, action, self._clock(), name[:255], size=size)
-        await asyncio.to_thread(self._keep, job)
+        self._accepting += 1
+        try:
+            await asyncio.to_thread(self._keep, job)
+        finally:
+            self._accepting -= 1
         self._jobs[job.id] = job
         self._ends[job.id] = asyncio.Event()
         self._forget_old()
@@ -378,6 +388,14 @@ class _Parts:
             made = read(row.fields, is_text=True, needs_bootstrap=True)
         except RequestError as error:
             self.refused.append((row.line, endpoint_of(row.fields), str(error)))
+            return None
+        own = made.bootstrap_security
+        if own is not None and own.security_mode == "PSK_GENERATED":
+            why = (
+                "bootstrapSecurity.bootstrapSecurityMode is 'PSK_GENERATED': the key that it makes "
+                "could be shown to nobody, as a file's result has none; register the device singly"
+            )
+            self.refused.append((row.line, made.endpoint_id, why))
             return None
         self.wanted.append((row.line, made.endpoint_id))
         return Wanted(made, self._tenant, row.shell, row.is_legacy)

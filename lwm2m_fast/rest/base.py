@@ -245,7 +245,7 @@ class Provisioning(Protocol):
     def device(self, endpoint: str, tenant: str) -> dict[str, Any] | None:
         """One of them; None when there is none."""
 
-    def devices_after(
+    async def devices_after(
         self, after: str | None, limit: int, tenant: str
     ) -> tuple[list[dict[str, Any]], str | None]:
         """A page by endpoint name behind `after`, and where to go on."""
@@ -303,7 +303,7 @@ class Provisioning(Protocol):
     async def command_ended(self, number: int, tenant: str, seconds: float) -> dict[str, Any]:
         """One of them as it is when it has ended, or `seconds` later. NotFound."""
 
-    def unbound_after(
+    async def unbound_after(
         self, after: str | None, limit: int, tenant: str
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Devices that are kept though their names are another tenant's, and where to go on."""

@@ -24,6 +24,21 @@ def shown(made: dict[str, Any]) -> dict[str, Any]:
     return {"id": made["id"], **made["configuration"], **made.get("more", {})}
 
 
+FIXED = ("id", "tenant", "created_at", "shell")
+LIVE = ("registered", "bootstrap")
+"""What shown() has beside the configuration: what never changes, and what changes by itself."""
+
+
+def changes_in(body: dict[str, Any], found: dict[str, Any] | None) -> dict[str, Any]:
+    """What of `body` is a change of the configuration that `found` is: clients send all of what
+    they were shown. RequestError: something that cannot be changed is another."""
+    now = {} if found is None else shown(found)
+    for name in FIXED:
+        if name in body and name in now and body[name] != now[name]:
+            raise RequestError(f"{name} is {body[name]!r:.60}: it is {now[name]!r} and stays so")
+    return {name: value for name, value in body.items() if name not in (*FIXED, *LIVE)}
+
+
 def _unknown(endpoint: str) -> NotFound:
     return NotFound(f"no device is configured as {endpoint!r:.80}")
 
@@ -35,7 +50,8 @@ async def list_configurations(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> Response:
     """Configured devices by endpoint name, registered or not, without their secrets."""
-    found, following = ctx.service.provisioning.devices_after(after, limit, tenant)
+    page = ctx.service.provisioning.devices_after(after, limit, tenant)
+    found, following = await page
     return JsonResponse({"configurations": [shown(one) for one in found], "next_after": following})
 
 
@@ -67,12 +83,13 @@ async def add_configurations(request: Request, ctx: Ctx, tenant: Tenant) -> Resp
 async def change_configuration(
     request: Request, ctx: Ctx, endpoint: Endpoint, tenant: Tenant
 ) -> Response:
-    """Change what is given by name; null unsets, the rest stays.
+    """Change what is given by name; null unsets, the rest stays. A masked key stays the key.
 
     It counts from the next bootstrap or Register on; what the server itself goes by, at once.
     """
-    body = await object_body(request)
-    return JsonResponse(shown(await ctx.service.provisioning.change(endpoint, body, tenant)))
+    provisioning = ctx.service.provisioning
+    given = changes_in(await object_body(request), provisioning.device(endpoint, tenant))
+    return JsonResponse(shown(await provisioning.change(endpoint, given, tenant)))
 
 
 async def remove_configuration(ctx: Ctx, endpoint: Endpoint, tenant: Tenant) -> Response:

@@ -10,14 +10,20 @@ from starlette.responses import Response
 
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import described
-from lwm2m_fast.rest.credentials import CertificateFacts
 from lwm2m_fast.rest.problem import JsonResponse, documented
 from lwm2m_fast.rest.routes import Ctx, Route, Tenant, decoded
 
 
-class AnchorShown(CertificateFacts):
+class AnchorShown(BaseModel):
+    subject: str | None
+    sha256: str = Field(description="Of the DER, in hex digits")
+    not_before: str | None
+    not_after: str | None
     tenant: str
     is_configured: bool = Field(description="It is in a file that the configuration names")
+    problem: str | None = Field(
+        None, description="Why it lets nobody in, though it is stored; it can be deleted"
+    )
 
 
 class AnchorList(BaseModel):
@@ -25,7 +31,7 @@ class AnchorList(BaseModel):
 
 
 async def list_anchors(ctx: Ctx, tenant: Tenant) -> Response:
-    """The certificates that are trusted."""
+    """The certificates that are trusted, and those that are stored and cannot be used."""
     return JsonResponse({"anchors": ctx.service.security.anchors(tenant)})
 
 
@@ -38,7 +44,10 @@ async def add_anchors(request: Request, ctx: Ctx, tenant: Tenant) -> Response:
 async def remove_anchor(
     ctx: Ctx, sha256: Annotated[str, Path(description="Fingerprint in hex digits")], tenant: Tenant
 ) -> Response:
-    """Trust a certificate no more; devices that came in by a trusted one have to prove anew."""
+    """Trust a certificate no more; devices that came in by it have to prove anew.
+
+    Also forgets one that is stored and cannot be used.
+    """
     await ctx.service.security.remove_anchor(decoded(sha256), tenant)
     return Response(status_code=204)
 
@@ -65,7 +74,7 @@ ROUTES = (
         responses={
             204: {"description": "Not trusted any more"},
             **documented(
-                {404: "no certificate with this fingerprint is trusted", 409: "it is configured"}
+                {404: "no certificate with this fingerprint is stored", 409: "it is configured"}
             ),
         },
     ),

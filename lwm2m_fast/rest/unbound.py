@@ -26,7 +26,8 @@ async def list_unbound(
 ) -> Response:
     """Devices whose names are another tenant's, by name, without their secrets."""
     wanted = checked_endpoint(after) if after else None
-    found, following = ctx.service.provisioning.unbound_after(wanted, limit, tenant)
+    page = ctx.service.provisioning.unbound_after(wanted, limit, tenant)
+    found, following = await page
     return JsonResponse({"unbound": [shown(one) for one in found], "next_after": following})
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lwm2m_fast.bootstrap.accounts_of import configuration_of
+from lwm2m_fast.bootstrap.offers import NamedCertificates, Offers
+from lwm2m_fast.config import Config
 from lwm2m_fast.core.accounts import Account, Configuration, security_nodes
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.configuration import ConfigurationError, as_json, read
+from tests.certificate_kit import made_certificate
+from tests.provisioning.provisioning_kit import Provisioned
 
 PLAIN: dict[str, Any] = {
     "endpointId": "d",
@@ -94,3 +101,43 @@ def test_times_are_shown_as_given() -> None:
     shown = as_json(read({**PLAIN, "bootstrapSecurity": own, "clientHoldOffTime": 5}))
     assert shown["clientHoldOffTime"] == 5
     assert shown["bootstrapSecurity"]["clientHoldOffTime"] == 20
+
+
+def test_a_server_certificate_may_stand_in_the_place_of_its_name() -> None:
+    server = made_certificate("server", None)
+    for text in (server.pem.decode(), b64encode(server.der).decode()):
+        security = {"securityMode": "X509", "x509ServerCertificateName": text}
+        (account,) = made(serverSecurity=security, lwm2mServerUri="coaps://h").accounts
+        assert account.server_key == server.der
+    security["x509ServerCertificateName"] = "bm8gY2VydGlmaWNhdGU="
+    with pytest.raises(RequestError, match="which nobody has given"):
+        made(serverSecurity=security, lwm2mServerUri="coaps://h")
+
+
+def test_a_name_that_nobody_has_given_is_refused_before_a_bootstrap(tmp_path: Path) -> None:
+    """Row P8. What is there already may stay, so that other fields can be changed."""
+    server = made_certificate("server", None)
+    (tmp_path / "known.pem").write_bytes(server.pem)
+    world = Provisioned()
+
+    def add(endpoint: str, name: str) -> None:
+        security = {"securityMode": "X509", "x509ServerCertificateName": name}
+        given = {"endpointId": endpoint, "serverSecurity": security}
+        asyncio.run(world.face.add(given, "default"))
+
+    add("before", "unknown")  # nobody could say
+    certificates = NamedCertificates(tmp_path, lambda: None)
+    Offers(world.registry, Config().bootstrap, certificates, lambda endpoint: None)
+    for name in ("known", "default", server.pem.decode()):
+        add(name[:9], name)
+    told = "serverSecurity.x509ServerCertificateName is 'unknown', which nobody has given"
+    with pytest.raises(RequestError, match=told):
+        add("after", "unknown")
+    assert world.registry.route("after") is None
+    asyncio.run(world.face.change("before", {"registrationLifetime": 60}, "default"))
+    further = {"furtherServers": [OTHER | {"security": {
+        "securityMode": "NO_SEC", "x509ServerCertificateName": "-----BEGIN" * 100,
+    }}]}  # fmt: skip
+    told = "furtherServers.0.security.x509ServerCertificateName is a text of 1000 characters"
+    with pytest.raises(RequestError, match=told):
+        asyncio.run(world.face.change("before", further, "default"))

@@ -11,6 +11,9 @@ import pytest
 from fake_service import Api
 from outcome import Run
 
+from lwm2m_fast.fleet.trust import Trust
+from lwm2m_fast.store.memory import MemoryFleet
+from lwm2m_fast.vault_file import passing_vault
 from tests.certificate_kit import made_certificate
 from tests.fleet.profile_samples import EXPORTED
 
@@ -145,6 +148,26 @@ def test_trust_comes_and_goes(admin: Run, api: Api, tmp_path: Path) -> None:
     assert admin("trust", "remove", made.sha256).out == "removed\n"
     assert len(api.service.security.trust) == 0
     assert admin("trust", "add", str(tmp_path / "nowhere")).code == 1
+
+
+def test_an_anchor_that_cannot_be_used_is_told_and_removed(
+    admin: Run, api: Api, tmp_path: Path
+) -> None:
+    made = made_certificate("the ca", None, is_authority=True)
+    key = b"default\0" + bytes.fromhex(made.sha256)
+    api.service.security.trust = Trust(fleet_with(key), passing_vault())
+    listed = admin("trust", "list")
+    assert (listed.code, listed.out.splitlines()[-1]) == (0, "0 trust anchors")
+    assert listed.err.startswith(f"error: {made.sha256} is stored and lets nobody in: ")
+    assert admin("trust", "remove", made.sha256).out == "removed\n"
+    assert admin("trust", "list").err == ""
+
+
+def fleet_with(key: bytes) -> MemoryFleet:
+    """A store with an anchor's row that nothing has sealed."""
+    fleet = MemoryFleet()
+    fleet.put("trust", [(key, b"not sealed")])
+    return fleet
 
 
 def test_profiles_come_and_go(admin: Run, api: Api, tmp_path: Path) -> None:

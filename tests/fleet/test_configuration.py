@@ -95,27 +95,42 @@ def test_a_stored_row_that_is_none_is_refused(row: bytes) -> None:
         ({"endpointId": ""}, "endpointId an endpoint name has 1 to 255 bytes of UTF-8, this has 0"),
         ({"endpointId": "é" * 128},
          "endpointId an endpoint name has 1 to 255 bytes of UTF-8, this has 256"),
-        ({"registrationLifetime": "12"}, "registrationLifetime must be a whole number"),
-        ({"registrationLifetime": True}, "registrationLifetime must be a whole number"),
+        ({"registrationLifetime": "12"}, "registrationLifetime is '12': must be a whole number"),
+        ({"registrationLifetime": True}, "registrationLifetime is True: must be a whole number"),
+        ({"registrationLifetime": 1.5}, "registrationLifetime is 1.5: must be a whole number"),
+        ({"registrationLifetime": 10**30},
+         "registrationLifetime is 1000000000000000000000000000000: must be 4294967295 or less"),
+        ({"registrationLifetime": [1]}, "registrationLifetime must be a whole number"),
         ({"registrationLifetime": -1},
-         "registrationLifetime Input should be greater than or equal to 0"),
+         "registrationLifetime is -1: must be 0 or more"),
         ({"enableResourceLevelTimestamp": "yes"},
-         "enableResourceLevelTimestamp must be true or false"),
+         "enableResourceLevelTimestamp is 'yes': must be true or false"),
         ({"lwm2mRequestTimeout": 9999},
-         "lwm2mRequestTimeout Input should be greater than or equal to 10000"),
+         "lwm2mRequestTimeout is 9999: must be 10000 or more"),
         ({"lwm2mShortServerId": 0},
-         "lwm2mShortServerId Input should be greater than or equal to 1"),
+         "lwm2mShortServerId is 0: must be 1 or more"),
         ({"lwm2mShortServerId": 65535},
-         "lwm2mShortServerId Input should be less than or equal to 65534"),
-        ({"bindingMode": "T"}, "bindingMode Input should be 'U' or 'UQ'"),
+         "lwm2mShortServerId is 65535: must be 65534 or less"),
+        ({"bindingMode": "T"}, "bindingMode is 'T': must be 'U' or 'UQ'"),
         ({"foo": 1}, "foo is no field of a device's configuration"),
         ({"serverSecurity": {"securityMode": "RPK"}},
-         "serverSecurity.securityMode Input should be 'NO_SEC', 'PSK', 'X509' or 'PSK_GENERATED'"),
-        ({"serverSecurity": None}, "serverSecurity must be an object"),
+         "serverSecurity.securityMode is 'RPK': must be 'NO_SEC', 'PSK', 'X509' or "
+         "'PSK_GENERATED'"),
+        ({"serverSecurity": None}, "serverSecurity is missing"),
+        ({"serverSecurity": "00ff"}, "serverSecurity must be an object"),
+        ({"serverSecurity": {"securityMode": "NO_SEC", "pskkey": "00ff"}},
+         "serverSecurity.pskkey is no field of a device's configuration"),
+        ({"type": "x" * 1025},
+         "type is '" + "x" * 59 + ": must have at most 1024 characters"),
         ({"lwm2mServerUri": "http://x"},
-         "lwm2mServerUri a server's URI is coap://HOST:PORT or coaps://HOST:PORT"),
+         "lwm2mServerUri is 'http://x': must be coap://HOST:PORT or coaps://HOST:PORT"),
+        *(({"lwm2mServerUri": f"coap://{rest}"},
+           f"lwm2mServerUri is {'coap://' + rest!r}: must be coap://HOST:PORT or coaps://HOST:PORT")
+          for rest in ("", "a b", "a\n:5", "h:0", "h#x", "é")),
+        ({"lwm2mServerUri": "coap://u:secret@h"},
+         "lwm2mServerUri has an @, and a server's URI has no user in it"),
         ({"lwm2mServerUri": "coaps://x"},
-         "lwm2mServerUri must be coap:// with security mode NO_SEC"),
+         "lwm2mServerUri is 'coaps://x': must be coap:// with security mode NO_SEC"),
         ({"defaultMinimumPeriod": 9, "defaultMaximumPeriod": 8},
          "defaultMaximumPeriod is 8, less than defaultMinimumPeriod, 9"),
     ],
@@ -208,7 +223,9 @@ def test_text_counts_as_numbers_only_where_all_is_text() -> None:
     kept = read(given, is_text=True)
     assert (kept.registration_lifetime, kept.enable_resource_level_timestamp) == (60, True)
     given["registrationLifetime"] = "abc"
-    assert problems(given, is_text=True) == ["registrationLifetime must be a whole number"]
+    assert problems(given, is_text=True) == [
+        "registrationLifetime is 'abc': must be a whole number"
+    ]
 
 
 def test_a_certificate_needs_its_own_key() -> None:
@@ -284,7 +301,7 @@ def test_further_servers_are_checked_like_the_first() -> None:
         "furtherServers.0.serverId is 1, as another server's"
     ]
     assert problems(PLAIN | {"furtherServers": [server | {"uri": "coaps://h"}]}) == [
-        "furtherServers.0.uri must be coap:// with security mode NO_SEC"
+        "furtherServers.0.uri is 'coaps://h': must be coap:// with security mode NO_SEC"
     ]
 
 
@@ -299,6 +316,80 @@ def test_a_change_keeps_what_it_does_not_name() -> None:
 def test_a_masked_key_sent_back_stays_the_key() -> None:
     before = read(SAMPLE)
     assert merged(before, as_json(before)) == before
+
+
+def further(number: int, **security: str) -> dict[str, Any]:
+    return {"uri": "coaps://h", "serverId": number, "security": security}
+
+
+def test_masked_keys_of_further_servers_sent_back_stay_the_keys() -> None:
+    certificate, key = pair()
+    x509_pair = {"x509Certificate": certificate, "x509PrivateKey": key}
+    before = read(
+        PLAIN
+        | {
+            "furtherServers": [
+                further(2, securityMode="PSK", pskId="i", pskKey="00ff"),
+                further(3, securityMode="X509", **x509_pair),
+            ]
+        }
+    )
+    shown = as_json(before)
+    assert key not in repr(shown)
+    assert merged(before, shown) == before
+    first, second = shown["furtherServers"]
+    assert merged(before, {"furtherServers": [second, first]}).further_servers == (
+        before.further_servers[1],
+        before.further_servers[0],
+    )
+    with pytest.raises(ConfigurationError, match=r"furtherServers\.0\.security\.pskKey a key is"):
+        merged(before, {"furtherServers": [first | {"serverId": 9}]})
+    with pytest.raises(ConfigurationError, match="x509PrivateKeyFingerPrint is no field"):
+        second["security"]["x509PrivateKeyFingerPrint"] = "00" * 32
+        merged(before, {"furtherServers": [second]})
+
+
+@pytest.mark.parametrize("mode", ["PSK_GENERATED", "psk_generated"])
+def test_a_key_is_renewed_by_the_mode_that_makes_one(mode: str) -> None:
+    before = read(SAMPLE | {"serverSecurity": PSK["serverSecurity"]})
+    sent_back = as_json(before)
+    sent_back["serverSecurity"]["securityMode"] = mode
+    for given in ({"serverSecurity": {"securityMode": mode}}, sent_back):
+        kept, made = with_generated(merged(before, given), bytes)
+        assert made == {"serverSecurity.pskKey": "00" * 16}
+        assert kept.server_security.psk_id == before.endpoint_id
+        assert kept.bootstrap_security == before.bootstrap_security
+    with pytest.raises(ConfigurationError, match="pskId is given, but PSK_GENERATED"):
+        merged(before, {"serverSecurity": {"securityMode": mode, "pskId": "another"}})
+
+
+def test_null_is_as_if_nothing_were_said() -> None:
+    names = ("type", "bindingMode", "binaryDeliveryEncoding", "securityInstanceOffset", "logLevel")
+    assert read(PLAIN | dict.fromkeys(names)) == read(PLAIN)
+    assert "bindingMode" not in read(PLAIN | {"bindingMode": None}).model_fields_set
+
+
+def test_a_part_that_is_shown_as_null_stays_unset() -> None:
+    before = read(PLAIN)
+    names = ("bootstrapSecurityMode", "bootstrapId", "bootstrapKey")
+    assert merged(before, {"bootstrapSecurity": dict.fromkeys(names)}) == before
+    with pytest.raises(ConfigurationError, match="bootstrapSecurityMode is missing"):
+        merged(before, {"bootstrapSecurity": {}})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pskKey", 123456), ("x509Certificate", 654321), ("x509ServerCertificateName", "k" * 20_000)],
+)
+def test_what_may_be_a_secret_is_not_repeated(name: str, value: Any) -> None:
+    given = {"securityMode": "NO_SEC", name: value}
+    (told,) = problems(PLAIN | {"serverSecurity": given})
+    assert told.startswith(f"serverSecurity.{name} ")
+    assert str(value)[:6] not in told
+
+
+def test_the_scheme_of_a_uri_may_be_in_any_case() -> None:
+    assert read(PLAIN | {"lwm2mServerUri": "COAP://Host"}).lwm2m_server_uri == "coap://Host"
 
 
 def test_a_change_by_the_other_name_counts() -> None:

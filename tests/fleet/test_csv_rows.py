@@ -10,6 +10,7 @@ from lwm2m_fast.fleet.csv_rows import (
     EXPORTED,
     MAX_BYTES,
     MAX_LINES,
+    MAX_SEPARATORS,
     PART_BYTES,
     BadRow,
     Row,
@@ -86,6 +87,31 @@ def test_a_cell_that_a_spreadsheet_would_run_is_refused(cell: bytes) -> None:
     assert why(b"endpoint id\n" + cell + b"\n").startswith("endpoint id: begins like a formula")
 
 
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x"])
+def test_an_apostrophe_makes_text_of_it(cell: str) -> None:
+    row = only(f"endpoint id\n'{cell}\n".encode())
+    assert isinstance(row, Row)
+    assert row.fields["endpointId"] == cell
+    plain = only(b"endpoint id\n'tis\n")
+    assert isinstance(plain, Row)
+    assert plain.fields["endpointId"] == "'tis"
+
+
+def test_one_mode_stands_for_both_only_where_there_is_no_column_for_the_other() -> None:
+    """An empty cell is missing: it must not become a key of its own, say."""
+    one = only(b"endpoint id;securityMode\nd;PSK_GENERATED\n")
+    two = only(b"endpoint id;securityMode;bootstrapSecurityMode\nd;PSK_GENERATED;\n")
+    assert isinstance(one, Row) and isinstance(two, Row)
+    assert one.fields["bootstrapSecurity"] == {"bootstrapSecurityMode": "PSK_GENERATED"}
+    assert "bootstrapSecurity" not in two.fields
+
+
+def test_old_line_ends_do_not_hide_what_is_between_the_cells() -> None:
+    row = only(b"endpoint id;type\rd;a,b,c,d,e\r")
+    assert isinstance(row, Row)
+    assert row.fields["type"] == "a,b,c,d,e"
+
+
 def test_a_certificate_over_many_lines_is_one_cell() -> None:
     pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"
     rows = list(read_rows(f'endpoint id;x509ClientCertificate\na;"{pem}"\nb;\n'.encode()))
@@ -105,6 +131,18 @@ def test_a_cell_longer_than_the_bound_is_refused() -> None:
     assert why(b"endpoint id\n" + b"x" * 16_385) == (
         "endpoint id: 16385 characters, allowed are 16384"
     )
+
+
+@pytest.mark.parametrize("header", [b"", b"endpoint id\n"])
+def test_a_line_of_separators_is_not_taken_apart(header: bytes) -> None:
+    told = f"{MAX_SEPARATORS + 1} separators in a line, allowed are {MAX_SEPARATORS}"
+    bomb = header + b"," * (MAX_SEPARATORS + 1) + b"\n"
+    if header:
+        assert why(bomb) == told + "; the rest of the file cannot be read"
+        assert list(read_rows(header + b"," * MAX_SEPARATORS + b"\na\n"))[-1].line == 3
+        return
+    with pytest.raises(RequestError, match=told):
+        read_rows(bomb)
 
 
 def test_the_bound_on_the_size_is_exact() -> None:

@@ -1,5 +1,6 @@
-# Invariant: every row of a file of devices is a configuration that survives its stored form and
-# shows no secret, or is refused with its line and a reason that holds none; nothing else is raised.
+# Invariant: every row of a file of devices is a configuration that survives its stored form, shows
+# no secret and stays as it is when what it shows is sent back, or is refused with its line and a
+# reason that holds none; nothing else is raised.
 """Any bytes as a CSV file of devices: rows, and the configurations that they are."""
 
 from __future__ import annotations
@@ -7,8 +8,16 @@ from __future__ import annotations
 import orjson
 
 from lwm2m_fast.errors import RequestError
-from lwm2m_fast.fleet.configuration import ConfigurationError, as_bytes, as_json, from_bytes, read
+from lwm2m_fast.fleet.configuration import (
+    ConfigurationError,
+    as_bytes,
+    as_json,
+    from_bytes,
+    merged,
+    read,
+)
 from lwm2m_fast.fleet.csv_rows import BadRow, Row, read_rows
+from lwm2m_fast.fleet.key_pairs import server_certificate
 
 HEAD = b"endpoint id;securityMode;bootstrapSecurityMode;lwm2m server uri"
 SEEDS = (
@@ -65,3 +74,6 @@ def _check_row(row: Row, data: bytes) -> None:
     assert from_bytes(made.endpoint_id, as_bytes(made)) == made
     shown = orjson.dumps(as_json(made)).decode()
     assert not any(secret in shown for secret in secrets)
+    assert merged(made, orjson.loads(shown)) == made  # what was shown can be sent back
+    certificate = server_certificate(made.server_security.x509_server_certificate_name or "")
+    assert certificate is None or certificate.startswith(b"0")

@@ -276,9 +276,9 @@ def test_a_legacy_row_of_anothers_device_is_kept_unbound_with_one_alarm(
     assert world.count("unbound") == 1
     assert after["route"] == after["credential"] == before["route"] + 1  # those of d-2
     assert world.registry.owner("d-1") == "default"
-    ((kept,), following) = world.face.unbound_after(None, 10, "acme")
+    ((kept,), following) = asyncio.run(world.face.unbound_after(None, 10, "acme"))
     assert (kept["configuration"]["endpointId"], following) == ("d-1", None)
-    assert world.face.unbound_after(None, 10, "default") == ([], None)
+    assert asyncio.run(world.face.unbound_after(None, 10, "default")) == ([], None)
     legacy(world, "d-1")
     assert len(world.alarms) == 1
     assert world.count("unbound") == 1
@@ -333,7 +333,7 @@ def test_unbound_devices_come_in_pages_of_one_tenant(world: Provisioned) -> None
         legacy(world, *names, tenant=tenant)
     found, after = [], None
     while True:
-        page, after = world.face.unbound_after(after, 2, "acme")
+        page, after = asyncio.run(world.face.unbound_after(after, 2, "acme"))
         found += [(one["more"]["tenant"], one["configuration"]["endpointId"]) for one in page]
         if after is None:
             break

@@ -236,3 +236,68 @@ def test_when_a_device_is_overdue_is_a_setting_of_its_own(world: Provisioned) ->
     a, b = world.settings.get("a"), world.settings.get("b")
     assert (a.manages_interval, a.interval_min) == (False, 30)
     assert (b.manages_interval, b.interval_min) == (False, None)
+
+
+def test_a_key_that_nobody_could_be_told_is_not_made(world: Provisioned) -> None:
+    """Of the server's connection a bootstrap tells the device; of its own nothing can."""
+    rows = ("a;PSK_GENERATED;NO_SEC;coaps://h", "b;NO_SEC;PSK_GENERATED;coap://h")
+    (job,) = work(world, "register", file(*rows))
+    (refused,) = job.errors
+    assert (job.succeeded, refused.line, refused.endpoint) == (1, 3, "b")
+    assert refused.why.startswith("bootstrapSecurity.bootstrapSecurityMode is 'PSK_GENERATED'")
+    assert world.registry.route("b") is None
+
+
+def test_the_bound_holds_for_files_that_come_at_once(world: Provisioned) -> None:
+    async def scenario() -> list[Any]:
+        files = [world.jobs.submit("register", "t", good(f"d-{i}")) for i in range(3 * MAX_PENDING)]
+        results = await asyncio.gather(*files, return_exceptions=True)
+        await world.jobs.finished()
+        return results
+
+    results = run(scenario)
+    accepted = [one for one in results if isinstance(one, Job)]
+    assert MAX_PENDING <= len(accepted) <= MAX_PENDING + 1  # and one under way
+    assert all(isinstance(one, Job | QueueFull) for one in results)
+    assert len(world.registry) == len(accepted)
+
+
+def test_a_result_that_cannot_be_read_does_not_keep_the_server_from_starting(
+    world: Provisioned,
+) -> None:
+    work(world, "register", good("a"))
+    world.fleet.apply([("bulk", (2).to_bytes(8, "big"), b"{")])
+    after = Provisioned(world.fleet)
+    assert [one.id for one in after.jobs.page("default", 9)] == [1]
+    (job,) = work(after, "register", good("b"))
+    assert job.id == 3
+
+
+def damage(world: Provisioned, space: str, key: bytes) -> None:
+    """Change a row on the disk."""
+    row = world.fleet.get(space, key)
+    assert row is not None
+    world.fleet.apply([(space, key, row[:-1] + bytes([row[-1] ^ 1]))])
+
+
+def test_a_row_that_was_changed_on_the_disk_stops_no_other_of_a_file(world: Provisioned) -> None:
+    header = "endpoint id;securityMode;bootstrapSecurityMode;lwm2m server uri;lwm2m psk_id;"
+    header += "lwm2m psk_key\n"
+
+    def secured(*names: str, identity: str) -> bytes:
+        rows = (f"{name};PSK;NO_SEC;coaps://h;{identity.format(name)};00ff\n" for name in names)
+        return (header + "".join(rows)).encode()
+
+    work(world, "register", secured("a", "b", identity="i-{}"))
+    damage(world, "psk", b"i-a")
+    (job,) = work(
+        world, "register", secured("x", identity="i-a") + b"y;PSK;NO_SEC;coaps://h;i;00\n"
+    )
+    assert (job.succeeded, job.failed, job.reason) == (1, 1, None)
+    assert "cannot be read" in job.errors[0].why
+    damage(world, "device", b"a")
+    (job,) = work(world, "delete", good("a", "b", "y"))
+    assert (job.succeeded, job.failed, job.reason) == (2, 1, None)
+    assert "cleanupClusterTenantObjectsForEndpoint forgets 'a' unread" in job.errors[0].why
+    (job,) = work(world, "delete", good("a"), tenant="other")  # it is told nothing of it
+    assert job.errors[0].why == "no device is configured as 'a'"

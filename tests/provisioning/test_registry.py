@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -322,3 +323,57 @@ def test_what_was_set_by_itself_outlasts_a_change_of_something_else(world: Provi
         assert DeviceSettings(world.fleet).get("d-1") == world.settings.get("d-1")
 
     asyncio.run(scenario())
+
+
+# What many devices at a time cost the loop
+
+
+def test_more_than_a_transaction_takes_are_added_all_the_same(world: Provisioned) -> None:
+    names = [f"d-{number:04}" for number in range(MAX_AT_ONCE + 2)]
+    given: list[Any] = [NO_SEC | {"endpointId": name} for name in names]
+    given[3] = {"endpointId": "x"}
+    given[MAX_AT_ONCE + 1] = NO_SEC | {"endpointId": names[0]}  # in another transaction
+    results = asyncio.run(world.face.add_all(given, "default"))
+    assert len(results) == len(given)
+    refused = {at: one["error"] for at, one in enumerate(results) if "error" in one}
+    assert refused == {
+        3: "serverSecurity is missing",
+        MAX_AT_ONCE + 1: f"endpointId {names[0]!r} belongs to a device already",
+    }
+    assert len(world.registry) == MAX_AT_ONCE
+
+
+def test_a_page_is_read_beside_the_loop(
+    world: Provisioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(world, *(NO_SEC | {"endpointId": f"d-{number:03}"} for number in range(200)))
+    threads: set[int] = set()
+    read_page = world.registry.page
+
+    def page(*given: Any) -> Any:
+        threads.add(threading.get_ident())
+        return read_page(*given)
+
+    monkeypatch.setattr(world.registry, "page", page)
+    found, after = asyncio.run(world.face.devices_after(None, 150, "default"))
+    assert [one["configuration"]["endpointId"] for one in found] == [
+        f"d-{n:03}" for n in range(150)
+    ]
+    assert found[0]["more"]["registered"] is False
+    assert threading.get_ident() not in threads and threads
+    found, after = asyncio.run(world.face.devices_after(after, 150, "default"))
+    assert (len(found), after) == (50, None)
+
+
+def test_a_page_opens_no_row_of_another_tenant(
+    world: Provisioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(world, *(NO_SEC | {"endpointId": f"a-{number}"} for number in range(50)))
+    add(world, NO_SEC | {"endpointId": "b"}, tenant="acme")
+    opened: list[bytes] = []
+    unseal = world.vault.unseal
+    monkeypatch.setattr(
+        world.vault, "unseal", lambda row, about: opened.append(about) or unseal(row, about)
+    )
+    (found,), after = world.registry.page(None, 10, "acme")
+    assert (found.endpoint, after, opened) == ("b", None, [b"device\0b"])

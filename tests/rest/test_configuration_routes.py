@@ -187,6 +187,44 @@ def test_the_metadata_are_schemas_of_every_field(api: Api) -> None:
     assert template.headers["content-type"].startswith("text/csv")
 
 
+TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
+
+
+def unfit(schema: dict[str, Any], given: Any, parts: dict[str, Any]) -> list[str]:
+    """What of `given` is against a schema, as far as the metadata use JSON Schema."""
+    if "$ref" in schema:
+        schema = parts[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        found = [unfit(one, given, parts) for one in schema["anyOf"]]
+        return [] if [] in found else found[0]
+    if schema["type"] == "null":
+        return [] if given is None else ["no null"]
+    if type(given) is not TYPES[schema["type"]]:
+        return [f"{given!r} is no {schema['type']}"]
+    wrong = [f"{name} is missing" for name in schema.get("required", ()) if name not in given]
+    if "enum" in schema and given not in schema["enum"]:
+        wrong.append(f"{given!r} is none of {schema['enum']}")
+    for name, each in schema.get("properties", {}).items():
+        if name in given:
+            wrong += unfit(each, given[name], parts)
+    return wrong
+
+
+def test_the_sample_of_existing_tools_fits_the_metadata(api: Api) -> None:
+    """Row P2; a form that is made of them asks for all that a registration needs."""
+    told = api.get(AGENT + "/metadata").json()["c8y_DeviceRegistration"]
+    for page in told["pages"]:
+        assert unfit(page, SAMPLE, page["$defs"]) == []
+    security = told["pages"][1]
+    assert security["required"] == ["bootstrapSecurity", "serverSecurity"]
+    for name in security["required"]:
+        without = {key: value for key, value in SAMPLE.items() if key != name}
+        assert unfit(security, without, security["$defs"]) == [f"{name} is missing"]
+        assert api.ask("POST", AGENT, json=without).status_code == 400
+    key = security["$defs"]["ServerSecurity"]["properties"]["pskKey"]["anyOf"][0]
+    assert (key["pattern"], key["writeOnly"]) == ("^([a-fA-F0-9]{2})+$", True)
+
+
 def test_a_file_of_devices_is_an_operation(api: Api) -> None:
     answer = send(api, "POST", csv("a", "b"))
     assert answer.status_code == 202, answer.text
@@ -199,6 +237,16 @@ def test_a_file_of_devices_is_an_operation(api: Api) -> None:
         "FAILED", [{"line": 3, "endpointId": "x", "reason": "no device is configured as 'x'"}],
     )  # fmt: skip
     assert [one["id"] for one in api.get("/api/v1/imports").json()["imports"]] == ["2", "1"]
+
+
+def test_a_file_with_keys_touches_no_disk_before_it_is_sealed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rolled_over(file: object) -> None:
+        raise AssertionError("the file was laid down in the open")
+
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", rolled_over)
+    assert send(api, "POST", csv("a") + b"\n" * 3_000_000).status_code == 202
 
 
 def test_a_file_may_be_the_body_itself(api: Api) -> None:
@@ -251,3 +299,52 @@ def test_a_device_whose_shell_is_switched_off_takes_no_commands(api: Api) -> Non
     assert refused.json()["detail"] == "shell commands are switched off for 'off'"
     assert not api.service.submitted
     assert api.ask("POST", "/api/v1/devices/on/shell", content="read /3/0/0").status_code < 300
+
+
+# What was shown, sent back
+
+
+def with_further_servers() -> dict[str, Any]:
+    security = {"securityMode": "PSK", "pskId": "o", "pskKey": "0badc0de"}
+    return psk("d-1", "i-1") | {
+        "furtherServers": [{"uri": "coaps://o", "serverId": 5, "security": security}]
+    }
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_all_of_what_was_shown_can_be_sent_back(api: Api, method: str) -> None:
+    number = api.ask("POST", ALL, json=with_further_servers()).json()["id"]
+    path = f"{ALL}/d-1" if method == "PATCH" else f"/inventory/managedObjects/{number}"
+    registry = api.service.provisioned.registry
+    before = registry.get("d-1")
+    shown = api.get(path).json()
+    answer = api.ask(method, path, json=shown | {"registrationLifetime": 60})
+    assert (answer.status_code, answer.json()["registrationLifetime"]) == (200, 60)
+    after = registry.get("d-1")
+    assert after.configuration.server_security == before.configuration.server_security
+    assert after.configuration.further_servers == before.configuration.further_servers
+    refused = api.ask(method, path, json=shown | {"tenant": "another"})
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "tenant is 'another': it is 'default' and stays so"
+
+
+@pytest.mark.parametrize("group", ["basic", "bootstrap", "servers", "connectivity", "firmware"])
+def test_every_group_that_was_shown_can_be_sent_back(api: Api, group: str) -> None:
+    """Also of a device that may not bootstrap, whose connection there is shown as null."""
+    for given in (with_further_servers(), NO_SEC | {"endpointId": "d-2"}):
+        api.ask("POST", ALL, json=given)
+        name = given["endpointId"]
+        path = f"{ALL}/{name}/{group}"
+        before = api.service.provisioned.registry.get(name)
+        shown = api.get(path).json()
+        answer = api.ask("PUT", path, json=shown)
+        assert (answer.status_code, answer.json()) == (200, shown)
+        assert api.service.provisioned.registry.get(name) == before
+
+
+def test_a_list_of_servers_says_nothing_of_the_bootstrap_server(api: Api) -> None:
+    api.ask("POST", ALL, json=NO_SEC)
+    (server,) = api.get(f"{ALL}/d-1/servers").json()
+    answer = api.ask("PUT", f"{ALL}/d-1/servers", json=[server | {"bootstrap": True}])
+    assert answer.status_code == 400
+    assert "servers.0.bootstrap cannot be set" in answer.json()["detail"]

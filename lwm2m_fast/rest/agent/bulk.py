@@ -5,9 +5,12 @@ The answer is the operation that works it off; /api/v1/imports/{id} tells how fa
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response
 
 from lwm2m_fast.errors import RequestError
@@ -23,6 +26,12 @@ MAX_FORM_BYTES = MAX_BYTES + 65_536
 """Of a request: the file, and what a form puts around it."""
 
 
+class _InMemory(MultiPartParser):
+    """Lays no file down on a disk, not even a temporary one: what is in it are keys in clear."""
+
+    spool_max_size = MAX_FORM_BYTES + 1
+
+
 async def file_of(request: Request) -> tuple[bytes, str]:
     """The CSV file of a request, and its name: the part `file` of a form, or the body itself."""
     kind = media_type(request)
@@ -33,7 +42,13 @@ async def file_of(request: Request) -> tuple[bytes, str]:
         return data, ""
     if kind != "multipart/form-data":
         raise HTTPException(415, "send multipart/form-data with a part `file`, or text/csv")
-    async with request.form(max_files=1, max_fields=8, max_part_size=65_536) as form:
+    async with aclosing(request.stream()) as stream:
+        parser = _InMemory(request.headers, stream, max_files=1, max_fields=8, max_part_size=65_536)
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise RequestError(f"the form cannot be read: {error.message}") from None
+    try:
         part = form.get(PART)
         if not isinstance(part, UploadFile):
             raise RequestError(f"the form has no part `{PART}` with a file name")
@@ -41,6 +56,8 @@ async def file_of(request: Request) -> tuple[bytes, str]:
         if len(data) > MAX_BYTES:
             raise HTTPException(413, f"the file has more than {MAX_BYTES} bytes")
         return data, part.filename or ""
+    finally:
+        await form.close()
 
 
 async def register_file(request: Request, ctx: Ctx, tenant: Tenant) -> Response:

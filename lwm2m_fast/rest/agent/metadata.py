@@ -18,6 +18,9 @@ from lwm2m_fast.rest.routes import Ctx, Route
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEMPLATE = "/service/lwm2m-agent/deviceRegistration/template.csv"
 
+NEEDED: dict[str, dict[str, Any]] = {"bootstrapSecurity": {"$ref": "#/$defs/BootstrapSecurity"}}
+"""What a registration here must say, though not every configuration has it."""
+
 _PAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Device", ("endpointId", "type")),
     ("Security", ("serverSecurity", "bootstrapSecurity")),
@@ -37,7 +40,9 @@ _PAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
 def _pages() -> list[dict[str, Any]]:
     whole = DeviceConfiguration.model_json_schema(by_alias=True)
     fields: dict[str, Any] = dict(whole["properties"])
-    required = set(whole["required"])
+    required = {*whole["required"], *NEEDED}
+    for name, schema in NEEDED.items():
+        fields[name] = {"description": fields[name]["description"], **schema}
     pages = [(title, {name: fields.pop(name) for name in names}) for title, names in _PAGES]
     return [
         {

@@ -14,7 +14,7 @@ from lwm2m_fast.errors import NotFound
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import described, object_body
-from lwm2m_fast.rest.configurations import REFUSED, shown
+from lwm2m_fast.rest.configurations import REFUSED, changes_in, shown
 from lwm2m_fast.rest.problem import JsonResponse, documented
 from lwm2m_fast.rest.routes import Ctx, Route, Tenant, decoded
 
@@ -57,8 +57,9 @@ async def show_object(ctx: Ctx, device: DeviceId, tenant: Tenant) -> Response:
 async def change_object(request: Request, ctx: Ctx, device: DeviceId, tenant: Tenant) -> Response:
     """Change what is given; null unsets. It counts at once where the server goes by it."""
     body = await object_body(request)
-    name = _name(ctx, device, tenant)
-    return JsonResponse(shown(await ctx.service.provisioning.change(name, body, tenant)))
+    name, provisioning = _name(ctx, device, tenant), ctx.service.provisioning
+    given = changes_in(body, provisioning.device(name, tenant))
+    return JsonResponse(shown(await provisioning.change(name, given, tenant)))
 
 
 async def remove_object(ctx: Ctx, device: DeviceId, tenant: Tenant) -> Response:

@@ -58,7 +58,7 @@ async def _every(ctx: Context, tenant: str) -> AsyncIterator[bytes]:
     after: str | None = None
     separator = b"{"
     while True:
-        page, after = ctx.service.provisioning.devices_after(after, MAX_PAGE, tenant)
+        page, after = await ctx.service.provisioning.devices_after(after, MAX_PAGE, tenant)
         for one in page:
             if _may_bootstrap(one):
                 name = orjson.dumps(one["configuration"]["endpointId"])
