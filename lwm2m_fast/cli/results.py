@@ -68,8 +68,18 @@ def tell_operation(operation: Mapping[str, Any]) -> None:
     elif "rows" in result:
         tell(f"{result['succeeded']} of {result['rows']} done")
     else:
+        if result.get("payload_hex"):  # of a raw request
+            tell(f"{result['code']} {_payload(result)}")
+            return
         where = f", at /{result['location'].lstrip('/')}" if result.get("location") else ""
         tell(printable(f"{result.get('code', 'done')}{where}"))
+
+
+def _payload(result: Mapping[str, Any]) -> str:
+    """The payload of a raw request, which nobody has read: its format and bytes."""
+    number = result.get("content_format")
+    named = "" if number is None else f"content format {number}, "
+    return f"{named}0x{result['payload_hex']}"
 
 
 def why(operation: Mapping[str, Any]) -> str:
