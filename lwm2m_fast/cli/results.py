@@ -18,6 +18,8 @@ EXIT_FAILED = 1
 EXIT_WAITING = 3
 """Nothing failed, but something is not done yet: it goes on by itself."""
 
+REFUSED = "refused"
+
 # Fields of an order that say what it is about, in the order they are shown.
 TOLD = (
     "path", "paths", "text", "value", "values", "arguments", "attributes", "mode", "depth", "coap",
@@ -85,6 +87,8 @@ def _payload(result: Mapping[str, Any]) -> str:
 def why(operation: Mapping[str, Any]) -> str:
     """Why an operation failed, in a few words."""
     result = operation["result"] or {}
+    if operation["reason"] == REFUSED and result.get("error"):  # here, before anything was sent
+        return f"{REFUSED}: {result['error']}"
     parts = (result.get("code"), result.get("error"), operation["reason"])
     return " ".join(str(part) for part in dict.fromkeys(parts) if part) or "failed"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lwm2m_fast.cli.results import tell_operation
+from lwm2m_fast.cli.results import tell_operation, why
 
 
 def raw(**result: Any) -> dict[str, Any]:
@@ -27,3 +27,18 @@ def test_a_raw_request_shows_what_the_device_answered(
 ) -> None:
     tell_operation(raw(code="2.05", **result))
     assert capsys.readouterr().out == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "told"),
+    [
+        ({"error": "/3/0/0 cannot be written"}, "refused", "refused: /3/0/0 cannot be written"),
+        ({"code": "4.04", "error": "not found"}, None, "4.04 not found"),
+        (None, "expired", "expired"),
+        (None, None, "failed"),
+    ],
+)
+def test_why_an_operation_failed_is_a_sentence(
+    result: dict[str, Any] | None, reason: str | None, told: str
+) -> None:
+    assert why({"result": result, "reason": reason}) == told
