@@ -18,6 +18,8 @@ EXIT_FAILED = 1
 EXIT_WAITING = 3
 """Nothing failed, but something is not done yet: it goes on by itself."""
 
+REFUSED = "refused"
+
 # Fields of an order that say what it is about, in the order they are shown.
 TOLD = (
     "path", "paths", "text", "value", "values", "arguments", "attributes", "mode", "depth", "coap",
@@ -68,13 +70,25 @@ def tell_operation(operation: Mapping[str, Any]) -> None:
     elif "rows" in result:
         tell(f"{result['succeeded']} of {result['rows']} done")
     else:
+        if result.get("payload_hex"):  # of a raw request
+            tell(f"{result['code']} {_payload(result)}")
+            return
         where = f", at /{result['location'].lstrip('/')}" if result.get("location") else ""
         tell(printable(f"{result.get('code', 'done')}{where}"))
+
+
+def _payload(result: Mapping[str, Any]) -> str:
+    """The payload of a raw request, which nobody has read: its format and bytes."""
+    number = result.get("content_format")
+    named = "" if number is None else f"content format {number}, "
+    return f"{named}0x{result['payload_hex']}"
 
 
 def why(operation: Mapping[str, Any]) -> str:
     """Why an operation failed, in a few words."""
     result = operation["result"] or {}
+    if operation["reason"] == REFUSED and result.get("error"):  # here, before anything was sent
+        return f"{REFUSED}: {result['error']}"
     parts = (result.get("code"), result.get("error"), operation["reason"])
     return " ".join(str(part) for part in dict.fromkeys(parts) if part) or "failed"
 

@@ -8,6 +8,7 @@ device is known here; a Target says what one is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from lwm2m_fast.core import answers, asking, writing
@@ -15,11 +16,12 @@ from lwm2m_fast.core.answers import Asked, Result, decode_report, decode_send, r
 from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.choice import LEVELS, place_of
 from lwm2m_fast.core.contexts import ObservedContext, context_of, paths_of, read_context
-from lwm2m_fast.core.orders import Order
+from lwm2m_fast.core.orders import AUTOMATIC, Order
 from lwm2m_fast.core.raw_coap import build_raw
 from lwm2m_fast.core.target import Target, target_of
 from lwm2m_fast.core.writing import OpenFile
 from lwm2m_fast.errors import FormatError, RequestError
+from lwm2m_fast.model import forced_format
 from lwm2m_fast.wire.numbers import Code
 
 Levels = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -119,6 +121,11 @@ def _check_level(order: Order, target: Target, levels: Levels) -> None:
     )
 
 
+def _forced(target: Target, forced: int | None) -> Target:
+    """The device as if it were configured for this format."""
+    return target if target.forced == forced else replace(target, forced=forced, ready={})
+
+
 def build(order: Order, target: Target, open_file: OpenFile | None = None) -> CoapRequest:
     """The request that `order` is for this device.
 
@@ -127,6 +134,9 @@ def build(order: Order, target: Target, open_file: OpenFile | None = None) -> Co
     Of a passive cancel it is what an active one would send. `open_file` gives the content of an
     uploaded file by its name (RequestError, OSError, LookupError or ValueError when there is none).
     """
+    if order.serialization is not None:
+        name = None if order.serialization == AUTOMATIC else order.serialization
+        target, order = _forced(target, forced_format(name)), replace(order, serialization=None)
     if order.op in _KEPT:
         key = (order.op, order.path, order.format, order.is_unchecked)
         ready = target.ready.get(key)

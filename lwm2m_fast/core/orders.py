@@ -22,6 +22,10 @@ from lwm2m_fast.errors import FormatError, RequestError
 MAX_PATHS: Final = 100
 """The most paths of one composite order."""
 
+SERIALIZATIONS: Final = ("TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR")
+AUTOMATIC: Final = "DEFAULT"
+"""Beside those: what the device speaks."""
+
 MAX_DEPTH: Final = 3
 """Of Discover: object, instance, resource, resource instance below each other."""
 
@@ -56,6 +60,8 @@ class Order:
     reset answers the next notification) or "active" (a request with Observe 1)."""
     format: int | None = None
     """Content format for this one order, before every other preference."""
+    serialization: str | None = None
+    """As if this were the device's `serializationFormat`, whatever that is; DEFAULT: unset."""
     depth: int | None = None
     """Of discover (LwM2M 1.2): 0 to 3."""
     coap: Mapping[str, Any] | None = field(default=None)
@@ -76,18 +82,50 @@ class Shape(NamedTuple):
 _CANCEL_MODES: Final = ("passive", "active")
 
 SHAPES: Final[Mapping[str, Shape]] = {
-    "read": Shape(("path",), ("format",)),
-    "write": Shape(("path",), ("value", "values", "mode", "format"), ("replace", "update")),
+    "read": Shape(
+        ("path",),
+        (
+            "format",
+            "serialization",
+        ),
+    ),
+    "write": Shape(
+        ("path",), ("value", "values", "mode", "format", "serialization"), ("replace", "update")
+    ),
     "execute": Shape(("path",), ("arguments", "is_free_text")),
-    "create": Shape(("path",), ("values", "format")),
+    "create": Shape(("path",), ("values", "format", "serialization")),
     "delete": Shape(("path",)),
     "discover": Shape(("path",), ("depth",)),
     "write_attributes": Shape(("path", "attributes")),
-    "observe": Shape(("path",), ("format",)),
+    "observe": Shape(
+        ("path",),
+        (
+            "format",
+            "serialization",
+        ),
+    ),
     "cancel_observe": Shape(("path",), ("mode", "format"), _CANCEL_MODES),
-    "read_composite": Shape(("paths",), ("format",)),
-    "write_composite": Shape(("values",), ("format",)),
-    "observe_composite": Shape(("paths",), ("format",)),
+    "read_composite": Shape(
+        ("paths",),
+        (
+            "format",
+            "serialization",
+        ),
+    ),
+    "write_composite": Shape(
+        ("values",),
+        (
+            "format",
+            "serialization",
+        ),
+    ),
+    "observe_composite": Shape(
+        ("paths",),
+        (
+            "format",
+            "serialization",
+        ),
+    ),
     "cancel_composite": Shape(("paths",), ("mode", "format"), _CANCEL_MODES),
     "coap": Shape(("coap",)),
 }
@@ -173,6 +211,13 @@ def _format(name: str, given: Any) -> int:
     return int(given)
 
 
+def _serialization(name: str, given: Any) -> str:
+    if given not in (*SERIALIZATIONS, AUTOMATIC):
+        known = ", ".join((*SERIALIZATIONS, AUTOMATIC))
+        raise RequestError(f"{name}: {_shown(given)} is not one of {known}")
+    return str(given)
+
+
 def _mode(name: str, given: Any) -> str:
     if not isinstance(given, str):
         raise RequestError(f"{name}: {_shown(given)} is not text")
@@ -189,6 +234,7 @@ _READ: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "attributes": _attributes,
     "mode": _mode,
     "format": _format,
+    "serialization": _serialization,
     "depth": lambda name, given: _whole(name, given, MAX_DEPTH),
     "coap": parse_raw,
     "is_unchecked": _flag,

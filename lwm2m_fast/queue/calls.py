@@ -7,6 +7,7 @@ paths that people name; knows no queue and no store.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from mmap import mmap
@@ -16,11 +17,13 @@ from lwm2m_fast.core import operations
 from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order
-from lwm2m_fast.errors import FormatError, RequestError, UnknownDevice
+from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
 from lwm2m_fast.queue.traffic import Traffic
 
 OBSERVES = frozenset({"observe", "observe_composite"})
 CANCELS = frozenset({"cancel_observe", "cancel_composite"})
+COMPOSITE = frozenset({"observe_composite", "cancel_composite"})
+PENDING = "pending"
 
 
 class Engine(Protocol):
@@ -184,7 +187,25 @@ class Calls:
         result = operations.interpret(call.order, call.target, answered, int(wall * 1e9))
         for each in self._hears:
             each.answered(call.target, call.order, result, wall)
+        if answered.observation:
+            self._supersede(call, answered.observation)
         call.end(Ended("answered", result, answered.observation, call.cancelled))
+
+    def _supersede(self, call: _Asked, number: int) -> None:
+        """End what `number` has taken the place of: the same paths, in another format or order.
+
+        To the device those are two relations (RFC 7641, section 4.1), and it would tell all twice.
+        One that is still asked for is left: it takes the place of this one, when it stands.
+        """
+        try:
+            known = self._engine.observations(call.target.endpoint)
+        except UnknownDevice:  # it has left meanwhile
+            return
+        others = [one for one in known if one["number"] != number and one["state"] != PENDING]
+        for other in observations_of(others, call.order) if others else ():
+            with suppress(RequestError, StoreError):  # gone already, or it goes the next time
+                self._engine.unobserve(other, False, 0.0, self._clock.now())
+                self._act()
 
     def answer(
         self, endpoint: str, order: Order, form: Target, end: End, answered: Answered
@@ -203,10 +224,10 @@ def is_all(order: Order) -> bool:
 
 
 def observations_of(observations: Sequence[dict[str, Any]], order: Order) -> list[int]:
-    """The numbers of those that `order` cancels: of the same path, or the same set of paths."""
+    """The numbers of those that `order` names: of the same path, or the same set of paths."""
     if is_all(order):
         return [each["number"] for each in observations]
-    is_composite = order.op == "cancel_composite"
+    is_composite = order.op in COMPOSITE
     wanted = {_plain(path) for path in (order.paths if is_composite else (order.path or "",))}
     found = []
     for each in observations:

@@ -29,6 +29,7 @@ from lwm2m_fast.rest.agent import bulk
 from lwm2m_fast.rest.auth import Guard
 from lwm2m_fast.rest.base import Service
 from lwm2m_fast.rest.bodies import OrderBody
+from lwm2m_fast.rest.connection import Connection
 from lwm2m_fast.rest.leshan.door import Door, check_open
 from lwm2m_fast.rest.limits import Gate
 from lwm2m_fast.rest.routes import Context, Route
@@ -184,7 +185,7 @@ class HttpServer:
         self._address = (host, port)
         self._config = uvicorn.Config(
             self._app,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,

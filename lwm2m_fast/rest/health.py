@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lwm2m_fast.fleet.tokens import Role
+from lwm2m_fast.rest.connection import Connection
 from lwm2m_fast.rest.problem import JsonResponse, documented, problem
 from lwm2m_fast.rest.routes import Context, Ctx, Route
 
@@ -51,6 +52,7 @@ class ServiceCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         values: dict[str, float] = {
+            "http_closed_slow": Connection.slow,
             "loop_stall_max_ms": self._context.stall.max_s * 1e3,
             **self._context.counters,
             **self._context.service.counters(),

@@ -6,6 +6,7 @@ endpoint name with a slash (`%2F`) stays one segment; handlers decode their segm
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from lwm2m_fast.rest.problem import problem
 
 MAX_BODY_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 1 << 30  # the service has a bound of its own, and a smaller one
+MAX_PAUSE_S = 30.0  # between two parts of a body
 MAX_REQUESTS = 1024  # under way at once; reads of slow devices make most of them
 
 
@@ -74,12 +76,23 @@ class Gate:
         return problem(413, detail, "body-too-large", {"Connection": "close"})
 
     def _bounded(self, receive: Receive, limit: int) -> Receive:
-        """`receive`, failing once a body of undeclared length is over the limit."""
-        taken = 0
+        """`receive`, failing once a body of undeclared length is over the limit, and while there is
+        a body for which its client takes too long."""
+        taken, is_whole = 0, False
 
         async def bounded() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, is_whole
+            if is_whole:  # what comes now is that the client has left
+                return await receive()
+            try:
+                async with asyncio.timeout(MAX_PAUSE_S):
+                    message = await receive()
+            except TimeoutError:
+                self._counters["http_refused_slow"] += 1
+                raise HTTPException(
+                    408, f"nothing of the request body came for {MAX_PAUSE_S:g} s"
+                ) from None
+            is_whole = not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > limit:
                 self._counters["http_refused_body"] += 1

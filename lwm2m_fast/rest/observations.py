@@ -12,7 +12,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from lwm2m_fast.core.orders import Order, parse_order
+from lwm2m_fast.core.orders import MAX_PATHS, Order, parse_order
 from lwm2m_fast.core.strategies import SINGLE, STRATEGIES, parse_orders, paths_apart
 from lwm2m_fast.errors import NotFound, RequestError
 from lwm2m_fast.fleet.tokens import Role
@@ -25,6 +25,7 @@ from lwm2m_fast.rest.bodies import (
     object_body,
 )
 from lwm2m_fast.rest.operations import (
+    EACH_OK,
     LIST_OK,
     SUBMIT_OK,
     SUBMIT_PROBLEMS,
@@ -35,7 +36,6 @@ from lwm2m_fast.rest.problem import JsonResponse, documented
 from lwm2m_fast.rest.routes import Ctx, Endpoint, Route, decoded
 from lwm2m_fast.rest.waiting import status_of, submitted
 
-MAX_PATHS = 64  # in one composite observation, asked for here
 Mode = Literal["passive", "active"]
 Strategy = Literal["SINGLE", "COMPOSITE_ALL", "COMPOSITE_BY_OBJECT"]
 
@@ -43,9 +43,10 @@ Strategy = Literal["SINGLE", "COMPOSITE_ALL", "COMPOSITE_BY_OBJECT"]
 class Observation(BaseModel):
     """One relation. Moments are unix seconds."""
 
-    number: int
-    paths: list[str]
+    id: int
+    paths: list[str] = Field(description="Empty for one that another version of this server kept")
     is_composite: bool
+    content_format: int | None = Field(description="CoAP Content-Format that is asked for")
     state: str = Field(
         description="pending (asked for), active, lapsed (the device registered anew; it will be "
         "asked again)"
@@ -200,7 +201,7 @@ ROUTES = (
     ),
     Route(
         method="POST", path=_ALL, role=Role.OPERATE, handler=observe, tag="observations",
-        responses={**SUBMIT_OK, **SUBMIT_PROBLEMS}, body=described(_PATHS),
+        responses={**EACH_OK, **SUBMIT_PROBLEMS}, body=described(_PATHS),
     ),
     Route(
         method="DELETE", path=_ALL, role=Role.OPERATE, handler=cancel, tag="observations",

@@ -147,6 +147,10 @@ LIST_OK: dict[int | str, dict[str, Any]] = {
     200: {"model": OperationList, "description": "All of it has ended"},
     202: {"model": OperationList, "description": "Kept; it will be done"},
 }
+EACH_OK: dict[int | str, dict[str, Any]] = {
+    200: {"model": Operation | OperationList, "description": "All of it has ended"},
+    202: {"model": Operation | OperationList, "description": "Kept; it will be done"},
+}
 _ALL = "/api/v1/devices/{endpoint}/operations"
 _ONE = _ALL + "/{id}"
 _NONE = "there is no such operation"
@@ -160,7 +164,7 @@ ROUTES = (
     ),
     Route(
         method="POST", path=_ALL, role=Role.OPERATE, handler=submit, tag="operations",
-        responses={**SUBMIT_OK, **SUBMIT_PROBLEMS}, body=described(ORDERS_SCHEMA),
+        responses={**EACH_OK, **SUBMIT_PROBLEMS}, body=described(ORDERS_SCHEMA),
     ),
     Route(
         method="GET", path=_ONE, role=Role.READ, handler=show_operation, tag="operations",

@@ -7,6 +7,7 @@ setting, or the text of `help`; in the order of the lines.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from lwm2m_fast.core.orders import AUTOMATIC, SHAPES, Order
 from lwm2m_fast.core.shell import Line, parse_shell
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.fleet.tokens import Role
@@ -30,6 +32,9 @@ from lwm2m_fast.rest.operations import SUBMIT_PROBLEMS, Operation
 from lwm2m_fast.rest.problem import JsonResponse
 from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, Route
 from lwm2m_fast.rest.waiting import attended, ended, status_of
+
+FORMAT = "serializationFormat"
+FORMAT_OF_ORDER = "serialization"
 
 
 class Command(BaseModel):
@@ -76,32 +81,36 @@ async def run(
 async def _taken(
     ctx: Context, endpoint: str, lines: Sequence[Line], more: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """What each line stands for, taken in order; orders that follow each other go together."""
+    """What each line stands for. The orders go in together, all or none; settings after them."""
+    orders = _in_their_formats(lines, ctx.service.settings(endpoint).get(FORMAT))
+    made = iter(await ctx.service.submit(endpoint, orders, **more) if orders else ())
     done: list[dict[str, Any]] = []
-    waiting: list[Line] = []
-
-    async def flush() -> None:
-        if waiting:
-            orders = [line.order for line in waiting if line.order is not None]
-            made = await ctx.service.submit(endpoint, orders, **more)
-            done.extend(
-                {"text": line.text, "operation": one}
-                for line, one in zip(waiting, made, strict=True)
-            )
-            waiting.clear()
-
     for line in lines:
         if line.order is not None:
-            waiting.append(line)
-            continue
-        await flush()
-        if line.setting is not None:
+            done.append({"text": line.text, "operation": next(made)})
+        elif line.setting is not None:
             settings = await ctx.service.set_settings(endpoint, dict(line.setting))
             done.append({"text": line.text, "settings": settings})
         else:
             done.append({"text": line.text, "help": line.help})
-    await flush()
     return done
+
+
+def _in_their_formats(lines: Sequence[Line], at_first: str | None) -> list[Order]:
+    """The orders of a text, each with the serialization that holds at its line: it may be sent long
+    after the last line of the text has set another."""
+    if not any(line.setting for line in lines):
+        return [line.order for line in lines if line.order is not None]
+    orders, now = [], at_first
+    for line in lines:
+        now = (line.setting or {}).get(FORMAT, now)
+        order = line.order
+        if order is None:
+            continue
+        if FORMAT_OF_ORDER in SHAPES[order.op].may:
+            order = replace(order, serialization=now or AUTOMATIC)
+        orders.append(order)
+    return orders
 
 
 ROUTES = (

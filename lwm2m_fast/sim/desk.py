@@ -88,14 +88,18 @@ class Desk:
         *,
         notify_every_s: float = 0.0,
         seed: int = 0,
+        started_at_s: int = 0,
     ) -> None:
+        """`started_at_s` is Unix time at the beginning of the fleet's clock."""
         self._fleet, self._blueprint, self._operations = fleet, blueprint, operations
         self._manners, self._misbehaviour = manners, misbehaviour
         self._alarms = Alarms()
         self._bodies = Bodies(manners.szx)
         self._confirming = Confirming(fleet.emit, self._alarms, manners.ack_timeout_ns, seed)
         every = round(notify_every_s * 1e9)
-        self._observing = Observing(operations, self._alarms, self._notify, fleet.second, every)
+        self._observing = Observing(
+            operations, self._alarms, self._notify, fleet.second, every, started_at_s
+        )
         self._heard: dict[tuple[int, int], _Heard] = {}
         self._long: dict[tuple[int, int, tuple[bytes, ...]], tuple[int, Reply]] = {}
         self._counts: Counter[str] = Counter()
@@ -104,7 +108,9 @@ class Desk:
     def counters(self) -> dict[str, int]:
         """What was done here since the start, by name."""
         misbehaved = {f"misbehaved_{kind}": n for kind, n in self._misbehaviour.counts.items()}
-        return {**self._counts, **misbehaved, "observations": self._observing.count}
+        seen = self._observing
+        history = {"history_kept": seen.kept, "history_lost": seen.lost} if seen.kept else {}
+        return {**self._counts, **misbehaved, **history, "observations": seen.count}
 
     # What the fleet tells and asks.
 

@@ -2,19 +2,20 @@
 OMA TS Core 6.4 and 7.3).
 
 A relation is looked at when its values may have become worth telling: after pmin and then every
-second or epmin, at pmax, and when something was written. (So epmax is always kept; hqmax has no
-effect, because a device that is not registered keeps nothing to tell.) Says what is to be sent and
-to whom; how a message is confirmed is the desk's.
+second or epmin, at pmax, and when something was written. (So epmax is always kept.) Until a
+confirmable notification is acknowledged no other leaves; what would have left is kept by hqmax
+(sim/history.py). Says what is to be sent and to whom; how a message is confirmed is the desk's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lwm2m_fast.sim.alarms import Alarms
 from lwm2m_fast.sim.attributes import Ids, is_consistent
+from lwm2m_fast.sim.history import History
 from lwm2m_fast.sim.operations import Operations, Reply
 from lwm2m_fast.sim.refused import INTERNAL_ERROR, Refused
 
@@ -49,6 +50,7 @@ class Relation:
     looks_at: int = 0
     is_over: bool = False
     awaits_ack: bool = False
+    history: History = field(default_factory=History)
 
 
 Notify = Callable[[Relation, Reply, int], None]
@@ -65,12 +67,15 @@ class Observing:
         notify: Notify,
         second: Callable[[int], int],
         every_ns: int = 0,
+        started_at_s: int = 0,
     ) -> None:
-        """`second(now_ns)` is what values are a function of."""
+        """`second(now_ns)` is what values are a function of; `started_at_s` is Unix time at 0."""
         self._operations, self._alarms, self._notify = operations, alarms, notify
-        self._second, self._every = second, every_ns
+        self._second, self._every, self._started_at = second, every_ns, started_at_s
         self._relations: dict[int, dict[bytes, Relation]] = {}
         self.count = 0
+        self.kept = self.lost = 0
+        """Values of histories, and how many of them had to go for newer ones."""
 
     def begin(
         self,
@@ -132,9 +137,13 @@ class Observing:
             self._look_later(relation, now_ns, is_changed=True)
 
     def confirmed(self, relation: Relation, now_ns: int) -> None:
-        """The acknowledgement has come; the next notification may leave."""
+        """The acknowledgement has come; what was kept may leave, and then the next notification."""
         relation.awaits_ack = False
-        self._look_later(relation, now_ns)
+        while relation.history and not relation.awaits_ack:
+            relation.sequence += 1
+            self._notify(relation, relation.history.oldest(), now_ns)
+        if not relation.awaits_ack or self._keeps(relation):
+            self._look_later(relation, now_ns)
 
     def confirms(self, relation: Relation) -> bool | None:
         """What the con attribute says of its notifications; None: nothing."""
@@ -168,7 +177,9 @@ class Observing:
         self._alarms.at(relation.looks_at, lambda now: self._look(relation, now))
 
     def _look(self, relation: Relation, now_ns: int) -> None:
-        if relation.is_over or relation.awaits_ack or now_ns < relation.looks_at:
+        if relation.is_over or now_ns < relation.looks_at:
+            return
+        if relation.awaits_ack and not self._keeps(relation):
             return
         relation.looks_at = _NEVER  # any other alarm for this relation is stale
         relation.looked_at = now_ns
@@ -179,10 +190,26 @@ class Observing:
             self._notify(relation, Reply(refused.code), now_ns)
             return
         if self._is_worth(relation, reply, now_ns):
+            self._tell(relation, reply, now_ns)
+        if not relation.is_over and (not relation.awaits_ack or self._keeps(relation)):
+            self._look_later(relation, now_ns)
+
+    def _tell(self, relation: Relation, reply: Reply, now_ns: int) -> None:
+        """Now, or when the server is there again."""
+        if not relation.awaits_ack:
             self._told(relation, reply, now_ns)
             self._notify(relation, reply, now_ns)
-        if not relation.awaits_ack and not relation.is_over:
-            self._look_later(relation, now_ns)
+            return
+        self._noted(relation, reply, now_ns)
+        self.kept += 1
+        moment = self._started_at + self._second(now_ns)
+        self.lost += relation.history.keep(moment, reply, self._keeps(relation))
+
+    def _keeps(self, relation: Relation) -> int:
+        """How many values are kept that cannot be told; none where /1/0/6 forbids it."""
+        if not self._operations.stores_notifications(relation.device):
+            return 0
+        return int(self._own(relation).get("hqmax", 0))
 
     def _reply(self, relation: Relation, now_ns: int) -> Reply:
         second = self._second(now_ns)
@@ -196,6 +223,10 @@ class Observing:
 
     def _told(self, relation: Relation, reply: Reply, now_ns: int) -> None:
         relation.sequence += 1
+        self._noted(relation, reply, now_ns)
+
+    def _noted(self, relation: Relation, reply: Reply, now_ns: int) -> None:
+        """What the next value is compared with."""
         relation.told_at, relation.told = now_ns, hash(reply.payload)
         if self._own(relation).keys() & _CONDITIONS:
             relation.measure = self._measure(relation, now_ns)

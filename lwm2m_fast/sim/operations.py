@@ -149,6 +149,10 @@ class Operations:
             pmax if isinstance(pmax, int) else 0,
         )
 
+    def stores_notifications(self, device: int) -> bool:
+        """Whether what cannot be told now is kept (resource /1/0/6)."""
+        return device not in self._replicas or self._replicas[device].server.get(6) is not False
+
     def measure_at(self, device: int, path: Ids, second: int) -> float | bool | None:
         """The value that gt, lt, st and edge compare; None where there is none."""
         return self._seen(device).measure_at(path, second)

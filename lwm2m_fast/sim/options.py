@@ -16,6 +16,7 @@ MODES: Final = ("live", "register", "update", "send", "ping")
 BLOCKS: Final = tuple(16 << szx for szx in range(7))
 SOCKETS: Final = ("auto", "device", "shared")
 MOST_DEVICES: Final = 16_000_000
+MOST_NUMBER: Final = 0xFFFFFFFF
 LOAD_DURATION_S: Final = 10.0
 """How long a load runs when nobody said."""
 
@@ -107,8 +108,11 @@ class Options:
         if self.version == "1.0" and (self.send_every_s or self.mode == "send"):
             raise ConfigError("version 1.0: Send came with LwM2M 1.1")
         last = self.first + self.devices - 1
-        if last > 0xFFFFFFFF:
-            raise ConfigError(f"first {self.first}: the last device would have number {last}")
+        if last > MOST_NUMBER:
+            raise ConfigError(
+                f"first {self.first}: the last device would have number {last}; "
+                f"the largest is {MOST_NUMBER}"
+            )
 
     def _check_credentials(self) -> None:
         given = [name for name in _CREDENTIALS if getattr(self, name.replace("-", "_"))]

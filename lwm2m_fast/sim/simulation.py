@@ -179,6 +179,7 @@ def build_devices(options: Options, at_ns: int, started_at_s: int) -> tuple[Flee
         manners,
         Misbehaviour(parse_misbehaviour(options.misbehave), options.seed),
         notify_every_s=options.notify_every_s,
+        started_at_s=started_at_s,
         seed=options.seed,
     )
     return fleet, desk

@@ -161,6 +161,16 @@ def test_a_forced_serialization_is_accept_and_content_format(version: str, numbe
     assert (several == number) is (number not in HOLD_ONE)
 
 
+def test_an_order_may_say_what_the_device_would_be_configured_for() -> None:
+    where = target("1.1", forced=TLV)
+    assert request(where, "read", "/3/0/9", serialization="SENML_JSON").accept == SENML_JSON
+    assert request(where, "read", "/3/0/9").accept == TLV
+    automatic = request(where, "read", "/3/0/9", serialization="DEFAULT")
+    assert automatic.accept == request(target("1.1"), "read", "/3/0/9").accept != TLV
+    made = request(where, "write", "/3/0/14", value="x", serialization="TEXT")
+    assert made.content_format == TEXT
+
+
 @pytest.mark.parametrize("number", [*FORCED.values(), OLD_TLV, OLD_JSON, LWM2M_CBOR])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_orders_own_format_is_before_all_others(version: str, number: int) -> None:

@@ -153,6 +153,14 @@ WRITE = {"op": "write", "path": "/3/0/14"}
         ({"op": "coap", "coap": {"method": "get", "uri": "/", "payload_hex": "0"}}, "even number"),
         ({"op": "coap", "coap": {"method": "get", "uri": "/", "payload_hex": 5}}, "payload_hex"),
         ({"op": "coap", "coap": {"method": "get", "uri": "/\ud800"}}, "UTF-8"),
+        (
+            {"op": "read", "path": "/3", "serialization": "XML"},
+            "serialization: 'XML' is not one of TLV",
+        ),
+        (
+            {"op": "delete", "path": "/3/0", "serialization": "TLV"},
+            "serialization: not a field of delete",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_order_is_refused_with_field_and_value(data: Any, why: str) -> None:

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "rest"))
 from fake_service import SECRETS, Api, FakeEvent, FakeService
 
 from lwm2m_fast.errors import ConfigError
+from lwm2m_fast.rest import connection, limits
 from lwm2m_fast.rest.app import HttpServer
 
 BEARER = {"Authorization": f"Bearer {SECRETS['admin']}"}
@@ -99,6 +100,71 @@ def test_a_client_that_leaves_gives_its_subscription_back() -> None:
             service.subscriptions[0].close = closed.set  # type: ignore[method-assign]
         await closed.wait()
         assert service.subscribed == ["a/b"]
+
+    served(scene)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"])
+def test_a_connection_without_a_whole_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 0.1)
+
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        base = client.base_url
+        reader, writer = await asyncio.open_connection(base.host, base.port)
+        before = connection.Connection.slow
+        writer.write(said)
+        assert await reader.read() == b""
+        writer.close()
+        shown = (await client.get("/metrics")).text
+        assert f"lwm2m_fast_http_closed_slow_total {before + 1}.0" in shown
+
+    served(scene)
+
+
+def test_a_connection_whose_next_request_does_not_become_whole_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 0.2)
+
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        base = client.base_url
+        reader, writer = await asyncio.open_connection(base.host, base.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h")
+        assert b"alive" in await reader.read()  # to the end
+        writer.close()
+
+    served(scene)
+
+
+def test_a_request_under_way_outlives_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 0.05)
+
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        async with client.stream("GET", "/api/v1/events?endpoint=a%2Fb") as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == ": connected"
+            await asyncio.sleep(0.2)
+            service.subscriptions[0].queue.put_nowait(FakeEvent("updated", "a/b"))
+            found = [await anext(lines) for _ in range(3)]
+            assert "event: updated" in found
+
+    served(scene)
+
+
+def test_a_body_that_pauses_for_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_PAUSE_S", 0.1)
+
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        base = client.base_url
+        reader, writer = await asyncio.open_connection(base.host, base.port)
+        head = "POST /api/v1/devices/dev-1/operations HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n"
+        token = f"Authorization: {BEARER['Authorization']}\r\n\r\n"
+        writer.write(f'{head}{token}{{"op":'.encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+        assert service.submitted == []
 
     served(scene)
 

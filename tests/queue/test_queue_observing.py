@@ -104,6 +104,42 @@ def test_giving_up_what_is_not_observed_fails_with_its_path():
     device.hear_nothing()
 
 
+def test_observing_in_another_format_takes_the_place_of_what_stood():
+    world, device = observed("/3/0/9", "/3/0/13")
+    before = world.engine.observations("dev-1")
+    [one] = world.submit("dev-1", {"op": "observe", "path": "/3/0/9", "format": 110})
+    heard = device.hear()
+    answer = [(OBSERVE, b"\1"), (CONTENT_FORMAT, b"\x6e")]
+    device.answer(heard, options=answer, payload=b'[{"n":"/3/0/9","v":7}]')
+    stands = [each["number"] for each in world.engine.observations("dev-1")]
+    shown = world.shown_operation("dev-1", one)["result"]
+    assert stands == [before[1]["number"], shown["observation"]]
+
+
+def test_a_composite_of_the_same_paths_in_another_order_takes_the_place_of_what_stood():
+    world, device = observed()
+    tokens = []
+    for paths in (["/3/0/9", "/3303"], ["/3303", "/3/0/9"]):
+        world.submit("dev-1", {"op": "observe_composite", "paths": paths, "format": 110})
+        heard = device.hear()
+        tokens.append(heard.token)
+        answer = [(OBSERVE, b"\1"), (CONTENT_FORMAT, b"\x6e")]
+        device.answer(heard, options=answer, payload=b"[]")
+    assert states(world) == ["active"]
+    device.notify(tokens[0], 2)
+    assert device.hear().type == RST
+    device.notify(tokens[1], 2)
+    device.hear_nothing()
+
+
+def test_what_the_device_does_not_agree_to_observe_leaves_what_stood():
+    world, device = observed("/3/0/9")
+    [before] = world.engine.observations("dev-1")
+    world.submit("dev-1", {"op": "observe", "path": "/3/0/9", "format": 110})
+    device.answer(device.hear(), "4.06")
+    assert [each["number"] for each in world.engine.observations("dev-1")] == [before["number"]]
+
+
 def test_after_a_re_registration_attributes_go_first_and_then_each_observe():
     world, device = observed("/3/0/9", "/3/0/13")
     attributes = {"op": "write_attributes", "path": "/3/0/9", "attributes": {"pmin": 5, "pmax": 60}}

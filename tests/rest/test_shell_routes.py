@@ -37,16 +37,36 @@ def test_with_wait_each_line_has_what_came_of_it(api: Api) -> None:
 
 
 def test_a_setting_takes_effect_between_the_lines_around_it(api: Api) -> None:
-    answer = run(api, "read /3\nserialization TLV\nread /4")
+    answer = run(
+        api, "read /3\nserialization TLV\nread /4\ndiscover /4\nserialization DEFAULT\nread /5"
+    )
     assert [sorted(one) for one in answer.json()["commands"]] == [
         ["operation", "text"],
         ["settings", "text"],
         ["operation", "text"],
+        ["operation", "text"],
+        ["settings", "text"],
+        ["operation", "text"],
     ]
-    assert api.service.set_for["dev-1"] == {"serializationFormat": "TLV"}
-    assert [len(orders) for _, orders, _ in api.service.submitted] == [1, 1]
-    run(api, "serialization DEFAULT")
+    [(_, orders, _)] = api.service.submitted
+    assert [order.serialization for order in orders] == ["DEFAULT", "TLV", None, "DEFAULT"]
     assert api.service.set_for["dev-1"] == {}
+
+
+def test_a_line_before_a_setting_has_what_was_set_before(api: Api) -> None:
+    run(api, "serialization SENML_JSON")
+    run(api, "read /3\nserialization TLV")
+    [(_, orders, _)] = api.service.submitted
+    assert [order.serialization for order in orders] == ["SENML_JSON"]
+    assert api.service.set_for["dev-1"] == {"serializationFormat": "TLV"}
+    run(api, "read /3")
+    assert api.service.submitted[-1][1][0].serialization is None
+
+
+def test_a_full_queue_takes_nothing_of_a_text_with_settings(api: Api) -> None:
+    api.service.refusal = QueueFull("dev-1", 1)
+    assert run(api, "read /3\nserialization TLV\nread /4").status_code == 429
+    assert (api.service.submitted, api.service.set_for) == ([], {})
 
 
 def test_a_line_that_is_no_command_stops_all_of_them(api: Api) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from fake_service import Api
 
+from lwm2m_fast.core.orders import MAX_PATHS
+
 ROOT = "/api/v1/devices/dev-1"
 
 
@@ -17,9 +19,10 @@ def value(path: str) -> dict[str, Any]:
 
 def relation(number: int, *paths: str) -> dict[str, Any]:
     return {
-        "number": number,
+        "id": number,
         "paths": list(paths),
         "is_composite": len(paths) > 1,
+        "content_format": 110,
         "state": "active",
         "since": 1700000000.0,
         "notified": 2,
@@ -115,6 +118,16 @@ def test_an_observation_is_ended_by_its_paths_in_any_order(
         {"mode": "passive", **one["order"]} for one in answer.json()["operations"]
     ]  # the default need not be kept
     assert made == orders
+
+
+def test_an_observation_of_as_many_paths_as_there_may_be_is_ended_by_them(api: Api) -> None:
+    paths = [f"/3303/{number}/5700" for number in range(MAX_PATHS)]
+    api.service.relations["dev-1"] = [relation(1, *paths)]
+    where = f"{ROOT}/observations?path=" + "&path=".join(paths)
+    assert api.ask("DELETE", where, "operate").status_code == 202
+    answer = api.ask("DELETE", f"{where}&path=/3", "operate")
+    assert answer.status_code == 400
+    assert f"{MAX_PATHS + 1} times, at most {MAX_PATHS}" in answer.json()["detail"]
 
 
 def test_an_observation_that_is_not_there_cannot_be_ended(api: Api) -> None:

@@ -60,3 +60,10 @@ def test_numbers_have_as_many_digits_as_the_last_one_needs(first, devices, digit
 
 def test_every_device_finds_a_loopback_address():
     assert MOST_DEVICES <= MOST_ADDRESSES
+
+
+def test_a_first_number_that_is_too_large_is_told_with_the_limit():
+    with pytest.raises(
+        ConfigError, match="would have number 4294967296; the largest is 4294967295"
+    ):
+        Options(first=0xFFFFFFFF, devices=2)
