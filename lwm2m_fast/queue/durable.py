@@ -71,7 +71,7 @@ class Durable:
         self._changed = threading.Condition()
         self._stopping = False
         self.problem: str | None = None
-        self.groups = self.rows = self.failed = 0
+        self.groups = self.rows = self.failed = self.faults = 0
         self._thread = threading.Thread(target=self._run, name="durable", daemon=True)
         self._thread.start()
 
@@ -101,6 +101,7 @@ class Durable:
             "fleet_rows_written": self.rows,
             "fleet_commits_failed": self.failed,
             "fleet_commits_waiting": len(self._waiting),
+            "fleet_commit_faults": self.faults,
         }
 
     # In the thread
@@ -157,4 +158,13 @@ class Durable:
         self.problem = None if error is None else str(error)
         for job in group:
             if job.done is not None:
-                job.done(error)
+                self._end(job.done, error)
+
+    def _end(self, done: Done, error: StoreError | None) -> None:
+        """A fault of one that is told keeps no other from it; the loop's handler logs it."""
+        try:
+            done(error)
+        except Exception as fault:
+            self.faults += 1
+            said = {"message": "what was to happen once rows are kept failed", "exception": fault}
+            self._loop.call_exception_handler(said)

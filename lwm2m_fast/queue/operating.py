@@ -19,7 +19,7 @@ from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.core.shell import parse_shell
 from lwm2m_fast.errors import RequestError
-from lwm2m_fast.queue import calls, dispatch, profile_observing, reach, reestablish
+from lwm2m_fast.queue import calls, dispatch, faults, profile_observing, reach, reestablish
 from lwm2m_fast.queue.batches import Batches
 from lwm2m_fast.queue.calls import Calls, Clock, Hears, Targets
 from lwm2m_fast.queue.delivery import Delivery
@@ -27,6 +27,7 @@ from lwm2m_fast.queue.desk import Desk
 from lwm2m_fast.queue.direct import Direct
 from lwm2m_fast.queue.dispatch import Dispatch
 from lwm2m_fast.queue.durable import Keeper
+from lwm2m_fast.queue.faults import Faults
 from lwm2m_fast.queue.history import History
 from lwm2m_fast.queue.kept_attributes import KeptAttributes
 from lwm2m_fast.queue.operation_ids import OperationIds
@@ -47,6 +48,7 @@ class Engine(
     reach.Engine,
     reestablish.Engine,
     profile_observing.Engine,
+    faults.Engine,
     Protocol,
 ):
     """Everything that the operations need of core/engine."""
@@ -83,14 +85,16 @@ class Operating:
     """Every operation of every device. Loop's thread only."""
 
     def __init__(self, config: QueueConfig, around: Surroundings) -> None:
-        self._engine, self._publish = around.engine, around.publish
+        met = self._faults = Faults(around.engine, around.nudge)
+        self._engine, publish = around.engine, met.contained(around.publish)
+        self._publish = publish
         ownership = self._ownership = Ownership(around.owner)
         ids = OperationIds(around.fleet, around.keeper)
         pending = Pending(config.max_operations_per_device, config.max_operations, ids.first)
         self.reach = Reach(config, around.engine, around.settings, around.clock)
         attributes = self._attributes = KeptAttributes(around.fleet, around.keeper)
         hears = [attributes, *around.hears]
-        traffic = Traffic(around.engine, around.settings, around.clock, around.publish)
+        traffic = Traffic(around.engine, around.settings, around.clock, publish)
         self.calls = Calls(
             around.engine,
             around.targets,
@@ -99,6 +103,7 @@ class Operating:
             around.clock,
             around.nudge,
             traffic,
+            met,
         )
         reads = PlainReads(
             around.engine,
@@ -107,8 +112,10 @@ class Operating:
             around.clock,
             self.calls.answer,
             config.awake_time_ms,
+            met,
         )
         self._reads = reads
+        told = met.contained(self._told)
         delivery = Delivery(
             pending,
             History(around.fleet, config.history_per_device),
@@ -116,11 +123,12 @@ class Operating:
             self.calls,
             self.reach,
             around.clock,
-            self._told,
+            told,
             ownership,
+            met,
         )
         first = Reestablish(
-            around.engine, pending, self.calls, attributes, self.reach, around.clock
+            around.engine, pending, self.calls, attributes, self.reach, around.clock, met
         )
         self.dispatch = Dispatch(
             config,
@@ -131,8 +139,9 @@ class Operating:
             self.reach,
             around.clock,
             first,
-            self._told,
+            told,
             around.nudge,
+            met,
         )
         first.go_on = self.dispatch.kick
         profiles = around.profiles
@@ -149,10 +158,10 @@ class Operating:
         batches = Batches(around.fleet, config.max_batches, delivery.current)
         self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock, ownership)
         self.direct = Direct(self.calls, reads, self.reach, around.nudge)
-        self.wakefulness = Wakefulness(self.reach, around.clock, around.publish)
+        self.wakefulness = Wakefulness(self.reach, around.clock, publish)
         """To be put behind the sinks, so that a device has registered before it is awake."""
         self._counted = (
-            self.dispatch, first, attributes, self.post_registration, self.wakefulness, traffic,
+            self.dispatch, first, attributes, self.post_registration, self.wakefulness, traffic, met,
             *(() if own is None else (own,)),
         )  # fmt: skip
         self.unusable = self.dispatch.load(around.fleet)

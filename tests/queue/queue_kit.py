@@ -130,6 +130,8 @@ class QueueWorld(World):
         self.ear = Ear()
         self.told: list[Event] = []
         self.nudged = False
+        self.faults: list[BaseException] | None = None
+        """Faults of our own, where a test makes some; None: there are to be none."""
         self.files: dict[str, bytes] = {}
         self.owners: dict[str, str] = {}
         """Tenants by endpoint name, where it is not the one that runs the server."""
@@ -180,6 +182,9 @@ class QueueWorld(World):
         while True:
             output = self.engine.take_output()
             self._deliver(self.engine.outbox.drain())
+            if self.engine.fault is not None and self.faults is not None:
+                self.faults.append(self.engine.fault)
+                self.engine.fault = None
             assert self.engine.fault is None, self.engine.fault
             if output is not None:
                 self._finish_output(output)
