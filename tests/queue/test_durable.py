@@ -104,6 +104,28 @@ def test_what_must_be_kept_is_tried_until_it_is_and_before_what_comes_later():
     run(act)
 
 
+def test_a_fault_of_one_that_is_told_reaches_no_other():
+    async def act(fleet, durable):
+        met = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: met.append(said))
+        fleet.may.clear()
+        told = []
+
+        def failing(error):
+            raise ZeroDivisionError
+
+        durable.keep([row(1)], failing)
+        durable.keep([row(2)], failing)
+        durable.keep([row(3)], told.append)
+        fleet.may.set()
+        await durable.put([row(4)])
+        assert told == [None]
+        assert [type(each["exception"]) for each in met] == [ZeroDivisionError] * 2
+        assert durable.counters()["fleet_commit_faults"] == 2
+
+    run(act)
+
+
 def test_stopping_keeps_what_was_given():
     async def act(fleet, durable):
         durable.keep([row(1)])
