@@ -76,7 +76,11 @@ def why(operation: Mapping[str, Any]) -> str:
     """Why an operation failed, in a few words."""
     result = operation["result"] or {}
     parts = (result.get("code"), result.get("error"), operation["reason"])
-    return " ".join(str(part) for part in dict.fromkeys(parts) if part) or "failed"
+    said = " ".join(str(part) for part in parts[:2] if part)
+    reason = parts[2]
+    if said and reason:
+        return f"{said} ({reason})"
+    return said or str(reason or "failed")
 
 
 def tell_values(values: Sequence[Mapping[str, Any]]) -> None:

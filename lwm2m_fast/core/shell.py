@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from lwm2m_fast.core.attributes import CANCEL
-from lwm2m_fast.core.orders import Order
+from lwm2m_fast.core.orders import AUTOMATIC, SERIALIZATIONS, Order
 from lwm2m_fast.core.strategies import parse_orders, strategy_of
 from lwm2m_fast.errors import RequestError
 from lwm2m_fast.model import forced_format
@@ -25,8 +25,6 @@ MAX_LINES: Final = 1000
 
 MAX_TEXT_CHARACTERS: Final = 1 << 20
 
-SERIALIZATIONS: Final = ("TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR")
-AUTOMATIC: Final = "DEFAULT"
 FILE_MARK: Final = "binary:"
 STRATEGY_MARK: Final = "strategy="
 
@@ -295,7 +293,7 @@ _ROWS: Final = (
     Command(
         "serialization",
         "|".join((*SERIALIZATIONS, AUTOMATIC)),
-        "the content format of this device from now on",
+        "the content format of this device, for what is asked from now on",
         _serialization,
     ),
     Command(

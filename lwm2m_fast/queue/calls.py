@@ -17,6 +17,7 @@ from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import FormatError, RequestError, UnknownDevice
+from lwm2m_fast.model import forced_format
 from lwm2m_fast.queue.faults import MESSAGE, Faults
 from lwm2m_fast.queue.traffic import Traffic
 from lwm2m_fast.wire.numbers import code_text
@@ -128,6 +129,9 @@ class Calls:
             raise UnknownDevice(endpoint)
         if order.op in CANCELS:
             return self._cancel_observations(endpoint, order, target, timeout_s, end)
+        if order.serialization is not None:
+            forced = forced_format(order.serialization)
+            target = replace(target, forced=forced, ready={})
         request = operations.build(order, target, partial(self._open_file, endpoint))
         now = self._clock.now()
         if order.op in OBSERVES:

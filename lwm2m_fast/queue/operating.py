@@ -161,8 +161,8 @@ class Operating:
         self.wakefulness = Wakefulness(self.reach, around.clock, publish)
         """To be put behind the sinks, so that a device has registered before it is awake."""
         self._counted = (
-            self.dispatch, first, attributes, self.post_registration, self.wakefulness, traffic, met,
-            *(() if own is None else (own,)),
+            self.dispatch, first, attributes, self.post_registration, self.wakefulness, traffic,
+            met, *(() if own is None else (own,)),
         )  # fmt: skip
         self.unusable = self.dispatch.load(around.fleet)
         self.unusable += batches.unusable + self.post_registration.unusable

@@ -173,7 +173,7 @@ cdef class PlainReads:
     cdef tuple key_of(self, order):
         """The same object as for an equal order before it: that is found without a comparison."""
         cdef tuple last = self.last_key
-        if order.op != "read":
+        if order.op != "read" or order.serialization is not None:
             return None
         path, number, is_unchecked = order.path, order.format, order.is_unchecked
         if last[0] != path or last[1] != number or last[2] != is_unchecked:

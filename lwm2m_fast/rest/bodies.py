@@ -64,6 +64,11 @@ class OrderBody(BaseModel):
         None, description="write: replace or update; cancel_*: passive or active"
     )
     format: int | None = Field(None, description="CoAP Content-Format, before every preference")
+    serialization: str | None = Field(
+        None,
+        description="In place of the device's `serializationFormat`, wherever it can hold what is "
+        "carried: TLV, JSON, CBOR, TEXT, OPAQUE, SENML_JSON, SENML_CBOR or DEFAULT",
+    )
     depth: int | None = Field(None, description="Of discover in LwM2M 1.2: 0 to 3")
     coap: dict[str, Any] | None = Field(
         None, description="Of coap: method, uri, query, content_format, accept, payload_hex"

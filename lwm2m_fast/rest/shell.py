@@ -6,7 +6,7 @@ setting, or the text of `help`; in the order of the lines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from lwm2m_fast.core.orders import AUTOMATIC, Order, serialized
 from lwm2m_fast.core.shell import Line, parse_shell
-from lwm2m_fast.errors import RequestError
+from lwm2m_fast.errors import Error, RequestError
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import (
     MAX_ORDERS,
@@ -30,6 +31,9 @@ from lwm2m_fast.rest.operations import SUBMIT_PROBLEMS, Operation
 from lwm2m_fast.rest.problem import JsonResponse
 from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, Route
 from lwm2m_fast.rest.waiting import attended, ended, status_of
+
+SERIALIZATION = "serializationFormat"
+"""The one setting that a line can change."""
 
 
 class Command(BaseModel):
@@ -76,32 +80,51 @@ async def run(
 async def _taken(
     ctx: Context, endpoint: str, lines: Sequence[Line], more: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """What each line stands for, taken in order; orders that follow each other go together."""
-    done: list[dict[str, Any]] = []
-    waiting: list[Line] = []
-
-    async def flush() -> None:
-        if waiting:
-            orders = [line.order for line in waiting if line.order is not None]
+    """What each line stands for; all of it is taken, or nothing. An order that is sent later, as to
+    a device that sleeps, goes in the serialization that was in force at its line."""
+    before = ctx.service.settings(endpoint).get(SERIALIZATION)
+    changes = [line.setting for line in lines if line.setting is not None]
+    orders = _orders(lines, before, bool(changes))
+    settings: dict[str, Any] = {}
+    if changes:
+        settings = await ctx.service.set_settings(endpoint, dict(changes[-1]))
+    made: list[dict[str, Any]] = []
+    if orders:
+        try:
             made = await ctx.service.submit(endpoint, orders, **more)
-            done.extend(
-                {"text": line.text, "operation": one}
-                for line, one in zip(waiting, made, strict=True)
-            )
-            waiting.clear()
+        except Error:
+            if changes:
+                await ctx.service.set_settings(endpoint, {SERIALIZATION: before})
+            raise
+    return _shown(lines, made, settings)
 
+
+def _orders(lines: Sequence[Line], before: str | None, is_changed: bool) -> list[Order]:
+    """The orders, each with the serialization at its line where that is not what it always was."""
+    now = before
+    found = []
+    for line in lines:
+        if line.setting is not None:
+            now = line.setting[SERIALIZATION]
+        elif line.order is not None:
+            is_said = is_changed or now is not None
+            found.append(serialized(line.order, now or AUTOMATIC) if is_said else line.order)
+    return found
+
+
+def _shown(
+    lines: Sequence[Line], made: Sequence[dict[str, Any]], settings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    operations = iter(made)
+    shown: list[dict[str, Any]] = []
     for line in lines:
         if line.order is not None:
-            waiting.append(line)
-            continue
-        await flush()
-        if line.setting is not None:
-            settings = await ctx.service.set_settings(endpoint, dict(line.setting))
-            done.append({"text": line.text, "settings": settings})
+            shown.append({"text": line.text, "operation": next(operations)})
+        elif line.setting is not None:
+            shown.append({"text": line.text, "settings": {**settings, **line.setting}})
         else:
-            done.append({"text": line.text, "help": line.help})
-    await flush()
-    return done
+            shown.append({"text": line.text, "help": line.help})
+    return shown
 
 
 ROUTES = (
