@@ -472,50 +472,6 @@ def test_an_end_is_told_once_it_is_kept():
     assert world.told[-1].data["state"] == "SUCCESSFUL"
 
 
-def test_what_has_ended_and_is_not_kept_yet_is_still_in_the_list():
-    world, device = registered()
-    one, two = world.submit("dev-1", "/3/0/0", "/3/0/1")
-    world.keeper.holds = True
-    answer_next(device)
-    assert world.states("dev-1") == [(two, "PENDING"), (one, "EXECUTING")]
-    world.keeper.release()
-    assert world.states("dev-1") == [(two, "EXECUTING"), (one, "SUCCESSFUL")]
-    world.keeper.holds = True
-    world.operating.desk.cancel_all("dev-1", "cancelled")
-    assert [each for each, _ in world.states("dev-1")] == [two, one]
-    world.keeper.release()
-    assert world.states("dev-1") == [(two, "FAILED"), (one, "SUCCESSFUL")]
-    assert world.operating.dispatch.delivery._leaving == {}
-
-
-def test_an_attempt_that_is_not_kept_yet_counts_when_it_is_sent_again():
-    world, device = registered()
-    [one] = world.submit("dev-1", "/3/0/0")
-    world.keeper.holds = True
-    world.after(200)
-    device.hear_all()
-    shown = world.shown_operation("dev-1", one)
-    assert (shown["state"], shown["attempts"], shown["reason"]) == ("PENDING", 1, "timeout")
-    device.ask(2, "rd/" + world.shown("dev-1")["registration_id"])
-    world.keeper.release()
-    assert world.shown_operation("dev-1", one)["attempts"] == 2
-    assert world.operating.dispatch.delivery._unkept == {}
-
-
-def test_one_whose_time_is_over_while_it_could_not_be_sent_expires(monkeypatch):
-    world, device = registered()
-    [one] = world.submit("dev-1", "/3/0/0", valid_until=world.now + world.wall + 5)
-    device.hear()
-    delivery = world.operating.dispatch.delivery
-    operation = delivery._running["dev-1"][0]
-    world.at(world.now + 6)
-    delivery.expire(world.now + world.wall)  # under way, so it is left out, once
-    delivery._not_sent(operation, is_kept=True)
-    delivery.later.clear()  # the device is never heard again
-    world.tick()
-    assert world.shown_operation("dev-1", one)["reason"] == "expired"
-
-
 def test_a_cancellation_that_the_store_refuses_leaves_the_operation_queued():
     world = QueueWorld()
     ids = world.submit("dev-1", "/3/0/1", "/3/0/2")
