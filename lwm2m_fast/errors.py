@@ -64,8 +64,20 @@ class QueueFull(RequestError):
 
     http_status = 429
 
-    def __init__(self, what: str, limit: int, things: str = "requests waiting") -> None:
-        super().__init__(f"{what} already has {limit} {things}")
+    def __init__(
+        self,
+        what: str,
+        limit: int,
+        things: str = "requests waiting",
+        *,
+        has: int = 0,
+        more: int = 1,
+    ) -> None:
+        """`more` that were asked for do not fit beside the `has` that there are."""
+        said = f"{what} already has {limit} {things}"
+        if more > 1:
+            said = f"{what} already has {has} {things}; {more} more would be above {limit}"
+        super().__init__(said)
         self.what, self.limit = what, limit
 
 

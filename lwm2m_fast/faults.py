@@ -17,6 +17,9 @@ LOG_S: Final = 10.0
 
 _log = logging.getLogger("lwm2m_fast.faults")
 
+MESSAGE: Final = "a fault inside the server; its log says more"
+"""What a caller is told: an exception's own words are for whoever runs the server."""
+
 P = ParamSpec("P")
 
 

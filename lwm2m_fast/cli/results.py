@@ -90,7 +90,11 @@ def why(operation: Mapping[str, Any]) -> str:
     if operation["reason"] == REFUSED and result.get("error"):  # here, before anything was sent
         return f"{REFUSED}: {result['error']}"
     parts = (result.get("code"), result.get("error"), operation["reason"])
-    return " ".join(str(part) for part in dict.fromkeys(parts) if part) or "failed"
+    said = " ".join(str(part) for part in parts[:2] if part)
+    reason = parts[2]
+    if said and reason:
+        return f"{said} ({reason})"
+    return said or str(reason or "failed")
 
 
 def tell_values(values: Sequence[Mapping[str, Any]]) -> None:

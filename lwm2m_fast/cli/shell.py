@@ -14,7 +14,7 @@ import typer
 from lwm2m_fast.cli.client import DEFAULT_URL, AsJson, Client, Token, Url, segment
 from lwm2m_fast.cli.output import tell, tell_error, tell_json
 from lwm2m_fast.cli.results import exit_code, tell_operation, value_text
-from lwm2m_fast.errors import Error
+from lwm2m_fast.errors import Error, RequestError
 from lwm2m_fast.logs import printable
 
 SLACK_S = 5.0  # the server speaks first when the device does not
@@ -74,10 +74,14 @@ class Session:
 
     def run(self, text: str) -> int:
         """Run these commands and print what came of them. Returns the exit code."""
+        try:
+            content = text.encode()
+        except UnicodeEncodeError:  # bytes of a terminal or a file that Python could not read
+            raise RequestError("the commands are not UTF-8") from None
         answer = self._server.ask(
             "POST",
             f"{self._where}/shell",
-            content=text.encode(),
+            content=content,
             params={"wait": self._wait_s},
             headers={"Content-Type": "text/plain"},
             timeout=self._wait_s + SLACK_S,

@@ -21,6 +21,7 @@ from lwm2m_fast.core.contexts import ObservedContext, read_context
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.target import Target
 from lwm2m_fast.core.typed_values import node_json
+from lwm2m_fast.core.value_shapes import is_map
 from lwm2m_fast.errors import FormatError
 from lwm2m_fast.wire.numbers import Code, ContentFormat, code_text
 
@@ -189,8 +190,7 @@ def location(asked: Asked) -> Result:
     created = place_of(order.path or "").path
     code = _code_text(answered.code)
     if answered.location is None:
-        given = str(created) if created.depth > 1 else None
-        return Result(True, code, location=given)
+        return Result(True, code, location=_given_location(created, order))
     text = "/" + answered.location.strip("/")
     # Some devices leave the alternate root out where they say where something is.
     found = _below(target.root, text) or _below("/", text)
@@ -199,6 +199,16 @@ def location(asked: Asked) -> Result:
         shown = answered.location[:MAX_TEXT]
         return Result(True, code, error=f"created, but location {shown!r} is no instance of it")
     return Result(True, code, location=found)
+
+
+def _given_location(created: Path, order: Order) -> str | None:
+    """The one instance that we gave an id; None when the device chose, or there are several."""
+    if created.depth > 1:
+        return str(created)
+    values = order.values or {}
+    if len(values) == 1 and all(is_map(each) for each in values.values()):
+        return f"{created}/{int(next(iter(values)))}"
+    return None
 
 
 def done(asked: Asked) -> Result:

@@ -8,7 +8,7 @@ device: types, formats and levels are looked up when it is checked and when it i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Final, NamedTuple
 
 from lwm2m_fast.codec import FORMATS, Path
@@ -19,12 +19,11 @@ from lwm2m_fast.core.raw_coap import parse_raw
 from lwm2m_fast.core.value_shapes import Budget, check_value
 from lwm2m_fast.errors import FormatError, RequestError
 
-MAX_PATHS: Final = 100
-"""The most paths of one composite order."""
-
 SERIALIZATIONS: Final = ("TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR")
 AUTOMATIC: Final = "DEFAULT"
-"""Beside those: what the device speaks."""
+
+MAX_PATHS: Final = 100
+"""The most paths of one composite order."""
 
 MAX_DEPTH: Final = 3
 """Of Discover: object, instance, resource, resource instance below each other."""
@@ -61,7 +60,8 @@ class Order:
     format: int | None = None
     """Content format for this one order, before every other preference."""
     serialization: str | None = None
-    """As if this were the device's `serializationFormat`, whatever that is; DEFAULT: unset."""
+    """What the device's `serializationFormat` was when this was asked (SERIALIZATIONS, AUTOMATIC),
+    and counts for it in place of what that is when it is sent; None: of then."""
     depth: int | None = None
     """Of discover (LwM2M 1.2): 0 to 3."""
     coap: Mapping[str, Any] | None = field(default=None)
@@ -82,54 +82,23 @@ class Shape(NamedTuple):
 _CANCEL_MODES: Final = ("passive", "active")
 
 SHAPES: Final[Mapping[str, Shape]] = {
-    "read": Shape(
-        ("path",),
-        (
-            "format",
-            "serialization",
-        ),
-    ),
-    "write": Shape(
-        ("path",), ("value", "values", "mode", "format", "serialization"), ("replace", "update")
-    ),
+    "read": Shape(("path",), ("format",)),
+    "write": Shape(("path",), ("value", "values", "mode", "format"), ("replace", "update")),
     "execute": Shape(("path",), ("arguments", "is_free_text")),
-    "create": Shape(("path",), ("values", "format", "serialization")),
+    "create": Shape(("path",), ("values", "format")),
     "delete": Shape(("path",)),
     "discover": Shape(("path",), ("depth",)),
     "write_attributes": Shape(("path", "attributes")),
-    "observe": Shape(
-        ("path",),
-        (
-            "format",
-            "serialization",
-        ),
-    ),
+    "observe": Shape(("path",), ("format",)),
     "cancel_observe": Shape(("path",), ("mode", "format"), _CANCEL_MODES),
-    "read_composite": Shape(
-        ("paths",),
-        (
-            "format",
-            "serialization",
-        ),
-    ),
-    "write_composite": Shape(
-        ("values",),
-        (
-            "format",
-            "serialization",
-        ),
-    ),
-    "observe_composite": Shape(
-        ("paths",),
-        (
-            "format",
-            "serialization",
-        ),
-    ),
+    "read_composite": Shape(("paths",), ("format",)),
+    "write_composite": Shape(("values",), ("format",)),
+    "observe_composite": Shape(("paths",), ("format",)),
     "cancel_composite": Shape(("paths",), ("mode", "format"), _CANCEL_MODES),
     "coap": Shape(("coap",)),
 }
-"""Operation to what its orders are made of; `is_unchecked` goes with each."""
+"""Operation to what its orders are made of; `is_unchecked` goes with each, and `serialization` with
+each that has a `format`."""
 
 
 def _shown(value: Any) -> str:
@@ -212,7 +181,7 @@ def _format(name: str, given: Any) -> int:
 
 
 def _serialization(name: str, given: Any) -> str:
-    if given not in (*SERIALIZATIONS, AUTOMATIC):
+    if given != AUTOMATIC and given not in SERIALIZATIONS:
         known = ", ".join((*SERIALIZATIONS, AUTOMATIC))
         raise RequestError(f"{name}: {_shown(given)} is not one of {known}")
     return str(given)
@@ -257,9 +226,11 @@ def parse_order(data: Mapping[str, Any]) -> Order:
     if shape is None:
         raise RequestError(f"op: {_shown(op)} is not known; known are {', '.join(SHAPES)}")
     given = {name: value for name, value in data.items() if value is not None and name != "op"}
+    also = ("serialization",) if "format" in shape.may else ()
+    allowed_names = (*shape.needs, *shape.may, *also, "is_unchecked")
     for name in given:
-        if name not in shape.needs and name not in shape.may and name != "is_unchecked":
-            allowed = ", ".join((*shape.needs, *shape.may, "is_unchecked"))
+        if name not in allowed_names:
+            allowed = ", ".join(allowed_names)
             raise RequestError(f"{str(name)[:60]}: not a field of {op}, which has {allowed}")
     for name in shape.needs:
         if name not in given:
@@ -292,6 +263,13 @@ def _check_whole(order: Order, shape: Shape) -> None:
         raise RequestError("values: none is given")
     if order.op == "execute" and order.arguments and not order.is_free_text:
         parse_arglist(order.arguments)
+
+
+def serialized(order: Order, name: str) -> Order:
+    """`order` as it is asked while the device's `serializationFormat` is `name`."""
+    if "format" not in SHAPES[order.op].may:
+        return order
+    return replace(order, serialization=name)
 
 
 def order_json(order: Order) -> dict[str, Any]:

@@ -71,13 +71,14 @@ class Pending:
 
         QueueFull, and nothing reserved, when the device or the server has its limit.
         """
-        waiting = len(self._line(endpoint) or b"") // ID_BYTES
-        if waiting + self._reserved.get(endpoint, 0) + count > self._per_device:
+        waiting = len(self._line(endpoint) or b"") // ID_BYTES + self._reserved.get(endpoint, 0)
+        if waiting + count > self._per_device:
             self.refused += 1
-            raise QueueFull(repr(endpoint), self._per_device)
-        if self._count + self._reserved_count + count > self._total:
+            raise QueueFull(repr(endpoint), self._per_device, has=waiting, more=count)
+        in_all = self._count + self._reserved_count
+        if in_all + count > self._total:
             self.refused += 1
-            raise QueueFull("the server", self._total)
+            raise QueueFull("the server", self._total, has=in_all, more=count)
         self._reserved[endpoint] = self._reserved.get(endpoint, 0) + count
         self._reserved_count += count
         first = self._next_id

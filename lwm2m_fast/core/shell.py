@@ -293,7 +293,7 @@ _ROWS: Final = (
     Command(
         "serialization",
         "|".join((*SERIALIZATIONS, AUTOMATIC)),
-        "the content format of this device from now on",
+        "the content format of this device, for what is asked from now on",
         _serialization,
     ),
     Command(

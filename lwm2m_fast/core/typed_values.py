@@ -27,6 +27,26 @@ EXACT: Final = 1 << 53
 """Below this a JSON number with a fraction of 0 is the whole number that was meant."""
 
 
+RANGES: Final = {
+    Kind.INTEGER: (-(1 << 63), (1 << 63) - 1),
+    Kind.UNSIGNED_INTEGER: (0, (1 << 64) - 1),
+    Kind.TIME: (-(1 << 63), (1 << 63) - 1),
+}
+"""What fits into the whole numbers (LwM2M Core, appendix C)."""
+
+
+def _ranged(kind: Kind) -> Callable[[Any], int]:
+    low, high = RANGES[kind]
+
+    def read(given: Any) -> int:
+        number = _time(given) if kind is Kind.TIME else _whole(given)
+        if not low <= number <= high:
+            raise ValueError(f"allowed are {low} to {high}")
+        return number
+
+    return read
+
+
 def _whole(given: Any) -> int:
     if isinstance(given, str):
         return int(READ_TEXT[Kind.INTEGER](given))  # type: ignore[arg-type]
@@ -85,12 +105,12 @@ def _object_link(given: Any) -> Value:
 
 _FROM_JSON: Final[dict[Kind, Callable[[Any], Value]]] = {
     Kind.STRING: _text,
-    Kind.INTEGER: _whole,
-    Kind.UNSIGNED_INTEGER: _whole,
+    Kind.INTEGER: _ranged(Kind.INTEGER),
+    Kind.UNSIGNED_INTEGER: _ranged(Kind.UNSIGNED_INTEGER),
     Kind.FLOAT: _float,
     Kind.BOOLEAN: _boolean,
     Kind.OPAQUE: _opaque,
-    Kind.TIME: _time,
+    Kind.TIME: _ranged(Kind.TIME),
     Kind.OBJLNK: _object_link,
     Kind.CORELNK: _core_link,
 }
@@ -108,10 +128,8 @@ def own_kind(given: Any) -> Kind:
 
 
 def typed_value(where: str, kind: Kind, given: Any) -> Value:
-    """The JSON value `given` as a value of `kind`; RequestError names `where` and what is needed.
-
-    Whether a number is in the range of its kind is the Node's to say.
-    """
+    """The JSON value `given` as a value of `kind`; RequestError names `where` and what is
+    needed."""
     try:
         return _FROM_JSON[kind](given)
     except (ValueError, OverflowError, FormatError, RequestError) as error:

@@ -88,9 +88,10 @@ _FIXED = {_Part.NOTHING: None, _Part.LINKS: LINK, _Part.ARGUMENTS: TEXT}
 
 _ONE = (CBOR, SENML_CBOR, SENML_JSON, LWM2M_CBOR)
 _MANY = (SENML_CBOR, LWM2M_CBOR, SENML_JSON, TLV, JSON)
-_FIRST = {ResourceType.OPAQUE: (OPAQUE,), ResourceType.CORELNK: (LINK,)}
+_FIRST = {ResourceType.OPAQUE: (OPAQUE,)}
 """Preferred formats, best first, among those the device speaks: for one value, for many, and for
-types that have a format of their own."""
+types that have a format of their own. Links have none: a GET that accepts the link format is
+Discover (LwM2M Core, section 6.3.2), and its answer is not the value."""
 
 _MANDATORY = {"1.0": (TLV,), "1.1": (TEXT, OPAQUE, LINK)}
 """Formats that a device of this LwM2M version speaks without offering them."""

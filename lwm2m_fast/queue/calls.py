@@ -18,7 +18,9 @@ from lwm2m_fast.core.ask import Answered, CoapRequest
 from lwm2m_fast.core.operations import Result, Target
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import FormatError, RequestError, StoreError, UnknownDevice
+from lwm2m_fast.faults import MESSAGE, Faults
 from lwm2m_fast.queue.traffic import Traffic
+from lwm2m_fast.wire.numbers import code_text
 
 OBSERVES = frozenset({"observe", "observe_composite"})
 CANCELS = frozenset({"cancel_observe", "cancel_composite"})
@@ -111,10 +113,11 @@ class Calls:
         clock: Clock,
         act: Callable[[], None],
         traffic: Traffic,
+        faults: Faults,
     ) -> None:
         self._engine, self._targets, self._hears = engine, targets, hears
         self._open_file, self._clock, self._act = open_file, clock, act
-        self._traffic = traffic
+        self._traffic, self._faults = traffic, faults
         self._calls: dict[int, _Asked] = {}
 
     def ask(self, endpoint: str, order: Order, timeout_s: float, end: End) -> int | Ended:
@@ -171,7 +174,8 @@ class Calls:
             self._act()
 
     def resolve(self, answers: Sequence[Sequence[Any]]) -> None:
-        """Hand out the engine's answers; those that nobody here has asked for are not touched."""
+        """Hand out the engine's answers; those that nobody here has asked for are not touched. A
+        fault in one of them is that one's: the others are handed out."""
         for answer in answers:
             call = self._calls.pop(answer[0], None)
             if call is not None:
@@ -180,16 +184,28 @@ class Calls:
                 self._end(call, answered)
 
     def _end(self, call: _Asked, answered: Answered) -> None:
+        try:
+            call.end(self._what_came(call, answered))
+        except Exception as error:
+            self._faults.note(error, "an answer")
+
+    def _what_came(self, call: _Asked, answered: Answered) -> Ended:
         if answered.outcome != "answered":
-            call.end(Ended(answered.outcome, None))
-            return
+            return Ended(answered.outcome, None)
         wall = self._clock.wall()
-        result = operations.interpret(call.order, call.target, answered, int(wall * 1e9))
+        try:
+            result = operations.interpret(call.order, call.target, answered, int(wall * 1e9))
+        except Exception as error:
+            self._faults.note(error, "an answer")
+            result = not_understood(answered)
         for each in self._hears:
-            each.answered(call.target, call.order, result, wall)
+            try:
+                each.answered(call.target, call.order, result, wall)
+            except Exception as error:  # who asked gets his answer, and who listens behind it
+                self._faults.note(error, "who hears of answers")
         if answered.observation:
             self._supersede(call, answered.observation)
-        call.end(Ended("answered", result, answered.observation, call.cancelled))
+        return Ended("answered", result, answered.observation, call.cancelled)
 
     def _supersede(self, call: _Asked, number: int) -> None:
         """End what `number` has taken the place of: the same paths, in another format or order.
@@ -243,6 +259,11 @@ def observations_of(observations: Sequence[dict[str, Any]], order: Order) -> lis
 def nothing_to_tell() -> Result:
     """The result of what needs no answer: an observation given up without a request."""
     return Result(ok=True, code="", pack=None, links=None, location=None, error=None)
+
+
+def not_understood(answered: Answered) -> Result:
+    """The result of an answer that a fault of our own keeps from being read."""
+    return Result(False, code_text(answered.code), error=MESSAGE, answered=answered)
 
 
 def _plain(path: str) -> str:

@@ -32,7 +32,7 @@ from lwm2m_fast.core.operation import (
 from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.errors import QueueFull, RequestError, StoreError, UnknownDevice
-from lwm2m_fast.faults import Faults
+from lwm2m_fast.faults import MESSAGE, Faults
 from lwm2m_fast.queue.calls import Calls, Clock, Ended
 from lwm2m_fast.queue.durable import Keeper
 from lwm2m_fast.queue.history import History
@@ -43,6 +43,9 @@ from lwm2m_fast.store.changes import MAX_VALUE_BYTES
 
 # Nobody answered, or nothing left: the operation waits for the device's next contact.
 UNANSWERED = frozenset({"timeout", "no_response", "cancelled", "store"})
+
+FAULT = "fault"
+"""The reason of an operation that a fault of our own has ended."""
 
 Tell = Callable[[Operation], None]
 
@@ -75,14 +78,16 @@ class Delivery:
         clock: Clock,
         tell: Tell,
         ownership: Ownership,
-        faults: Faults | None = None,
+        faults: Faults,
     ) -> None:
-        self._ownership, self._faults = ownership, faults or Faults()
+        self._ownership, self._faults = ownership, faults
         self.pending, self.history, self._keeper = pending, history, keeper
         self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
         self._running: dict[str, tuple[Operation, int]] = {}
         self._ending: dict[str, int] = {}  # answered, and not kept yet
         self._marked: dict[str, Operation] = {}  # its row says already that it is executing
+        self._unkept: dict[str, Operation] = {}  # pending again, and its row does not say so yet
+        self._leaving: dict[str, set[int]] = {}  # ended, and that is not kept yet
         self.go_on: Callable[[str], None] = lambda endpoint: None
         self._expiring: list[tuple[str, int]] = []  # whose time is over, and who could not be read
         self.later: set[str] = set()
@@ -118,7 +123,7 @@ class Delivery:
         if operation is not None and operation.id == operation_id and self._may_go(operation):
             return self._ask(operation, is_marked=True)
         try:
-            operation = self.history.waiting(endpoint, operation_id)
+            operation = self._waiting(endpoint, operation_id)
             is_own = operation is not None and self._ownership.has(operation)
         except StoreError:
             self.later.add(endpoint)
@@ -180,6 +185,11 @@ class Delivery:
             del self._running[endpoint]
             self.end(operation, FAILED, {"error": str(error)}, "refused")
             return True
+        except Exception as error:  # it would be executing for ever, and again after each restart
+            self._faults.note(error, "an operation")
+            self._running.pop(endpoint, None)
+            self.end(operation, FAILED, {"error": MESSAGE}, FAULT)
+            return True
         if isinstance(asked, Ended):
             self._settle(operation, asked)
             return True
@@ -197,6 +207,8 @@ class Delivery:
         operation.attempts -= 1
         if is_kept:
             self._keep(operation)
+        if self._is_over(operation):  # while it was on its way, when expire() leaves it out
+            self._expiring.append((endpoint, operation.id))
 
     # What comes of it
 
@@ -214,7 +226,7 @@ class Delivery:
         self._running.pop(operation.endpoint, None)
         if ended.result is not None:
             state = SUCCESSFUL if ended.result.ok else FAILED
-            self.end(operation, state, ended.as_json())
+            self.end(operation, state, self._shown(ended))
         elif ended.outcome not in UNANSWERED:
             self.end(operation, FAILED, reason=ended.outcome)
         elif self._is_over(operation):
@@ -223,6 +235,13 @@ class Delivery:
                 self.pending.hold(operation.endpoint)
         else:
             self._again(operation, ended.outcome)
+
+    def _shown(self, ended: Ended) -> dict[str, Any] | None:
+        try:
+            return ended.as_json()
+        except Exception as error:  # the device would never get another
+            self._faults.note(error, "an operation")
+            return {"code": "" if ended.result is None else ended.result.code, "error": MESSAGE}
 
     def _again(self, operation: Operation, why: str) -> None:
         self.unanswered += 1
@@ -241,8 +260,22 @@ class Delivery:
         return until is not None and until <= self._clock.wall()
 
     def _keep(self, operation: Operation) -> None:
-        key = pending_key(operation.endpoint, operation.id)
-        self._keeper.keep([(PENDING_ROWS, key, operation.as_row())], must=True)
+        """Its row is to say that it is pending again; until it does, nobody is to read it."""
+        endpoint = operation.endpoint
+        said = self._unkept[endpoint] = replace(operation)
+        row = (PENDING_ROWS, pending_key(endpoint, operation.id), operation.as_row())
+        self._keeper.keep([row], partial(self._row_kept, said), must=True)
+
+    def _row_kept(self, said: Operation, error: StoreError | None) -> None:
+        if self._unkept.get(said.endpoint) is said:
+            del self._unkept[said.endpoint]
+
+    def _waiting(self, endpoint: str, operation_id: int) -> Operation | None:
+        """One that has not ended and is not under way, as it was left. StoreError."""
+        unkept = self._unkept.get(endpoint)
+        if unkept is not None and unkept.id == operation_id:
+            return replace(unkept)
+        return self.history.waiting(endpoint, operation_id)
 
     def end(
         self,
@@ -266,17 +299,26 @@ class Delivery:
         rows = self._end_rows(operation)
         if following is not None:
             rows.append(self.mark(following))
+        self._leaving.setdefault(endpoint, set()).add(operation.id)
         self._keeper.keep(rows, partial(self._kept, operation), must=True)
 
     def _next(self, endpoint: str) -> Operation | None:
         """The one that goes when this answer is kept, unless something comes between."""
         operation_id = self.pending.due(endpoint)
         try:
-            return None if operation_id is None else self.history.waiting(endpoint, operation_id)
+            return None if operation_id is None else self._waiting(endpoint, operation_id)
         except StoreError:  # cannot be read now; it will be tried when it is its turn
             return None
 
+    def _left(self, endpoint: str, operation_id: int) -> None:
+        left = self._leaving.get(endpoint)
+        if left is not None:
+            left.discard(operation_id)
+            if not left:
+                del self._leaving[endpoint]
+
     def _kept(self, operation: Operation, error: StoreError | None) -> None:
+        self._left(operation.endpoint, operation.id)
         if error is not None:
             return
         self._tell(operation)
@@ -329,6 +371,7 @@ class Delivery:
         operation.updated_at = self._clock.wall()
 
         def kept(error: StoreError | None) -> None:
+            self._left(endpoint, operation_id)
             if error is None:
                 self.failed += 1
                 self._tell(operation)
@@ -339,7 +382,9 @@ class Delivery:
             done(error)
             self.go_on(endpoint)
 
-        self._keeper.keep(self._end_rows(operation), kept)
+        rows = self._end_rows(operation)
+        self._leaving.setdefault(endpoint, set()).add(operation_id)
+        self._keeper.keep(rows, kept)
         self.go_on(endpoint)
         return True
 
@@ -356,7 +401,7 @@ class Delivery:
         if self.pending.running(endpoint) == operation_id:
             return
         try:
-            operation = self.history.waiting(endpoint, operation_id)
+            operation = self._waiting(endpoint, operation_id)
         except StoreError:
             self._expiring.append((endpoint, operation_id))
             return
@@ -378,12 +423,19 @@ class Delivery:
             self.end(running[0], FAILED, reason="stale")
             self.go_on(endpoint)
 
+    def line(self, endpoint: str) -> list[int]:
+        """All that have not ended, oldest first: also those whose end is not kept yet, which are in
+        no list otherwise."""
+        leaving = self._leaving.get(endpoint)
+        line = self.pending.line(endpoint)
+        return line if leaving is None else sorted({*line, *leaving})
+
     def current(self, endpoint: str, operation_id: int) -> Operation | None:
         """As it is now, or as it ended; None when there is none. StoreError."""
         running = self._running.get(endpoint)
         if running is not None and running[0].id == operation_id:
             return running[0]
-        waiting = self.history.waiting(endpoint, operation_id)
+        waiting = self._waiting(endpoint, operation_id)
         if waiting is None:
             return self.history.ended(endpoint, operation_id)
         if self.pending.has(endpoint, operation_id):  # as the process before left it, perhaps

@@ -277,10 +277,10 @@ class Desk:
         return found
 
     def _waiting_before(self, endpoint: str, before: int | None) -> Iterator[Operation]:
-        for operation_id in reversed(self._pending.line(endpoint)):
+        for operation_id in reversed(self._delivery.line(endpoint)):
             if before is None or operation_id < before:
                 operation = self._delivery.current(endpoint, operation_id)
-                if operation is not None:
+                if operation is not None and operation.state not in ENDED:  # else it is with those
                     yield operation
 
     async def batch(

@@ -67,9 +67,9 @@ class Dispatch:
         first: First,
         tell: Tell,
         nudge: Callable[[], None],
-        faults: Faults | None = None,
+        faults: Faults,
     ) -> None:
-        self._faults = faults or Faults()
+        self._faults = faults
         self._config, self._engine, self._keeper, self._reach = config, engine, keeper, reach
         self._ids, self._clock, self._first, self._tell, self._nudge = (
             ids,
@@ -147,11 +147,17 @@ class Dispatch:
 
     def _heard(self, contact: Contact) -> None:
         if contact.kind == "registered":
-            self._first.registered(contact.endpoint)
-            if self.registered is not None:
-                self.registered(contact.endpoint)
+            self._registered(contact.endpoint)
         self.pending.heard(contact.endpoint)
         self.kick(contact.endpoint)
+
+    def _registered(self, endpoint: str) -> None:
+        try:
+            self._first.registered(endpoint)
+            if self.registered is not None:
+                self.registered(endpoint)
+        except Exception as error:  # what waits for it goes all the same
+            self._faults.note(error, "a Register")
 
     def ready(self, endpoints: Collection[str]) -> None:
         """Look at these devices: one at once, of many a slice at a time."""
@@ -183,6 +189,12 @@ class Dispatch:
 
     def kick(self, endpoint: str) -> None:
         """Send the device what is next, if it is to get anything now."""
+        try:
+            self._look_at(endpoint)
+        except Exception as error:  # behind it are others, or a transaction's other ends
+            self._faults.note(error, "a device's turn")
+
+    def _look_at(self, endpoint: str) -> None:
         heard_at = self._reach.heard_at(endpoint)
         if heard_at is None:  # not registered: its Register is a contact
             return

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from lwm2m_fast.core.attributes import CANCEL, CANCELLED
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.queue.durable import Keeper
@@ -78,9 +79,11 @@ class KeptAttributes:
         if path not in kept and len(kept) >= MAX_PATHS:
             self.not_kept += 1
             return
-        before = {} if "cancel" in attributes else kept.get(path, {})
+        before = kept.get(path, {})
+        if CANCEL in attributes:
+            before = {n: value for n, value in before.items() if n not in CANCELLED}
         merged = {**before, **attributes}
-        merged = {n: value for n, value in merged.items() if value is not None and n != "cancel"}
+        merged = {n: value for n, value in merged.items() if value is not None and n != CANCEL}
         kept.pop(path, None)
         if merged:
             kept[path] = merged

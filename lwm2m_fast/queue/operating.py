@@ -96,7 +96,7 @@ class Operating:
             around.engine,
             around.settings,
             around.clock,
-            around.publish,
+            self._hand_on,
             owner=ownership.tenant,
         )
         self.calls = Calls(
@@ -107,6 +107,7 @@ class Operating:
             around.clock,
             around.nudge,
             traffic,
+            around.faults,
         )
         reads = PlainReads(
             around.engine,
@@ -115,6 +116,7 @@ class Operating:
             around.clock,
             self.calls.answer,
             config.awake_time_ms,
+            around.faults,
         )
         self._reads = reads
         delivery = Delivery(
@@ -129,7 +131,7 @@ class Operating:
             around.faults,
         )
         first = Reestablish(
-            around.engine, pending, self.calls, attributes, self.reach, around.clock
+            around.engine, pending, self.calls, attributes, self.reach, around.clock, around.faults
         )
         self.dispatch = Dispatch(
             config,
@@ -159,7 +161,7 @@ class Operating:
         batches = Batches(around.fleet, config.max_batches, delivery.current)
         self.desk = Desk(config, self.dispatch, self.reach, batches, around.clock, ownership)
         self.direct = Direct(self.calls, reads, self.reach, around.nudge)
-        self.wakefulness = Wakefulness(self.reach, around.clock, around.publish)
+        self.wakefulness = Wakefulness(self.reach, around.clock, self._hand_on)
         """To be put behind the sinks, so that a device has registered before it is awake."""
         self._counted = (
             self.dispatch, first, attributes, self.post_registration, self.wakefulness, traffic,
@@ -218,7 +220,10 @@ class Operating:
     def _tell(self, operation: Operation) -> None:
         if self._engine.tells and self._ownership.may_tell(operation):
             shown = operation.as_json()
-            self._publish([Event("operation", operation.endpoint, operation.updated_at, shown)])
+            self._hand_on([Event("operation", operation.endpoint, operation.updated_at, shown)])
+
+    def _hand_on(self, events: Sequence[Event]) -> None:
+        self._faults.tell("who hears of operations", self._publish, events)
 
     def counters(self) -> dict[str, int]:
         return {name: n for part in self._counted for name, n in part.counters().items()}

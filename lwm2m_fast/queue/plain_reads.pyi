@@ -6,6 +6,7 @@ from lwm2m_fast.core.ask import AnsweredTuple
 from lwm2m_fast.core.operations import Result
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.errors import Error
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.queue.calls import Clock, Ended, Hears
 
 class Together:
@@ -39,7 +40,8 @@ class Together:
 class PlainReads:
     """Loop's thread only. `clock` and `hears` as calls.py has them; `long_way` is called as
     (endpoint, order, target, end, answer) with each answer that is not simply values; `awake_ms`
-    is how long a device listens that nobody says anything else of, 0: always."""
+    is how long a device listens that nobody says anything else of, 0: always; `faults` gets those
+    of our own (faults.py)."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class PlainReads:
         clock: Clock,
         long_way: Callable[..., None],
         awake_ms: int,
+        faults: Faults,
     ) -> None: ...
     def begin(self, together: Together, first: int, last: int, timeout_s: float) -> list[int]:
         """Start the asks from `first` to before `last` that are plain; the numbers of the rest."""
@@ -57,6 +60,7 @@ class PlainReads:
         """Nobody waits for this any more; whether it is one of those here."""
 
     def resolve(self, answers: Sequence[AnsweredTuple]) -> Sequence[AnsweredTuple]:
-        """Hand out the answers to what was begun here, each once; the rest, which are tuples."""
+        """Hand out the answers to what was begun here, each once; the rest, which are tuples.
+        A fault in one of them, or in who hears of them, keeps none of the others back."""
 
     def __len__(self) -> int: ...

@@ -24,6 +24,7 @@ from lwm2m_fast.core.ask import Answered
 from lwm2m_fast.core.operations import build, place_of
 from lwm2m_fast.core.presence import ATTRIBUTE
 from lwm2m_fast.errors import Error, FormatError
+from lwm2m_fast.faults import MESSAGE
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -126,11 +127,12 @@ cdef class Asked(Answer):
 cdef class PlainReads:
     """Loop's thread only. `clock` and `hears` as calls.py has them; `long_way` is called as
     (endpoint, order, target, end, answer) with each answer that is not simply values; `awake_ms`
-    is how long a device listens that nobody says anything else of, 0: always."""
+    is how long a device listens that nobody says anything else of, 0: always; `faults` gets those
+    of our own (lwm2m_fast/faults.py)."""
 
     cdef Engine engine
     cdef Forms forms
-    cdef object now, wall, long_way
+    cdef object now, wall, long_way, faults
     cdef list hears
     cdef int64_t awake_ms
     cdef list spare               # Asked that wait for their next use
@@ -139,13 +141,15 @@ cdef class PlainReads:
     cdef tuple key                # its in Form.ready; None: it is no Read
     cdef tuple last_key           # of the newest Read
 
-    def __init__(self, Engine engine not None, targets, hears, clock, long_way, int64_t awake_ms):
+    def __init__(self, Engine engine not None, targets, hears, clock, long_way, int64_t awake_ms,
+                 faults):
         self.engine = engine
         self.forms = Forms(engine, targets)
         self.hears = list(hears)
         self.now, self.wall = clock.now, clock.wall
         self.long_way = long_way
         self.awake_ms = awake_ms
+        self.faults = faults
         self.spare = []
         self.last_key = (None, None, False)
 
@@ -169,7 +173,7 @@ cdef class PlainReads:
     cdef tuple key_of(self, order):
         """The same object as for an equal order before it: that is found without a comparison."""
         cdef tuple last = self.last_key
-        if order.op != "read":
+        if order.op != "read" or order.serialization is not None:
             return None
         path, number, is_unchecked = order.path, order.format, order.is_unchecked
         if last[0] != path or last[1] != number or last[2] != is_unchecked:
@@ -264,7 +268,8 @@ cdef class PlainReads:
         return True
 
     def resolve(self, answers):
-        """Hand out the answers to what was begun here; the rest."""
+        """Hand out the answers to what was begun here; the rest. A fault in one of them, or in who
+        hears of them, keeps none of the others back."""
         cdef list rest = [], done = []
         cdef list endpoints = [], orders = [], results = []
         cdef Asked asked
@@ -282,7 +287,11 @@ cdef class PlainReads:
             if at is None:
                 at = self.wall()
                 wall = at
-            result = self.values(asked, wall)
+            try:
+                result = self.values(asked, wall)
+            except Exception as error:
+                self.faults.note(error, "an answer to a Read")
+                result = None
             if result is None:
                 self.go_on(asked)
             else:
@@ -292,7 +301,10 @@ cdef class PlainReads:
                 done.append(asked)
         if done:
             for hears in self.hears:
-                hears.read(endpoints, orders, results, at)
+                try:
+                    hears.read(endpoints, orders, results, at)
+                except Exception as error:
+                    self.faults.note(error, "an answer to a Read")
             for number in range(len(done)):
                 asked = <Asked>done[number]
                 asked.together.put(asked.number, results[number])
@@ -341,8 +353,12 @@ cdef class PlainReads:
     cdef int go_on(self, Asked asked) except -1:
         cdef Together together = asked.together
         cdef Py_ssize_t number = asked.number
-        self.long_way(asked.endpoint, asked.order, asked.form.target,
-                      lambda ended: together.end(number, ended), asked.named(Answered))
+        try:
+            self.long_way(asked.endpoint, asked.order, asked.form.target,
+                          lambda ended: together.end(number, ended), asked.named(Answered))
+        except Exception as error:
+            self.faults.note(error, "an answer to a Read")
+            together.fail(number, Error(MESSAGE))
         return 0
 
     def __len__(self):

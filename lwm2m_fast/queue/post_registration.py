@@ -90,10 +90,16 @@ class PostRegistration:
         lines = [line.strip() for line in commands if line.strip()]
         if len(lines) > MAX_COMMANDS:
             raise RequestError(f"{len(lines)} commands, allowed are at most {MAX_COMMANDS}")
-        for line in lines:
-            if len(line.encode("utf-8", "surrogatepass")) > MAX_COMMAND_BYTES:
-                raise RequestError(f"a command is longer than {MAX_COMMAND_BYTES} bytes")
-            self._parse(line)
+        for number, line in enumerate(lines):
+            size = len(line.encode("utf-8", "surrogatepass"))
+            if size > MAX_COMMAND_BYTES:
+                raise RequestError(
+                    f"commands[{number}]: {size} bytes, allowed are at most {MAX_COMMAND_BYTES}"
+                )
+            try:
+                self._parse(line)
+            except RequestError as error:
+                raise RequestError(f"commands[{number}]: {error}") from None
         if lines and tenant not in self._commands and len(self._commands) >= MAX_TENANTS:
             raise QueueFull("the server", MAX_TENANTS, "lists of commands after a registration")
         row = orjson.dumps(lines) if lines else None

@@ -16,6 +16,7 @@ from lwm2m_fast.core import operations
 from lwm2m_fast.core.orders import Order
 from lwm2m_fast.core.pending import Pending
 from lwm2m_fast.errors import FormatError, QueueFull, RequestError, StoreError, UnknownDevice
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.queue.calls import Calls, Clock, Ended
 from lwm2m_fast.queue.delivery import UNANSWERED
 from lwm2m_fast.queue.kept_attributes import KeptAttributes
@@ -46,8 +47,10 @@ class Reestablish:
         attributes: KeptAttributes,
         reach: Reach,
         clock: Clock,
+        faults: Faults,
     ) -> None:
         self._engine, self._pending, self._calls = engine, pending, calls
+        self._faults = faults
         self._attributes, self._reach, self._clock = attributes, reach, clock
         self._sent: dict[str, int] = {}
         self.go_on: Callable[[str], None] = lambda endpoint: None
@@ -115,10 +118,16 @@ class Reestablish:
             self._pending.hold(endpoint)
             return True
         except RequestError:  # it has this no more
-            self._pending.pause(endpoint)
-            self._refused(endpoint, number)
-            return False
+            return self._not_asked(endpoint, number)
+        except Exception as error:  # the device would stay busy
+            self._faults.note(error, "an observation that is made anew")
+            return self._not_asked(endpoint, number)
         return True
+
+    def _not_asked(self, endpoint: str, number: int) -> bool:
+        self._pending.pause(endpoint)
+        self._refused(endpoint, number)
+        return False
 
     def _ended(self, endpoint: str, number: int, ended: Ended) -> None:
         if self._pending.running(endpoint) != 0:

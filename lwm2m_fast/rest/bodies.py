@@ -66,8 +66,8 @@ class OrderBody(BaseModel):
     format: int | None = Field(None, description="CoAP Content-Format, before every preference")
     serialization: str | None = Field(
         None,
-        description="As if it were the device's `serializationFormat`: TLV, JSON, CBOR, TEXT, "
-        "OPAQUE, SENML_JSON, SENML_CBOR, or DEFAULT for what the device speaks",
+        description="In place of the device's `serializationFormat`, wherever it can hold what is "
+        "carried: TLV, JSON, CBOR, TEXT, OPAQUE, SENML_JSON, SENML_CBOR or DEFAULT",
     )
     depth: int | None = Field(None, description="Of discover in LwM2M 1.2: 0 to 3")
     coap: dict[str, Any] | None = Field(

@@ -6,8 +6,7 @@ setting, or the text of `help`; in the order of the lines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -15,9 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from lwm2m_fast.core.orders import AUTOMATIC, SHAPES, Order
+from lwm2m_fast.core.orders import AUTOMATIC, Order, serialized
 from lwm2m_fast.core.shell import Line, parse_shell
-from lwm2m_fast.errors import RequestError
+from lwm2m_fast.errors import Error, RequestError
 from lwm2m_fast.fleet.tokens import Role
 from lwm2m_fast.rest.bodies import (
     MAX_ORDERS,
@@ -33,8 +32,8 @@ from lwm2m_fast.rest.problem import JsonResponse
 from lwm2m_fast.rest.routes import Context, Ctx, Endpoint, Route
 from lwm2m_fast.rest.waiting import attended, ended, status_of
 
-FORMAT = "serializationFormat"
-FORMAT_OF_ORDER = "serialization"
+SERIALIZATION = "serializationFormat"
+"""The one setting that a line can change."""
 
 
 class Command(BaseModel):
@@ -81,36 +80,51 @@ async def run(
 async def _taken(
     ctx: Context, endpoint: str, lines: Sequence[Line], more: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """What each line stands for. The orders go in together, all or none; settings after them."""
-    orders = _in_their_formats(lines, ctx.service.settings(endpoint).get(FORMAT))
-    made = iter(await ctx.service.submit(endpoint, orders, **more) if orders else ())
-    done: list[dict[str, Any]] = []
+    """What each line stands for; all of it is taken, or nothing. An order that is sent later, as to
+    a device that sleeps, goes in the serialization that was in force at its line."""
+    before = ctx.service.settings(endpoint).get(SERIALIZATION)
+    changes = [line.setting for line in lines if line.setting is not None]
+    orders = _orders(lines, before, bool(changes))
+    settings: dict[str, Any] = {}
+    if changes:
+        settings = await ctx.service.set_settings(endpoint, dict(changes[-1]))
+    made: list[dict[str, Any]] = []
+    if orders:
+        try:
+            made = await ctx.service.submit(endpoint, orders, **more)
+        except Error:
+            if changes:
+                await ctx.service.set_settings(endpoint, {SERIALIZATION: before})
+            raise
+    return _shown(lines, made, settings)
+
+
+def _orders(lines: Sequence[Line], before: str | None, is_changed: bool) -> list[Order]:
+    """The orders, each with the serialization at its line where that is not what it always was."""
+    now = before
+    found = []
+    for line in lines:
+        if line.setting is not None:
+            now = line.setting[SERIALIZATION]
+        elif line.order is not None:
+            is_said = is_changed or now is not None
+            found.append(serialized(line.order, now or AUTOMATIC) if is_said else line.order)
+    return found
+
+
+def _shown(
+    lines: Sequence[Line], made: Sequence[dict[str, Any]], settings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    operations = iter(made)
+    shown: list[dict[str, Any]] = []
     for line in lines:
         if line.order is not None:
-            done.append({"text": line.text, "operation": next(made)})
+            shown.append({"text": line.text, "operation": next(operations)})
         elif line.setting is not None:
-            settings = await ctx.service.set_settings(endpoint, dict(line.setting))
-            done.append({"text": line.text, "settings": settings})
+            shown.append({"text": line.text, "settings": {**settings, **line.setting}})
         else:
-            done.append({"text": line.text, "help": line.help})
-    return done
-
-
-def _in_their_formats(lines: Sequence[Line], at_first: str | None) -> list[Order]:
-    """The orders of a text, each with the serialization that holds at its line: it may be sent long
-    after the last line of the text has set another."""
-    if not any(line.setting for line in lines):
-        return [line.order for line in lines if line.order is not None]
-    orders, now = [], at_first
-    for line in lines:
-        now = (line.setting or {}).get(FORMAT, now)
-        order = line.order
-        if order is None:
-            continue
-        if FORMAT_OF_ORDER in SHAPES[order.op].may:
-            order = replace(order, serialization=now or AUTOMATIC)
-        orders.append(order)
-    return orders
+            shown.append({"text": line.text, "help": line.help})
+    return shown
 
 
 ROUTES = (

@@ -39,6 +39,20 @@ def test_values_are_shown_in_a_table_that_steers_no_terminal(admin: Run, api: Ap
     assert "\x1b" not in ran.out
 
 
+def test_what_is_not_utf_8_is_told_and_sent_to_nobody(admin: Run, api: Api) -> None:
+    ran = admin("shell", "dev-1", "-c", "read /3\udcff")
+    assert ran.code == 1
+    assert "the commands are not UTF-8" in ran.err
+    assert api.service.submitted == []
+
+
+def test_an_operation_that_was_refused_is_told_apart_from_its_error(admin: Run, api: Api) -> None:
+    api.service.end = {"state": "FAILED", "result": {"error": "no such level"}, "reason": "refused"}
+    ran = admin("shell", "dev-1", "-c", "read /3")
+    assert ran.code == 1
+    assert "error: read /3: no such level (refused)" in ran.err
+
+
 def test_several_commands_are_told_apart(admin: Run, api: Api) -> None:
     ran = admin("shell", "dev-1", "-c", "execute /3/0/4\nserialization TLV\nhelp")
     assert ran.code == 0

@@ -324,6 +324,23 @@ def test_create_says_where_the_instance_is(
     assert (made.error is not None) is has_error
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"9": {"5700": 1.5}}, "/3303/9"),
+        ({"09": {"5700": 1.5}}, "/3303/9"),
+        ({"9": {}, "10": {}}, None),
+        ({"5700": 1.5}, None),
+        ({}, None),
+    ],
+)
+def test_an_id_that_stood_in_the_values_is_where_the_instance_is(
+    values: dict[str, Any], said: str | None
+) -> None:
+    made = result(target("1.1"), order("create", "/3303", values=values), answer(CREATED))
+    assert (made.ok, made.location) == (True, said)
+
+
 # Discover
 
 

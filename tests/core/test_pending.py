@@ -93,6 +93,14 @@ def test_a_line_is_full_at_its_bound_and_not_before():
     assert line.counters()["operations_refused"] == 1
 
 
+def test_several_that_do_not_fit_are_told_how_many_there_are():
+    line = pending(per_device=3)
+    queue(line, 2)
+    with pytest.raises(QueueFull) as refused:
+        line.reserve(DEVICE, 2)
+    assert str(refused.value) == "'dev-1' already has 2 requests waiting; 2 more would be above 3"
+
+
 def test_the_thousandth_is_taken_and_the_next_refused():
     line = pending()
     queue(line, 1000)

@@ -103,8 +103,9 @@ def test_without_a_format_for_many_values_the_device_chooses_and_we_write_tlv(ve
         (OPAQUE, "1.1", (60, 112), 42, "octets first for opaque; mandatory in 1.1"),
         (OPAQUE, "1.0", (42,), 42, "octets first for opaque, where offered"),
         (OPAQUE, "1.0", (), 11542, "a 1.0 device need not speak octets"),
-        (CORELNK, "1.1", (60,), 40, "link format first for links; mandatory in 1.1"),
-        (CORELNK, "1.0", (), 11542, "a 1.0 device need not speak link format"),
+        (CORELNK, "1.1", (60,), 60, "a GET that accepts the link format would be Discover"),
+        (CORELNK, "1.1", (40,), 0, "also where that is offered"),
+        (CORELNK, "1.0", (), 11542, "and in 1.0"),
     ],
 )
 def test_types_with_a_format_of_their_own_are_read_in_it(type, version, offered, number, why):

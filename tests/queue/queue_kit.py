@@ -122,6 +122,7 @@ class QueueWorld(World):
         settings: SettingsTable | None = None,
         queue: dict[str, Any] | None = None,
         profiles: Any = None,
+        faults: Faults | None = None,
         **parts: Any,
     ) -> None:
         self.operating: Operating | None = None
@@ -131,7 +132,7 @@ class QueueWorld(World):
         self.settings = settings or SettingsTable()
         self.ear = Ear()
         self.told: list[Event] = []
-        self.faults: Faults = RaisingFaults()
+        self.faults = faults or RaisingFaults()
         self.nudged = False
         self.files: dict[str, bytes] = {}
         self.owners: dict[str, str] = {}

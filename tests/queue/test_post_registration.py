@@ -122,7 +122,7 @@ def test_it_survives_a_restart():
 def test_what_is_no_order_is_refused_and_the_list_stays(bad):
     world = QueueWorld()
     set_list(world, "read /3/0/0")
-    with pytest.raises(RequestError):
+    with pytest.raises(RequestError, match=r"^commands\[1\]: "):
         set_list(world, "read /3/0/1", bad)
     assert world.operating.post_registration.commands("default") == ["read /3/0/0"]
 

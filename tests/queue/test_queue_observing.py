@@ -216,6 +216,17 @@ def test_attributes_that_were_unset_or_deleted_are_not_sent_again():
     assert list(world.fleet.scan("attributes")) == []
 
 
+def test_attributes_that_a_cancel_leaves_on_the_device_are_sent_again():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400)
+    for attributes in ({"pmin": 5, "epmin": 1}, {"cancel": None}):
+        order = {"op": "write_attributes", "path": "/3/0/9", "attributes": attributes}
+        world.submit("dev-1", order)
+        answer_next(device, "2.04")
+    assert list(world.fleet.scan("attributes")) == [(b"dev-1", b'{"/3/0/9":{"epmin":1}}')]
+
+
 def test_attributes_of_a_device_have_a_bound():
     world, device = observed("/3/0/9")
     for number in range(66):

@@ -37,36 +37,37 @@ def test_with_wait_each_line_has_what_came_of_it(api: Api) -> None:
 
 
 def test_a_setting_takes_effect_between_the_lines_around_it(api: Api) -> None:
-    answer = run(
-        api, "read /3\nserialization TLV\nread /4\ndiscover /4\nserialization DEFAULT\nread /5"
-    )
+    answer = run(api, "read /3\nserialization TLV\nread /4")
     assert [sorted(one) for one in answer.json()["commands"]] == [
         ["operation", "text"],
         ["settings", "text"],
         ["operation", "text"],
-        ["operation", "text"],
-        ["settings", "text"],
-        ["operation", "text"],
     ]
-    [(_, orders, _)] = api.service.submitted
-    assert [order.serialization for order in orders] == ["DEFAULT", "TLV", None, "DEFAULT"]
+    assert api.service.set_for["dev-1"] == {"serializationFormat": "TLV"}
+    ((_, orders, _),) = api.service.submitted
+    assert [each.serialization for each in orders] == ["DEFAULT", "TLV"]
+    run(api, "read /5\ndelete /3303/1")
+    assert [each.serialization for each in api.service.submitted[-1][1]] == ["TLV", None]
+    run(api, "serialization DEFAULT")
+    assert api.service.set_for["dev-1"] == {}
+    run(api, "read /3")
+    assert api.service.submitted[-1][1] == [Order("read", path="/3")]
+
+
+def test_of_two_settings_each_counts_for_the_lines_behind_it(api: Api) -> None:
+    answer = run(api, "serialization TLV\nread /3\nserialization DEFAULT\nread /4").json()
+    shown = [one["settings"]["serializationFormat"] for one in answer["commands"][::2]]
+    assert shown == ["TLV", None]
+    assert [each.serialization for each in api.service.submitted[0][1]] == ["TLV", "DEFAULT"]
     assert api.service.set_for["dev-1"] == {}
 
 
-def test_a_line_before_a_setting_has_what_was_set_before(api: Api) -> None:
-    run(api, "serialization SENML_JSON")
-    run(api, "read /3\nserialization TLV")
-    [(_, orders, _)] = api.service.submitted
-    assert [order.serialization for order in orders] == ["SENML_JSON"]
-    assert api.service.set_for["dev-1"] == {"serializationFormat": "TLV"}
-    run(api, "read /3")
-    assert api.service.submitted[-1][1][0].serialization is None
-
-
-def test_a_full_queue_takes_nothing_of_a_text_with_settings(api: Api) -> None:
-    api.service.refusal = QueueFull("dev-1", 1)
+def test_a_text_that_the_queue_does_not_take_changes_no_setting(api: Api) -> None:
+    run(api, "serialization CBOR")
+    api.service.refusal = QueueFull("'dev-1'", 1000)
     assert run(api, "read /3\nserialization TLV\nread /4").status_code == 429
-    assert (api.service.submitted, api.service.set_for) == ([], {})
+    assert api.service.submitted == []
+    assert api.service.set_for["dev-1"] == {"serializationFormat": "CBOR"}
 
 
 def test_a_line_that_is_no_command_stops_all_of_them(api: Api) -> None:
