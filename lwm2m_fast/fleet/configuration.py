@@ -31,6 +31,10 @@ F = TypeVar("F", bound=Fields)
 GENERATED_KEY_BYTES: Final = 16
 MAX_PROBLEMS: Final = 20
 """Named in one refusal; the rest are counted."""
+MAX_DEPTH: Final = 8
+"""No field of a configuration lies deeper, but for what is below `writes`."""
+WRITES: Final = "writes"
+"""Of bootstrapSteps: what is below is no field, but a device's values."""
 
 _SECRET_NAMES: Final = frozenset({"pskKey", "bootstrapKey", "x509PrivateKey"})
 
@@ -86,10 +90,17 @@ def read(data: Any, *, is_text: bool = False, needs_bootstrap: bool = False) -> 
     return configuration
 
 
-def _without_null(given: Any) -> Any:
+def _without_null(given: Any, depth: int = MAX_DEPTH) -> Any:
+    """As if null had not been said: but for `writes`, whose values are a device's."""
+    if not depth:  # deeper than any field: refused where it is
+        return given
     if isinstance(given, dict):
-        return {name: _without_null(each) for name, each in given.items() if each is not None}
-    return [_without_null(each) for each in given] if isinstance(given, list) else given
+        return {
+            name: each if name == WRITES else _without_null(each, depth - 1)
+            for name, each in given.items()
+            if each is not None
+        }
+    return [_without_null(each, depth - 1) for each in given] if isinstance(given, list) else given
 
 
 # What the fields must be together
@@ -347,7 +358,7 @@ def _merge(before: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if value is None:
             after.pop(name, None)
-        elif isinstance(value, Mapping) and name != "writes":
+        elif isinstance(value, Mapping) and name != WRITES:
             part = after.get(name)
             made = _merge(part if isinstance(part, dict) else {}, value)
             if made or not value or name in after:  # nothing but null: as it is shown when unset

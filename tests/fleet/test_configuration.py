@@ -403,3 +403,12 @@ def test_a_change_that_makes_it_invalid_changes_nothing() -> None:
         merged(before, {"serverSecurity": {"securityMode": "PSK"}})
     with pytest.raises(ConfigurationError, match="endpointId cannot be changed"):
         merged(before, {"endpointId": "other"})
+
+
+@pytest.mark.parametrize("name", ["endpointId", "bootstrapSteps", "furtherServers", "more"])
+def test_what_lies_very_deep_is_refused_as_any_other(name: str) -> None:
+    deep: Any = None
+    for _ in range(5000):
+        deep = [{"writes": deep, "more": deep}]
+    with pytest.raises(ConfigurationError):
+        read(PLAIN | {name: deep})
