@@ -89,9 +89,8 @@ def why(operation: Mapping[str, Any]) -> str:
     result = operation["result"] or {}
     if operation["reason"] == REFUSED and result.get("error"):  # here, before anything was sent
         return f"{REFUSED}: {result['error']}"
-    parts = (result.get("code"), result.get("error"), operation["reason"])
-    said = " ".join(str(part) for part in parts[:2] if part)
-    reason = parts[2]
+    said = " ".join(str(part) for part in (result.get("code"), result.get("error")) if part)
+    reason = operation["reason"]
     if said and reason:
         return f"{said} ({reason})"
     return said or str(reason or "failed")

@@ -46,11 +46,11 @@ def test_what_is_not_utf_8_is_told_and_sent_to_nobody(admin: Run, api: Api) -> N
     assert api.service.submitted == []
 
 
-def test_an_operation_that_was_refused_is_told_apart_from_its_error(admin: Run, api: Api) -> None:
-    api.service.end = {"state": "FAILED", "result": {"error": "no such level"}, "reason": "refused"}
+def test_why_an_operation_failed_is_told_apart_from_its_error(admin: Run, api: Api) -> None:
+    api.service.end = {"state": "FAILED", "result": {"error": "no such level"}, "reason": "fault"}
     ran = admin("shell", "dev-1", "-c", "read /3")
     assert ran.code == 1
-    assert "error: read /3: no such level (refused)" in ran.err
+    assert "error: read /3: no such level (fault)" in ran.err
 
 
 def test_several_commands_are_told_apart(admin: Run, api: Api) -> None:

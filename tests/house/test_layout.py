@@ -30,6 +30,12 @@ def test_no_file_is_too_long() -> None:
     assert not {file: size for file, size in long_files().items() if size > MOST_LINES}
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by it."""
+    names = [path.name for path in sources(".py", under="tests/") if path.name.startswith("test_")]
+    assert not {each for each in names if names.count(each) > 1}
+
+
 @pytest.mark.parametrize("path", CODE, ids=name)
 def test_names_say_what_a_thing_is(path: Path) -> None:
     found = [*NAMES.findall(path.read_text()), path.stem]
