@@ -48,6 +48,13 @@ class QueueConfig(Section):
         ge=1.0,
         le=31_536_000.0,
     )
+    max_attempts: int = field(
+        30,
+        "An operation that was sent so often without an answer fails as unanswered: else a device "
+        "that restarts instead of answering would be asked for ever. 0: never.",
+        ge=0,
+        le=1_000_000,
+    )
     history_per_device: int = field(
         100, "Ended operations kept per device; the oldest go first.", ge=1, le=10_000
     )

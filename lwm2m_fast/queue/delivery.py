@@ -42,8 +42,11 @@ from lwm2m_fast.store.base import FleetChange
 from lwm2m_fast.store.changes import MAX_VALUE_BYTES
 
 # Nobody answered, or nothing left: the operation waits for the device's next contact.
-UNANSWERED = frozenset({"timeout", "no_response", "cancelled", "store"})
+NEVER_LEFT = "store"
+UNANSWERED = frozenset({"timeout", "no_response", "cancelled", NEVER_LEFT})
 
+GIVEN_UP = "unanswered"
+"""The reason of an operation that was sent `queue.max_attempts` times."""
 FAULT = "fault"
 """The reason of an operation that a fault of our own has ended."""
 
@@ -79,7 +82,9 @@ class Delivery:
         tell: Tell,
         ownership: Ownership,
         faults: Faults,
+        max_attempts: int = 0,
     ) -> None:
+        self._max_attempts = max_attempts
         self._ownership, self._faults = ownership, faults
         self.pending, self.history, self._keeper = pending, history, keeper
         self._calls, self._reach, self._clock, self._tell = calls, reach, clock, tell
@@ -233,6 +238,10 @@ class Delivery:
             self.end(operation, FAILED, reason="expired")
             if self.pending.waits(operation.endpoint):
                 self.pending.hold(operation.endpoint)
+        elif operation.attempts >= self._max_attempts > 0 and ended.outcome != NEVER_LEFT:
+            self.end(operation, FAILED, reason=GIVEN_UP)
+            if self.pending.waits(operation.endpoint):
+                self.pending.hold(operation.endpoint)
         else:
             self._again(operation, ended.outcome)
 
@@ -245,7 +254,7 @@ class Delivery:
 
     def _again(self, operation: Operation, why: str) -> None:
         self.unanswered += 1
-        if why == "store":  # it never left
+        if why == NEVER_LEFT:
             self.pending.pause(operation.endpoint)
             self.later.add(operation.endpoint)
         else:

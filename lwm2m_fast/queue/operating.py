@@ -129,6 +129,7 @@ class Operating:
             self._told,
             ownership,
             around.faults,
+            config.max_attempts,
         )
         first = Reestablish(
             around.engine, pending, self.calls, attributes, self.reach, around.clock, around.faults

@@ -96,6 +96,34 @@ def test_unanswered_beyond_its_time_it_expires_and_the_others_wait():
     assert world.state("dev-1", two) == "PENDING"
 
 
+def restart_instead_of_answering(world, device):
+    assert asked(device) == "/3/0/1"
+    world.after(200)
+    device.hear_all()  # the same again
+    device.register(lifetime=86400)
+
+
+def test_sent_as_often_as_may_be_without_an_answer_it_fails_and_the_next_one_goes():
+    world, device = registered(queue={"max_attempts": 3})
+    ids = world.submit("dev-1", "/3/0/1", "/3/0/2")
+    for attempt in (1, 2, 3):
+        shown = world.shown_operation("dev-1", ids[0])
+        assert (shown["state"], shown["attempts"]) == ("EXECUTING", attempt)
+        restart_instead_of_answering(world, device)
+    shown = world.shown_operation("dev-1", ids[0])
+    assert (shown["state"], shown["reason"], shown["attempts"]) == ("FAILED", "unanswered", 3)
+    assert answer_next(device) == "/3/0/2"
+    assert world.state("dev-1", ids[1]) == "SUCCESSFUL"
+
+
+def test_without_a_bound_it_is_sent_at_every_contact():
+    world, device = registered(queue={"max_attempts": 0})
+    [one] = world.submit("dev-1", "/3/0/1")
+    for _ in range(100):
+        restart_instead_of_answering(world, device)
+    assert world.state("dev-1", one) == "EXECUTING"
+
+
 def test_a_time_that_has_passed_is_refused():
     world = QueueWorld()
     with pytest.raises(RequestError, match="valid_until is"):
