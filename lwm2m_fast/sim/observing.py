@@ -139,6 +139,8 @@ class Observing:
     def confirmed(self, relation: Relation, now_ns: int) -> None:
         """The acknowledgement has come; what was kept may leave, and then the next notification."""
         relation.awaits_ack = False
+        if relation.is_over:  # given up meanwhile: nothing of it is told any longer
+            return
         while relation.history and not relation.awaits_ack:
             relation.sequence += 1
             self._notify(relation, relation.history.oldest(), now_ns)

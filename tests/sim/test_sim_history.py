@@ -96,6 +96,15 @@ def test_nothing_is_kept_where_the_server_has_forbidden_it():
     assert [told(each)[0] for each in acknowledged(server, first, 6.6)] == [5]
 
 
+def test_nothing_kept_is_told_once_it_is_no_longer_observed():
+    server = observing(b"hqmax=10")
+    (first,) = change(server, 1, 5)
+    accept = (ACCEPT, SENML_JSON)
+    assert server.do(GET, PATH, b"", None, (OBSERVE, 1), accept)["code"] == CONTENT
+    assert server.desk.counters()["observations"] == 0
+    assert acknowledged(server, first, 5.5) == []
+
+
 def test_a_format_without_moments_tells_the_values_in_order():
     server = observing(b"hqmax=10", accept=TEXT)
     (first,) = change(server, 1, 4)
