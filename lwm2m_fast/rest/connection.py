@@ -15,8 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_S = 20.0
 """From the connection, or the answer before, until a request's head is whole."""
 TAKEN_S = 90.0
-"""While an answer waits in our buffers for its client, it takes TAKEN_BYTES of it in this time. More
-than event streams have, which see to it themselves (events.py)."""
+"""While an answer waits in our buffers for its client, it takes TAKEN_BYTES of it in this time.
+More than event streams have, which see to it themselves (events.py)."""
 TAKEN_BYTES = 16 << 10
 
 
