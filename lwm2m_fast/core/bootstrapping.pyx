@@ -43,6 +43,8 @@ cdef int judged(State state, Request *request, Params *params) except -1:
         return 0 if may else FORBIDDEN
     code = state.judge_bootstrap(name_of(params), addr_is_secure(request.source),
                                  None if may else other_name(state, request))
+    if code == 0 and not may:
+        return FORBIDDEN
     return code if code == 0 or 0x80 <= code <= 0xBF else INTERNAL_SERVER_ERROR
 
 

@@ -76,8 +76,10 @@ cdef class Hooks:
 
     @property
     def judge_bootstrap(self):
-        """Called as (endpoint, whether it is secure) for each POST /bs and GET /bspack before it is
-        answered: 0, or the code to refuse with. None: every device may bootstrap."""
+        """Called as (endpoint, whether it is secure, other) for each POST /bs and GET /bspack before
+        it is answered: 0, or the code to refuse with. `other` is None where the asker may speak for
+        that name; else it is refused in any case, and this is the name that it may speak for, empty:
+        none, or several. None: every device may bootstrap that may speak for its name."""
         return self.state.judge_bootstrap
 
     @judge_bootstrap.setter
@@ -86,7 +88,8 @@ cdef class Hooks:
 
     @property
     def make_pack(self):
-        """Called as (endpoint, Accept or -1) for GET /bspack: code, content format, payload."""
+        """Called as (endpoint, Accept or -1, whether it asks for the first block) for GET /bspack:
+        code, content format, payload."""
         return self.state.make_pack
 
     @make_pack.setter

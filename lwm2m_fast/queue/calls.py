@@ -176,12 +176,17 @@ class Calls:
     def resolve(self, answers: Sequence[Sequence[Any]]) -> None:
         """Hand out the engine's answers; those that nobody here has asked for are not touched. A
         fault in one of them is that one's: the others are handed out."""
+        agreed = []
         for answer in answers:
             call = self._calls.pop(answer[0], None)
             if call is not None:
                 answered = Answered(*answer)
                 self._traffic.ended(answered)
                 self._end(call, answered)
+                if answered.observation:
+                    agreed.append((call, answered.observation))
+        for each in reversed(agreed):  # of two of the same paths the one asked for last stays
+            self._faults.tell("an observation", self._supersede, *each)
 
     def _end(self, call: _Asked, answered: Answered) -> None:
         try:
@@ -203,22 +208,23 @@ class Calls:
                 each.answered(call.target, call.order, result, wall)
             except Exception as error:  # who asked gets his answer, and who listens behind it
                 self._faults.note(error, "who hears of answers")
-        if answered.observation:
-            self._supersede(call, answered.observation)
         return Ended("answered", result, answered.observation, call.cancelled)
 
     def _supersede(self, call: _Asked, number: int) -> None:
         """End what `number` has taken the place of: the same paths, in another format or order.
 
         To the device those are two relations (RFC 7641, section 4.1), and it would tell all twice.
-        One that is still asked for is left: it takes the place of this one, when it stands.
+        One that is still asked for is left: it takes the place of this one, when it stands. And one
+        that has gone already, as of two that were answered in one turn, takes nobody's.
         """
         try:
             known = self._engine.observations(call.target.endpoint)
         except UnknownDevice:  # it has left meanwhile
             return
         others = [one for one in known if one["number"] != number and one["state"] != PENDING]
-        for other in observations_of(others, call.order) if others else ():
+        if not others or not any(one["number"] == number for one in known):
+            return
+        for other in observations_of(others, call.order):
             with suppress(RequestError, StoreError):  # gone already, or it goes the next time
                 self._engine.unobserve(other, False, 0.0, self._clock.now())
                 self._act()

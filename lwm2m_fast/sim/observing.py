@@ -10,7 +10,7 @@ confirmable notification is acknowledged no other leaves; what would have left i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from lwm2m_fast.sim.alarms import Alarms
@@ -21,6 +21,10 @@ from lwm2m_fast.sim.refused import INTERNAL_ERROR, Refused
 
 MOST_PER_DEVICE: Final = 64
 """Relations of one device; another observe is answered as a plain read (RFC 7641, section 4.1)."""
+
+MOST_WAITING: Final = 1 << 17
+"""Values kept by all devices together; beyond, the newest of a relation takes the place of its
+oldest, if it has any."""
 
 SECOND: Final = 1_000_000_000
 _NEVER: Final = 1 << 62
@@ -50,7 +54,8 @@ class Relation:
     looks_at: int = 0
     is_over: bool = False
     awaits_ack: bool = False
-    history: History = field(default_factory=History)
+    history: History | None = None
+    """From the first value on that had to be kept: a fleet has a million relations."""
 
 
 Notify = Callable[[Relation, Reply, int], None]
@@ -75,7 +80,8 @@ class Observing:
         self._relations: dict[int, dict[bytes, Relation]] = {}
         self.count = 0
         self.kept = self.lost = 0
-        """Values of histories, and how many of them had to go for newer ones."""
+        """Values of histories, and how many had to go for newer ones or for want of room."""
+        self.waiting = 0
 
     def begin(
         self,
@@ -114,6 +120,8 @@ class Observing:
             del self._relations[device]
         relation.is_over = True
         self.count -= 1
+        self.waiting -= len(relation.history or ())
+        relation.history = None
         return True
 
     def cancel_mid(self, device: int, mid: int) -> bool:
@@ -139,8 +147,11 @@ class Observing:
     def confirmed(self, relation: Relation, now_ns: int) -> None:
         """The acknowledgement has come; what was kept may leave, and then the next notification."""
         relation.awaits_ack = False
+        if relation.is_over:  # given up meanwhile: nothing of it is told any longer
+            return
         while relation.history and not relation.awaits_ack:
             relation.sequence += 1
+            self.waiting -= 1
             self._notify(relation, relation.history.oldest(), now_ns)
         if not relation.awaits_ack or self._keeps(relation):
             self._look_later(relation, now_ns)
@@ -203,7 +214,14 @@ class Observing:
         self._noted(relation, reply, now_ns)
         self.kept += 1
         moment = self._started_at + self._second(now_ns)
-        self.lost += relation.history.keep(moment, reply, self._keeps(relation))
+        if relation.history is None:
+            relation.history = History()
+        most = self._keeps(relation)
+        if self.waiting >= MOST_WAITING:
+            most = min(most, len(relation.history))
+        lost = relation.history.keep(moment, reply, most)
+        self.lost += lost
+        self.waiting += 1 - lost
 
     def _keeps(self, relation: Relation) -> int:
         """How many values are kept that cannot be told; none where /1/0/6 forbids it."""

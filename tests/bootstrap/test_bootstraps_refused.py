@@ -85,6 +85,19 @@ def test_a_secure_device_speaks_for_nobody_else(world: Bench) -> None:
     assert world.driver is not None and world.driver.outcomes.of("dev-2") is None
 
 
+def test_a_judge_of_whatever_opinion_lets_nobody_speak_for_another(world: Bench) -> None:
+    asked: list[tuple[str, bool, str | None]] = []
+
+    def lenient(endpoint: str, is_secure: bool, other: str | None) -> int:
+        asked.append((endpoint, is_secure, other))
+        return 0
+
+    world.engine.judge_bootstrap = lenient
+    begin(world.secure("b-1", "dev-1"), "dev-2", expected="4.03")
+    assert asked == [("dev-2", True, "dev-1")]
+    assert world.engine.device_count() == 0
+
+
 def test_who_has_several_names_or_none_is_told_with_the_one_that_it_asked_for(world: Bench) -> None:
     world.offers.modes = {"dev-1": "X509"}
     begin(world.secure("b-1", "dev-7", "dev-8"), "dev-1", expected="4.03")

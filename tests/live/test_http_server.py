@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 import uvloop
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "rest"))
 
@@ -149,6 +153,80 @@ def test_a_request_under_way_outlives_that_time(monkeypatch: pytest.MonkeyPatch)
             service.subscriptions[0].queue.put_nowait(FakeEvent("updated", "a/b"))
             found = [await anext(lines) for _ in range(3)]
             assert "event: updated" in found
+
+    served(scene)
+
+
+async def dialled(client: httpx.AsyncClient) -> socket.socket:
+    """A connection that holds as little as may be beside our own buffers."""
+    ours = socket.socket()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    ours.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(ours, (client.base_url.host, client.base_url.port))
+    return ours
+
+
+async def all_of(ours: socket.socket) -> int:
+    """Bytes until the end; ConnectionResetError when they were given up."""
+    loop, size = asyncio.get_running_loop(), 0
+    while part := await loop.sock_recv(ours, 1 << 20):
+        size += len(part)
+    return size
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_large_answer_is_kept_for_its_client_as_long_as_it_takes_some_of_it(
+    monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 0.05)
+    monkeypatch.setattr(connection, "TAKEN_S", 5.0 if is_taken else 0.1)
+    size = 16 << 20
+
+    async def large(request: Request) -> Response:
+        return Response(bytes(size))
+
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        server._app.router.routes.insert(0, Route("/large", large))
+        ours, before = await dialled(client), connection.Connection.slow
+        with ours:
+            loop = asyncio.get_running_loop()
+            head = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            await loop.sock_sendall(ours, head)
+            await asyncio.sleep(0.4)
+            if is_taken:
+                assert await all_of(ours) > size
+            else:
+                with contextlib.suppress(ConnectionResetError):
+                    assert await all_of(ours) < size
+        assert connection.Connection.slow == before + (not is_taken)
+
+    served(scene)
+
+
+def test_a_stream_whose_client_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "TAKEN_S", 0.1)
+    ended = asyncio.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                await asyncio.sleep(0)
+                yield bytes(1 << 16)
+        finally:
+            ended.set()
+
+    async def endless(request: Request) -> Response:
+        return StreamingResponse(parts())
+
+    async def scene(service: FakeService, server: HttpServer, client: httpx.AsyncClient) -> None:
+        server._app.router.routes.insert(0, Route("/endless", endless))
+        before = connection.Connection.slow
+        with await dialled(client) as ours:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(ours, b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            await ended.wait()
+        assert connection.Connection.slow == before + 1
 
     served(scene)
 

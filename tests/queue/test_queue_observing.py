@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from queue_kit import QueueWorld, answer_next, asked, path_of
+from scripted import ACK, write
 
+from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.errors import StoreError
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.queue.kept_attributes import NAMESPACE as ATTRIBUTES
 
 RST = 3
@@ -30,6 +33,16 @@ def agree(device, number: int = 1) -> str:
     options = [(OBSERVE, bytes([number])), (CONTENT_FORMAT, b"")]
     device.answer(heard, options=options, payload=b"7")
     return path_of(heard)
+
+
+class Broken:
+    """The engine, but for what it says of observations."""
+
+    def __init__(self, engine, observations) -> None:
+        self._engine, self.observations = engine, observations
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
 
 
 def states(world) -> list[str]:
@@ -130,6 +143,41 @@ def test_a_composite_of_the_same_paths_in_another_order_takes_the_place_of_what_
     assert device.hear().type == RST
     device.notify(tokens[1], 2)
     device.hear_nothing()
+
+
+def test_of_two_formats_answered_in_one_turn_the_one_asked_for_last_stands():
+    world = QueueWorld(coap={"nstart": 2})
+    device = world.device()
+    device.register(lifetime=86400)
+    ended = []
+    for number in (110, 0):
+        order = parse_order({"op": "observe", "path": "/3/0/9", "format": number})
+        world.operating.calls.ask("dev-1", order, 30.0, ended.append)
+    world.finish_turn()
+    answers = []
+    for number, payload in ((110, b'[{"n":"/3/0/9","v":7}]'), (0, b"7")):
+        heard = device.hear()
+        options = [(OBSERVE, b"\1"), (CONTENT_FORMAT, bytes([number]))]
+        answers.append(write(ACK, 0x45, heard.mid, heard.token, options, payload))
+    world.receive(*((device.address, each) for each in answers))
+    assert all(each.result.ok for each in ended)
+    stands = [each["number"] for each in world.engine.observations("dev-1")]
+    assert stands == [ended[1].observation]
+
+
+def test_an_observation_that_cannot_be_compared_keeps_no_answer_back():
+    def broken(endpoint):
+        raise AssertionError("a fault")
+
+    world, device = observed("/3/0/9", faults=Faults())
+    calls = world.operating.calls
+    calls._engine = Broken(calls._engine, broken)
+    [one] = world.submit("dev-1", {"op": "observe", "path": "/3/0/9", "format": 110})
+    heard = device.hear()
+    answer = [(OBSERVE, b"\1"), (CONTENT_FORMAT, b"\x6e")]
+    device.answer(heard, options=answer, payload=b'[{"n":"/3/0/9","v":7}]')
+    assert world.state("dev-1", one) == "SUCCESSFUL"
+    assert world.faults.count == 1
 
 
 def test_what_the_device_does_not_agree_to_observe_leaves_what_stood():

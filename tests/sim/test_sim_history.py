@@ -7,6 +7,7 @@ from sim_kit import ACCEPT, ACK, CHANGED, CON, CONTENT, GET, OBSERVE, PUT, Serve
 
 from lwm2m_fast.codec import Node as Value
 from lwm2m_fast.codec import decode, encode
+from lwm2m_fast.sim import observing as observing_module
 from lwm2m_fast.sim.history import MOST_KEPT, History
 from lwm2m_fast.sim.operations import Reply
 from lwm2m_fast.wire.coap import build
@@ -94,6 +95,34 @@ def test_nothing_is_kept_where_the_server_has_forbidden_it():
     assert server.do(PUT, "/1/0/6", forbidden, SENML_JSON)["code"] == CHANGED
     (first,) = change(server, 1, 5)
     assert [told(each)[0] for each in acknowledged(server, first, 6.6)] == [5]
+
+
+def test_what_all_devices_keep_has_a_bound(monkeypatch):
+    monkeypatch.setattr(observing_module, "MOST_WAITING", 2)
+    server = observing(b"hqmax=10")
+    (first,) = change(server, 1, 8)
+    seen = server.desk._observing
+    assert (seen.waiting, seen.kept, seen.lost) == (2, 7, 5)
+    assert [told(each)[0] for each in acknowledged(server, first, 8.5)] == [7, 8]
+    assert seen.waiting == 0
+
+
+def test_without_room_for_any_value_none_is_kept(monkeypatch):
+    monkeypatch.setattr(observing_module, "MOST_WAITING", 0)
+    server = observing(b"hqmax=10")
+    change(server, 1, 5)
+    seen = server.desk._observing
+    assert (seen.waiting, seen.kept, seen.lost) == (0, 4, 4)
+
+
+def test_nothing_kept_is_told_once_it_is_no_longer_observed():
+    server = observing(b"hqmax=10")
+    (first,) = change(server, 1, 5)
+    accept = (ACCEPT, SENML_JSON)
+    assert server.do(GET, PATH, b"", None, (OBSERVE, 1), accept)["code"] == CONTENT
+    assert server.desk.counters()["observations"] == 0
+    assert server.desk._observing.waiting == 0
+    assert acknowledged(server, first, 5.5) == []
 
 
 def test_a_format_without_moments_tells_the_values_in_order():
