@@ -229,7 +229,7 @@ class Server:
             handovers,
             parts,
             durable,
-            lambda name: registry.get(name) is not None,
+            handovers.is_configured,
             store.state.sync,
             self._faults,
         )
