@@ -93,7 +93,7 @@ class BootstrapServer:
         outcomes: Outcomes,
     ) -> None:
         self._credentials = security.credentials
-        own, faults = bootstrap_config(config), Faults()
+        own, self._faults = bootstrap_config(config), Faults()
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
         try:
@@ -104,11 +104,13 @@ class BootstrapServer:
         self._side = SecureSide(self._engine, security, principal_of, SIDE)
         try:
             self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
-        except ConfigError as error:
+        except BaseException as error:  # whatever it is, there is another try
             self._side.stop()
             for endpoint in plain:
                 endpoint.close()
-            raise _named(error) from None
+            if isinstance(error, ConfigError):
+                raise _named(error) from None
+            raise
         doors = [] if self._dtls is None else self._dtls.doors
         secure = [] if self._dtls is None else [self._dtls.endpoint, *doors]
         self._listeners = Listeners([*plain, *secure])
@@ -122,7 +124,7 @@ class BootstrapServer:
             time.time,
             self._nudge,
             outcomes=outcomes,
-            faults=faults,
+            faults=self._faults,
         )
         self._turns = Turns(
             self._engine,
@@ -133,7 +135,7 @@ class BootstrapServer:
             own.coap.batches_per_wakeup,
             None,
             self.bootstraps.contacts,
-            faults,
+            self._faults,
         )
         self._turns.tick = self._tick
         self._side.attach_turns(self._turns.act, tell)
@@ -157,8 +159,8 @@ class BootstrapServer:
             self.bootstraps.handshake_refused(endpoint, why)
 
     def _tick(self) -> None:
-        self.bootstraps.tick()
-        self._side.look()
+        self._faults.tell("a tick", self.bootstraps.tick)
+        self._faults.tell("a tick", self._side.look)
 
     def _nudge(self) -> None:
         self._turns.nudge()
