@@ -27,6 +27,9 @@ _log = logging.getLogger("lwm2m_fast.bootstrap")
 TOLD_PER_S: Final = 20
 """Refused devices that are told, and failures that are logged; beyond, they are counted only."""
 
+BEGAN_ANEW: Final = "the device began another bootstrap"
+CHANGED: Final = "what the device may bootstrap with has changed"
+
 CUT_OFF_AT_ONCE: Final = 128
 """Bootstraps that are ended before the loop gets its turn."""
 
@@ -184,9 +187,9 @@ class Bootstraps:
 
     def _answered(self, endpoint: str, run: _Run, answer: AnsweredTuple) -> None:
         _call, outcome, code, _format, payload, *_rest = answer
-        if outcome == "cancelled":  # it has begun anew: what is in the engine is the new one
+        if outcome == "cancelled":  # whatever is in the engine now is another one
             del self._runs[endpoint]
-            run.session.fail("the device began another bootstrap")
+            run.session.fail(BEGAN_ANEW if self._place(endpoint) is not None else CHANGED)
             self._told(endpoint, run)
             return
         self._take(run.session, outcome, code, payload)
@@ -247,7 +250,7 @@ class Bootstraps:
     def _begin(self, endpoint: str) -> None:
         before = self._runs.pop(endpoint, None)
         if before is not None:  # between two of its requests
-            before.session.fail("the device began another bootstrap")
+            before.session.fail(BEGAN_ANEW)
             self._told(endpoint, before)
         try:
             session = Session(
