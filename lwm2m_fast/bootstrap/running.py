@@ -101,7 +101,7 @@ class BootstrapServer:
         except ConfigError as error:
             raise _named(error) from None
         self._udp = plain[0]
-        self._side = SecureSide(self._engine, security, principal_of, SIDE)
+        self._side = SecureSide(self._engine, security, principal_of, SIDE, self._faults)
         try:
             self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
         except BaseException as error:  # whatever it is, there is another try
