@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
 from lwm2m_fast.bootstrap.offers import Offers
 from lwm2m_fast.bootstrap.outcomes import Outcomes
@@ -176,12 +177,17 @@ class BootstrapServer:
 
     async def stop(self, why: str) -> None:
         """Answer what was received, and close the ports; bootstraps under way end, and say `why`.
-        Their devices will try again."""
-        await self._turns.stop()
-        self._side.stop()
-        if self._dtls is not None:
-            await self._dtls.stop()
-        self._listeners.close()
+        Their devices will try again. Where a part fails, those behind it are let go of all the
+        same; its error is raised then."""
+        async with AsyncExitStack() as ending:  # to be read from its end: the last comes first
+            ending.push_async_callback(self._cut_off, why)
+            ending.callback(self._listeners.close)
+            if self._dtls is not None:
+                ending.push_async_callback(self._dtls.stop)
+            ending.callback(self._side.stop)
+            ending.push_async_callback(self._turns.stop)
+
+    async def _cut_off(self, why: str) -> None:
         for _ in self.bootstraps.cut_off(why):
             await asyncio.sleep(0)
 

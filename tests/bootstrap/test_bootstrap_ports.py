@@ -55,3 +55,27 @@ def test_the_plain_port_closes_where_the_dtls_port_cannot_be_had(
         assert (security.changed, security.trust_changed) == ([], [])
 
     asyncio.run(act())
+
+
+def test_ports_are_closed_although_what_stops_before_them_fails() -> None:
+    config = Config(bootstrap={"host": HERE, "port": free_port(), "dtls_port": free_port()})
+    security = DeviceCredentials(MemoryFleet(), Vault({1: bytes(32)}, secrets.token_bytes))
+    offers: Any = SimpleNamespace()
+
+    async def act() -> None:
+        server = BootstrapServer(config, security, offers, lambda events: None, Outcomes())
+        server.start()
+        usual = server._turns.stop
+
+        async def breaks() -> None:
+            await usual()
+            raise OSError("it is broken")
+
+        server._turns.stop = breaks  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="it is broken"):
+            await server.stop("off")
+        for port in (config.bootstrap.port, config.bootstrap.dtls_port):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+                again.bind((HERE, port))
+
+    asyncio.run(act())
