@@ -63,6 +63,15 @@ class Part:
     forget: Callable[[Sequence[str], Why], Awaitable[int]]
 
 
+async def _already(names: Sequence[str], why: Why) -> int:
+    """Everybody has."""
+    return 0
+
+
+_ONLY_TO_DISK: Final = Part("what is forgotten", _already)
+"""In place of parts that have all forgotten, where that could not be made safe."""
+
+
 class Notes(Protocol):
     """provisioning/handover.py"""
 
@@ -87,6 +96,10 @@ class Forgetting:
         self._is_configured, self._sync, self._faults = is_configured, sync, faults
         self._left: dict[bytes, tuple[Part, ...]] = {}
         """Tickets of notes with the parts that have yet to forget."""
+        self._telling: set[bytes] = set()
+        """Those whose parts are being told for the first time."""
+        self._failing: set[str] = set()
+        """Parts that could not forget the last time, which is logged once."""
         self._working: asyncio.Task[None] | None = None
         self._ticks = 0
         self.forgotten = self.failed = 0
@@ -100,12 +113,25 @@ class Forgetting:
         await self._begin(names, CLAIMED)
 
     async def _begin(self, names: Sequence[str], why: Why) -> None:
-        tickets = self._notes.take()  # one writer at a time: they are of these names
+        tickets = self._notes.take()  # one writer at a time: nobody else's are among them
         self._left.update(dict.fromkeys(tickets, self._parts))
-        failed = await self._told(names, why, self._parts)
-        self.forgotten += len(names)
-        for ticket in tickets:
-            self._settle(ticket, failed)
+        self._telling.update(tickets)
+        try:
+            failed = await self._told(names, why, self._parts)
+            self.forgotten += len(names)
+            for ticket in tickets:
+                if self._is_about(ticket, names):
+                    self._settle(ticket, failed)
+        finally:
+            self._telling.difference_update(tickets)
+
+    def _is_about(self, ticket: bytes, names: Sequence[str]) -> bool:
+        """False: of a transaction before, of which a fault has kept us from hearing. It is left for
+        later, as is what cannot be read."""
+        try:
+            return frozenset(names).issuperset(self._notes.names(ticket))
+        except StoreError:
+            return False
 
     def resume(self) -> int:
         """At the start: what the run before has not forgotten is, as soon as the loop runs; how
@@ -129,43 +155,68 @@ class Forgetting:
             await asyncio.gather(self._working, return_exceptions=True)
 
     async def _again(self) -> None:
-        """Of a name that somebody has meanwhile, only what is not his."""
         for ticket, parts in list(self._left.items()):
+            if ticket in self._telling:
+                continue
             try:
                 names = self._notes.names(ticket)
-                claimed = [name for name in names if self._is_configured(name)]
             except StoreError:  # cannot be read now
                 continue
-            owned = frozenset(claimed)
-            removed = [name for name in names if name not in owned]
-            failed = await self._told(removed, REMOVED, parts)
-            failed += [
-                part for part in await self._told(claimed, CLAIMED, parts) if part not in failed
-            ]
-            self._settle(ticket, failed)
+            self._settle(ticket, await self._told(names, None, parts))
 
-    async def _told(self, names: Sequence[str], why: Why, parts: Sequence[Part]) -> list[Part]:
-        """Those of `parts` that could not forget all."""
-        failed: dict[str, Part] = {}
+    async def _told(
+        self, names: Sequence[str], why: Why | None, parts: Sequence[Part]
+    ) -> list[Part]:
+        """Those of `parts` that could not forget all. `why` None: of a name that somebody has by
+        the time when a part is told, it forgets only what is not his."""
+        failed: list[Part] = []
         known = 0
         for part in parts:
+            is_well = True
             for start in range(0, len(names), FORGOTTEN_AT_ONCE):
-                try:
-                    known += await part.forget(names[start : start + FORGOTTEN_AT_ONCE], why)
-                except StoreError as error:
-                    if part.name not in failed:
-                        _log.error("%s of devices could not all be forgotten: %s", part.name, error)
-                    failed[part.name] = part
-                except Exception as fault:
-                    self._faults.note(fault, f"forgetting {part.name}")
-                    failed[part.name] = part
+                some = names[start : start + FORGOTTEN_AT_ONCE]
+                for each in (REMOVED, CLAIMED) if why is None else (why,):
+                    found = await self._tell(part, some, each, by_owner=why is None)
+                    is_well = is_well and found is not None
+                    known += found or 0
                 await asyncio.sleep(0)
-        if known and not failed:
-            try:
-                await asyncio.to_thread(self._sync)
-            except StoreError:  # what was forgotten may come back with a power failure
-                failed = {part.name: part for part in parts}
-        return list(failed.values())
+            if is_well:
+                self._failing.discard(part.name)
+            else:
+                self._failing.add(part.name)
+                failed.append(part)
+        # Told again: what others had forgotten by then was not made safe.
+        if not failed and parts and (known or why is None) and not await self._is_safe():
+            failed = [_ONLY_TO_DISK]  # what was forgotten may come back with a power failure
+        return failed
+
+    async def _tell(
+        self, part: Part, names: Sequence[str], why: Why, *, by_owner: bool
+    ) -> int | None:
+        """Of how many names the part knew something; None: it could not forget all. `by_owner`:
+        only those of `names` for which that is why."""
+        try:
+            if by_owner:
+                names = [name for name in names if self._is_configured(name) != why.is_gone]
+            return await part.forget(names, why) if names else 0
+        except StoreError as error:
+            if part.name not in self._failing:
+                _log.error("%s of devices could not all be forgotten: %s", part.name, error)
+            self._failing.add(part.name)
+        except Exception as fault:
+            self._faults.note(fault, f"forgetting {part.name}")
+        return None
+
+    async def _is_safe(self) -> bool:
+        """Whether a power failure brings back nothing of what was forgotten."""
+        try:
+            await asyncio.to_thread(self._sync)
+        except StoreError:
+            return False
+        except Exception as fault:
+            self._faults.note(fault, "making safe what is forgotten")
+            return False
+        return True
 
     def _settle(self, ticket: bytes, failed: Sequence[Part]) -> None:
         if failed:

@@ -78,10 +78,10 @@ class Parts:
     async def _bootstraps(self, names: Sequence[str], why: Why) -> int:
         """One under way ends with the configuration; of a name that another has it is his."""
         outcomes = self._bootstrap.outcomes
-        before = outcomes.unwritten
         _each(names, self._bootstrap.forget if why.is_gone else outcomes.forget)
+        unwritten = outcomes.unwritten  # rows that are to go, among others
         await self._outcome_rows.flush()
-        return before
+        return unwritten
 
     async def _operations(self, names: Sequence[str], why: Why) -> int:
         """What waits, and the attributes that would be written anew. Ended ones are of a tenant."""

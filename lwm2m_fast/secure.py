@@ -19,6 +19,7 @@ from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.device_credentials import DeviceCredentials
 from lwm2m_fast.errors import StoreError, UnknownDevice
+from lwm2m_fast.faults import Faults
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.fleet.credentials import KIND_X509, Change
 from lwm2m_fast.fleet.secured import SIDES
@@ -78,7 +79,9 @@ class SecureSide:
         security: DeviceCredentials,
         principal_of: Callable[[int, bytes], bytes],
         side: str = "server",
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = faults or Faults()
         self._engine, self._security = engine, security
         self._principal_of, self._side = principal_of, side
         self._act: Callable[[], None] = lambda: None
@@ -230,20 +233,29 @@ class SecureSide:
     def _settle(self) -> None:
         """End the registrations that lost their ground; those that the store refuses, later."""
         self._settling = None
+        is_faulty = False
         for _ in range(min(len(self._to_end), ENDED_AT_ONCE)):
             endpoint, reason = next(iter(self._to_end.items()))
+            del self._to_end[endpoint]
             try:
                 self._engine.deregister(endpoint, time.monotonic(), reason)
                 self.registrations_ended += 1
             except UnknownDevice:
                 pass
             except StoreError:
+                self._to_end[endpoint] = reason
                 self._settling = self._loop.call_later(RETRY_S, self._settle)
                 break
-            del self._to_end[endpoint]
+            except Exception as fault:  # behind the others, as it is in nobody's way
+                self._faults.note(fault, "a registration that ends")
+                self._to_end[endpoint] = reason
+                is_faulty = True
         self._act()
         if self._to_end and self._settling is None:
-            self._settling = self._loop.call_soon(self._settle)
+            if is_faulty:
+                self._settling = self._loop.call_later(RETRY_S, self._settle)
+            else:
+                self._settling = self._loop.call_soon(self._settle)
         if not self._to_end and self._unsettled and self._forgetting is None:
             self._forgetting = self._loop.create_task(self._forget())
 

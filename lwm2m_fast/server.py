@@ -153,7 +153,7 @@ class Server:
         plain = plain_ports(config) if config.enabled else []
         self._listeners = Listeners(plain)
         security = security_of(config, store, vault, self._faults)
-        side = self._side = SecureSide(engine, security, principal_of)
+        side = self._side = SecureSide(engine, security, principal_of, faults=self._faults)
         side.load()
         dtls = self._dtls = open_port(config, security, side)
         if dtls is not None:
@@ -229,7 +229,7 @@ class Server:
             handovers,
             parts,
             durable,
-            lambda name: registry.get(name) is not None,
+            handovers.is_configured,
             store.state.sync,
             self._faults,
         )

@@ -224,13 +224,11 @@ class Turns:
 
     def _finish_output(self, output: Output) -> None:
         events, contacts = list(output.events), list(output.contacts)
-        try:
-            if output.answers:
-                self._resolve(output.answers)
-            if output.reports and self._reports is not None:
-                events += self._reports(output.reports)
-        except Exception as error:  # a turn that is lost here would be neither kept nor answered
-            self._engine.fault = error
+        # Each by itself: a turn that is lost here would be neither kept nor answered.
+        if output.answers:
+            self._faults.tell("answers of devices", self._resolve, output.answers)
+        if output.reports and self._reports is not None:
+            self._faults.tell("reports of devices", self._take_reports, output.reports, events)
         if output.turn:
             self._pending.append((output, events, contacts))
             self._committer.submit(output)
@@ -240,6 +238,10 @@ class Turns:
             self._pending[-1][2].extend(contacts)
         else:
             self._tell(events, contacts)
+
+    def _take_reports(self, reports: Reports, events: list[Event]) -> None:
+        if self._reports is not None:
+            events += self._reports(reports)
 
     def _wait_writable(self) -> None:
         """Take nothing more in where answers cannot leave."""
@@ -393,13 +395,12 @@ class Turns:
     def _on_nudge(self) -> None:
         self._is_nudged = False
         if self._is_running:
-            self.work()
+            self._faults.tell("work", self.work)
             self.act()
 
     def _on_tick(self) -> None:
-        # First: whatever goes wrong in one tick, there is a next one.
         self._ticking = self._loop.call_later(TICK_S, self._on_tick)
-        self.tick()
+        self._faults.tell("a tick", self.tick)
         self.nudge()
 
     def _arm_timer(self) -> None:

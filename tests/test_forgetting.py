@@ -206,16 +206,126 @@ def test_a_note_that_cannot_be_let_go_of_is_left_for_later() -> None:
     play(act)
 
 
-def test_what_a_power_failure_could_bring_back_is_forgotten_again() -> None:
+@pytest.mark.parametrize("error", [BROKEN, RuntimeError("a fault of ours")])
+def test_what_a_power_failure_could_bring_back_is_made_safe_later_and_nobody_told_again(
+    error: Exception,
+) -> None:
     async def act(process: Process) -> None:
         process.remove("a")
 
         def fails() -> None:
-            raise BROKEN
+            raise error
 
         process.forgetting._sync = fails
         await process.forgetting.removed(["a"])
         assert process.noted == 1
+        assert process.faults.count == (error is not BROKEN)
+        del process.told[:]
+        await process.ticks()
+        assert process.noted == 1
+        process.forgetting._sync = process._sync
+        await process.ticks()
+        # By now the name's next owner may have registered, and must not be ended.
+        assert (process.told, process.synced, process.noted) == ([], 1, 0)
+
+    play(act)
+
+
+def test_what_was_forgotten_before_a_part_failed_is_made_safe_when_that_one_knows_nothing() -> None:
+    async def act(process: Process) -> None:
+        process.breaks["second"] = BROKEN
+        process.remove("a")
+        await process.forgetting.removed(["a"])
+        assert process.synced == 0
+
+        async def nothing(names: Sequence[str], why: Why) -> int:
+            return 0
+
+        left = process.forgetting._left
+        left.update({ticket: (Part("second", nothing),) for ticket in left})
+        await process.ticks()
+        assert (process.synced, process.noted) == (1, 0)
+
+    play(act)
+
+
+def test_a_part_that_fails_for_long_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def act(process: Process) -> None:
+        process.breaks["second"] = BROKEN
+        for name in ("a", "b"):
+            process.remove(name)
+            await process.forgetting.removed([name])
+        await process.ticks(3 * AGAIN_S)
+        assert len(caplog.records) == 1
+        del process.breaks["second"]
+        await process.ticks()
+        process.breaks["second"] = BROKEN
+        process.remove("c")
+        await process.forgetting.removed(["c"])
+        assert len(caplog.records) == 2
+
+    play(act)
+
+
+def test_a_note_of_which_nobody_was_told_does_not_go_with_the_next() -> None:
+    async def act(process: Process) -> None:
+        process.remove("lost")  # a fault between the transaction and who is to be told
+        process.remove("a")
+        await process.forgetting.removed(["a"])
+        assert {name for _, names, _ in process.told for name in names} == {"a"}
+        assert process.noted == 1
+        del process.told[:]
+        await process.ticks()
+        assert process.told == [(part, ["lost"], True) for part in ("first", "second", "third")]
+        assert process.noted == 0
+
+    play(act)
+
+
+def test_of_a_name_that_is_given_while_parts_are_told_again_nothing_of_its_new_owner_ends() -> None:
+    async def act(process: Process) -> None:
+        process.remove("a")
+        again = Process(process.fleet)
+        first = again.forgetting._parts[0].forget
+
+        async def slow(names: Sequence[str], why: Why) -> int:
+            process.fleet.apply([(DEVICE, b"a", b"x")])  # the disk takes its time
+            return await first(names, why)
+
+        parts = (Part("first", slow), *again.forgetting._parts[1:])
+        again.forgetting._parts = parts
+        again.forgetting.resume()
+        await again.rest()
+        assert again.told[0] == ("first", ["a"], True)
+        assert {(part, gone) for part, _, gone in again.told[1:]} == {
+            ("first", False),
+            ("second", False),
+            ("third", False),
+        }
+        assert again.noted == 0
+
+    play(act)
+
+
+def test_parts_that_are_being_told_are_not_told_beside_that() -> None:
+    async def act(process: Process) -> None:
+        goes_on = asyncio.Event()
+        first = process.forgetting._parts[0].forget
+
+        async def slow(names: Sequence[str], why: Why) -> int:
+            await goes_on.wait()
+            return await first(names, why)
+
+        process.forgetting._parts = (Part("first", slow),)
+        process.remove("a")
+        telling = asyncio.create_task(process.forgetting.removed(["a"]))
+        await asyncio.sleep(0)
+        await process.ticks()
+        assert process.told == []
+        goes_on.set()
+        await telling
+        assert process.told == [("first", ["a"], True)]
+        assert process.noted == process.forgetting.counters()["names_forgetting_current"] == 0
 
     play(act)
 

@@ -126,7 +126,8 @@ class Boots:
     """What came of bootstraps, over a store that can fail."""
 
     def __init__(self) -> None:
-        self.state, self.error = MemoryState(), None
+        self.state = MemoryState()
+        self.error: Exception | None = None
         self.outcomes = Outcomes(row=reader(self.state))
         self.rows = OutcomeRows(self.outcomes, self._keep)
         self.ended: list[str] = []
@@ -150,7 +151,7 @@ def test_what_came_of_a_bootstrap_has_left_the_disk(why: Why) -> None:
         boots.outcomes.note("dev-2", Outcome("failed", 1.0, "no", ()))
         await boots.rows.flush()
         boots.rows.tick()
-        await boots.parts._bootstraps(["dev-1"], why)
+        assert await boots.parts._bootstraps(["dev-1"], why) > 0  # so that it is made safe
         assert boots.outcomes.of("dev-1") is None
         assert [key for key, _ in boots.state.load(7)] == [b"dev-2"]
         # One under way is the next owner's, where there is one.
@@ -168,6 +169,21 @@ def test_what_came_of_a_bootstrap_and_cannot_leave_the_disk_is_an_error() -> Non
         with pytest.raises(StoreError):
             await boots.parts._bootstraps(["dev-1"], REMOVED)
         assert boots.outcomes.of("dev-1") is None
+
+    asyncio.run(act())
+
+
+def test_a_fault_of_ours_in_writing_what_came_of_bootstraps_is_no_success() -> None:
+    async def act() -> None:
+        boots = Boots()
+        boots.outcomes.note("dev-1", Outcome("failed", 1.0, "no", ()))
+        await boots.rows.flush()
+        boots.error = RuntimeError("a fault of ours")
+        with pytest.raises(RuntimeError):
+            await boots.parts._bootstraps(["dev-1"], REMOVED)
+        boots.error = None
+        await boots.parts._bootstraps(["dev-1"], REMOVED)
+        assert list(boots.state.load(7)) == []
 
     asyncio.run(act())
 

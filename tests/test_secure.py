@@ -159,6 +159,42 @@ def test_a_registration_that_the_store_cannot_let_go_of_goes_later(run, monkeypa
     run(scenario)
 
 
+def test_a_registration_whose_end_meets_a_fault_keeps_no_other_and_goes_later(run, monkeypatch):
+    monkeypatch.setattr("lwm2m_fast.secure.RETRY_S", 0.001)
+
+    class Faulty:
+        """The engine, which has a fault about dev-1 as long as it has."""
+
+        def __init__(self, engine):
+            self._engine, self.breaks = engine, True
+
+        def __getattr__(self, name):
+            return getattr(self._engine, name)
+
+        def deregister(self, endpoint, now, reason=""):
+            if self.breaks and endpoint == "dev-1":
+                raise RuntimeError("a fault of ours")
+            return self._engine.deregister(endpoint, now, reason)
+
+    async def scenario(secured):
+        for number in (1, 2):
+            secured.world.secure(f"id-{number}", f"dev-{number}").register(f"dev-{number}")
+        engine = secured.side._engine = Faulty(secured.world.engine)
+        for number in (1, 2):
+            secured.side.end_registration(f"dev-{number}", "gone")
+        await secured.settled()
+        assert secured.world.engine.device("dev-2") is None
+        assert secured.world.engine.device("dev-1") is not None
+        assert secured.side._faults.count >= 1
+        engine.breaks = False
+        async with asyncio.timeout(5):
+            while secured.world.engine.device("dev-1"):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+        assert secured.reasons() == ["gone", "gone"]
+
+    run(scenario)
+
+
 def test_many_removed_at_once_all_end(run):
     async def scenario(secured):
         names = [f"dev-{n}" for n in range(300)]

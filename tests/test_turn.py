@@ -297,10 +297,26 @@ def test_a_tick_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> N
             reached.append(next(ticks))
             raise StoreError("the disk is gone")
 
-        told: list[object] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about))
+        worked: list[int] = []
+        scene.turns.work = lambda: worked.append(len(reached))
         scene.turns.tick = fails
-        await scene.until(lambda: len(reached) >= 3)
-        assert told
+        await scene.until(lambda: len(reached) >= 3 and worked)
+        assert scene.turns.counters()["internal_faults"] >= 3
+
+    play(act)
+
+
+def test_what_is_asked_of_devices_leaves_although_the_work_before_fails() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.register()
+        scene.engine.start("dev-1", DEVICE_OBJECT, 60.0, scene.turns.now())
+
+        def fails() -> None:
+            raise RuntimeError("a fault of ours")
+
+        scene.turns.work = fails
+        scene.turns.nudge()
+        assert [heard.code for heard in await scene.hear()] == ["0.01"]
+        assert scene.turns.counters()["internal_faults"] == 1
 
     play(act)

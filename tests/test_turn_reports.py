@@ -197,6 +197,8 @@ def test_a_fault_of_who_hears_does_not_keep_the_turn_from_the_store(part: str) -
         assert [answer.code for answer in answers if answer.mid == 2] == ["2.01"]
         assert scene.store.rows()[-1] == [b"dev-2"]
         assert scene.turns.counters()["internal_faults"] == 1
+        if part == "_resolve":  # and none of the reports that came with it
+            assert len(scene.reports) == 1
 
     play(act)
 

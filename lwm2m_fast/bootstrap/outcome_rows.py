@@ -57,8 +57,9 @@ class OutcomeRows:
         """Write what there is now. StoreError: it is tried again with the next tick."""
         while self._writing is not None and not self._writing.done():
             await asyncio.wait([self._writing])
-        self._writing = asyncio.get_running_loop().create_task(self._write())
-        await asyncio.wait([self._writing])
+        writing = self._writing = asyncio.get_running_loop().create_task(self._write())
+        await asyncio.wait([writing])  # not ended with who waits for it
+        writing.result()  # a fault of ours is no success
         if self._outcomes.unwritten and self._is_failing:
             raise StoreError("outcomes of bootstraps cannot be kept now")
 

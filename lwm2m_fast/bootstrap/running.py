@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
 from lwm2m_fast.bootstrap.offers import Offers
 from lwm2m_fast.bootstrap.outcomes import Outcomes
@@ -93,7 +94,7 @@ class BootstrapServer:
         outcomes: Outcomes,
     ) -> None:
         self._credentials = security.credentials
-        own, faults = bootstrap_config(config), Faults()
+        own, self._faults = bootstrap_config(config), Faults()
         seed = (secrets.randbits(64), secrets.randbits(64))
         self._engine = Engine(own, seed, os.urandom, time.monotonic(), time.time(), SIDE)
         try:
@@ -101,14 +102,16 @@ class BootstrapServer:
         except ConfigError as error:
             raise _named(error) from None
         self._udp = plain[0]
-        self._side = SecureSide(self._engine, security, principal_of, SIDE)
+        self._side = SecureSide(self._engine, security, principal_of, SIDE, self._faults)
         try:
             self._dtls: DtlsPort | None = open_port(own, security, self._side, SIDE)
-        except ConfigError as error:
+        except BaseException as error:  # whatever it is, there is another try
             self._side.stop()
             for endpoint in plain:
                 endpoint.close()
-            raise _named(error) from None
+            if isinstance(error, ConfigError):
+                raise _named(error) from None
+            raise
         doors = [] if self._dtls is None else self._dtls.doors
         secure = [] if self._dtls is None else [self._dtls.endpoint, *doors]
         self._listeners = Listeners([*plain, *secure])
@@ -122,7 +125,7 @@ class BootstrapServer:
             time.time,
             self._nudge,
             outcomes=outcomes,
-            faults=faults,
+            faults=self._faults,
         )
         self._turns = Turns(
             self._engine,
@@ -133,7 +136,7 @@ class BootstrapServer:
             own.coap.batches_per_wakeup,
             None,
             self.bootstraps.contacts,
-            faults,
+            self._faults,
         )
         self._turns.tick = self._tick
         self._side.attach_turns(self._turns.act, tell)
@@ -157,8 +160,8 @@ class BootstrapServer:
             self.bootstraps.handshake_refused(endpoint, why)
 
     def _tick(self) -> None:
-        self.bootstraps.tick()
-        self._side.look()
+        self._faults.tell("a tick", self.bootstraps.tick)
+        self._faults.tell("a tick", self._side.look)
 
     def _nudge(self) -> None:
         self._turns.nudge()
@@ -174,12 +177,17 @@ class BootstrapServer:
 
     async def stop(self, why: str) -> None:
         """Answer what was received, and close the ports; bootstraps under way end, and say `why`.
-        Their devices will try again."""
-        await self._turns.stop()
-        self._side.stop()
-        if self._dtls is not None:
-            await self._dtls.stop()
-        self._listeners.close()
+        Their devices will try again. Where a part fails, those behind it are let go of all the
+        same; its error is raised then."""
+        async with AsyncExitStack() as ending:  # to be read from its end: the last comes first
+            ending.push_async_callback(self._cut_off, why)
+            ending.callback(self._listeners.close)
+            if self._dtls is not None:
+                ending.push_async_callback(self._dtls.stop)
+            ending.callback(self._side.stop)
+            ending.push_async_callback(self._turns.stop)
+
+    async def _cut_off(self, why: str) -> None:
         for _ in self.bootstraps.cut_off(why):
             await asyncio.sleep(0)
 

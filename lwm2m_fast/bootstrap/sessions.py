@@ -19,13 +19,16 @@ from lwm2m_fast.core.bootstrap import PACKABLE, Policy, Session, pack
 from lwm2m_fast.core.engine import Engine
 from lwm2m_fast.core.events import Event
 from lwm2m_fast.errors import Error, RequestError
-from lwm2m_fast.faults import Faults
+from lwm2m_fast.faults import MESSAGE, Faults
 from lwm2m_fast.wire.numbers import Code
 
 _log = logging.getLogger("lwm2m_fast.bootstrap")
 
 TOLD_PER_S: Final = 20
 """Refused devices that are told, and failures that are logged; beyond, they are counted only."""
+
+BEGAN_ANEW: Final = "the device began another bootstrap"
+CHANGED: Final = "what the device may bootstrap with has changed"
 
 CUT_OFF_AT_ONCE: Final = 128
 """Bootstraps that are ended before the loop gets its turn."""
@@ -165,23 +168,28 @@ class Bootstraps:
     def contacts(self, contacts: Sequence[Contact]) -> None:
         """Devices whose bootstrap request has been answered."""
         for contact in contacts:
-            if contact.kind == "registered":
-                self._faults.tell("a bootstrap that begins", self._begin, contact.endpoint)
+            if contact.kind != "registered":
+                continue
+            endpoint = contact.endpoint
+            if not self._faults.tell("a bootstrap that begins", self._begin, endpoint):
+                self._faults.tell("a bootstrap that ends", self._break_off, endpoint)
 
     def resolve(self, answers: Sequence[AnsweredTuple]) -> None:
         """How the requests to devices ended."""
         for answer in answers:
-            self._faults.tell("a bootstrap", self._answered, answer)
+            endpoint = self._by_call.pop(answer[0], None)
+            run = self._runs.get(endpoint) if endpoint is not None else None
+            if endpoint is None or run is None or run.call != answer[0]:
+                continue
+            is_well = self._faults.tell("a bootstrap", self._answered, endpoint, run, answer)
+            if not is_well and self._runs.get(endpoint) is run:
+                self._faults.tell("a bootstrap that ends", self._break_off, endpoint)
 
-    def _answered(self, answer: AnsweredTuple) -> None:
-        call, outcome, code, _format, payload, *_rest = answer
-        endpoint = self._by_call.pop(call, None)
-        run = self._runs.get(endpoint) if endpoint is not None else None
-        if endpoint is None or run is None or run.call != call:
-            return
-        if outcome == "cancelled":  # it has begun anew: what is in the engine is the new one
+    def _answered(self, endpoint: str, run: _Run, answer: AnsweredTuple) -> None:
+        _call, outcome, code, _format, payload, *_rest = answer
+        if outcome == "cancelled":  # whatever is in the engine now is another one
             del self._runs[endpoint]
-            run.session.fail("the device began another bootstrap")
+            run.session.fail(BEGAN_ANEW if self._place(endpoint) is not None else CHANGED)
             self._told(endpoint, run)
             return
         self._take(run.session, outcome, code, payload)
@@ -225,10 +233,24 @@ class Bootstraps:
 
     # One bootstrap
 
+    def _break_off(self, endpoint: str) -> None:
+        """A fault of ours is in its way: nobody is to wait for it until its time is over."""
+        run = self._runs.get(endpoint)
+        if run is not None:
+            run.session.fail(f"{run.session.step}: {MESSAGE}")
+            self._end(endpoint, run)
+        else:
+            self._refused_to_begin(endpoint, MESSAGE)
+
+    def _refused_to_begin(self, endpoint: str, why: str) -> None:
+        self._counts["bootstraps_failed"] += 1
+        self._note(endpoint, "failed", why, ())
+        self._leave(endpoint, self._place(endpoint))
+
     def _begin(self, endpoint: str) -> None:
         before = self._runs.pop(endpoint, None)
         if before is not None:  # between two of its requests
-            before.session.fail("the device began another bootstrap")
+            before.session.fail(BEGAN_ANEW)
             self._told(endpoint, before)
         try:
             session = Session(
@@ -238,9 +260,7 @@ class Bootstraps:
                 self._policy,
             )
         except Error as error:
-            self._counts["bootstraps_failed"] += 1
-            self._note(endpoint, "failed", str(error), ())
-            self._leave(endpoint, self._place(endpoint))
+            self._refused_to_begin(endpoint, str(error))
             return
         self._counts["bootstraps_started"] += 1
         run = self._runs[endpoint] = _Run(session, self._now(), self._place(endpoint))
@@ -270,10 +290,12 @@ class Bootstraps:
         self._nudge()
 
     def _end(self, endpoint: str, run: _Run) -> None:
-        if self._runs.get(endpoint) is run:
-            del self._runs[endpoint]
-            self._leave(endpoint, run.place)
-        self._told(endpoint, run)
+        try:
+            if self._runs.get(endpoint) is run:
+                del self._runs[endpoint]
+                self._leave(endpoint, run.place)
+        finally:
+            self._told(endpoint, run)
 
     def _place(self, endpoint: str) -> str | None:
         found = self._engine.device(endpoint)

@@ -21,8 +21,6 @@ MAX_WRITTEN_BYTES: Final = 16_384
 """Of all values of a device, as JSON."""
 
 MAX_ID: Final = 65_534
-ENDS_AT: Final = ("DISCOVER", "DELETE", "WRITE", "READ")
-FORMATS: Final = ("TLV", "JSON", "SENML_JSON", "SENML_CBOR", "LWM2M_CBOR")
 
 _ID: Final = r"(?:0|[1-9][0-9]{0,4})"
 _DELETED: Final = re.compile(rf"/|/{_ID}(?:/{_ID})?", re.ASCII)

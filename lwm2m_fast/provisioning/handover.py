@@ -45,6 +45,10 @@ class Handovers:
             at = end
         return found
 
+    def is_configured(self, name: str) -> bool:
+        """Whether a device has this name, be its row readable or not. StoreError."""
+        return self._fleet.get(DEVICE, name.encode()) is not None
+
     # As a FleetStore
 
     def apply(self, changes: Sequence[FleetChange]) -> None:

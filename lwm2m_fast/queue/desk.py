@@ -339,17 +339,25 @@ class Desk:
         self, endpoint: str, reason: str, kept: Done | None = None, *, of_others: bool = False
     ) -> int:
         """End what waits for a device that is not wanted any longer; how much there was. With
-        `of_others` only what is not of who has the name now. `kept` is called for each.
+        `of_others` only what is not of who has the name now. `kept` is called for each. StoreError:
+        some cannot be read now, and wait as before; the others have ended.
 
         Whoever has its name next must not be done to what was meant for it. What the store cannot
         keep as ended waits as before.
         """
-        found = list(self._pending.line(endpoint))
-        if of_others:
-            found = [each for each in found if self._find(endpoint, each) is None]
-        for operation_id in reversed(found):  # the one under way last, or the next would leave
-            self._delivery.cancel(endpoint, operation_id, kept or _ignore, reason)
-        return len(found)
+        ended, unread = 0, None
+        # The one under way last, or the next would leave.
+        for operation_id in reversed(list(self._pending.line(endpoint))):
+            try:
+                if of_others and self._find(endpoint, operation_id) is not None:
+                    continue
+                self._delivery.cancel(endpoint, operation_id, kept or _ignore, reason)
+                ended += 1
+            except StoreError as error:
+                unread = error
+        if unread is not None:
+            raise unread
+        return ended
 
 
 def _ignore(_: StoreError | None) -> None:

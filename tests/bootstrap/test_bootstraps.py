@@ -324,3 +324,17 @@ def test_what_a_removed_configuration_said_is_written_no_longer(world: Bench) ->
     assert serve(other)[-1] == "0.02 /bs"
     begin(device)
     assert serve(device)[-1] == "0.02 /bs"
+
+
+def test_one_whose_session_our_own_side_ends_is_not_said_to_have_begun_anew(world: Bench) -> None:
+    device = world.device()
+    begin(device)
+    asked(device)
+    world.engine.deregister("dev-1", world.now)
+    world.finish_turn()
+    assert world.kinds() == ["bootstrap_started", "bootstrap_failed"]
+    assert world.reason() == "what the device may bootstrap with has changed"
+    begin(device)
+    asked(device)
+    begin(device)
+    assert "the device began another bootstrap" in [e.data.get("reason") for e in world.told]

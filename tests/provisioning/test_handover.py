@@ -51,6 +51,13 @@ def test_what_a_tenant_gets_and_what_anybody_loses_is_noted_in_that_transaction(
     assert scene.parts.registry.route("d-1") is None
 
 
+def test_a_name_is_somebodys_also_where_its_row_cannot_be_read() -> None:
+    scene = Scene()
+    assert not scene.notes.is_configured("d-1")
+    scene.fleet.put("device", [(b"d-1", b"changed on the disk")])
+    assert scene.notes.is_configured("d-1")
+
+
 @pytest.mark.parametrize("size", [1, 255])
 def test_names_of_any_size_and_kind_are_read_back(size: int) -> None:
     scene = Scene()

@@ -7,6 +7,7 @@ from queue_kit import QueueWorld, answer_next, asked
 
 from lwm2m_fast.errors import (
     RequestError,
+    StoreError,
     UnknownOperation,
 )
 
@@ -186,6 +187,33 @@ def test_all_that_waits_for_a_device_ends_when_it_is_not_wanted_any_longer():
     device.hear_nothing()
     assert world.state("dev-2", other) == "PENDING"
     assert world.do(cancel_all()) == 0
+
+
+@pytest.mark.parametrize("of_others", [False, True])
+def test_of_what_waits_for_a_device_one_that_cannot_be_read_keeps_no_other_from_its_end(of_others):
+    world, device = registered()
+    numbers = world.submit("dev-1", "/3/0/1", "/3/0/2", "/3/0/3")
+    device.hear()
+    if of_others:
+        world.desk._ownership.has = lambda operation: False
+    delivery = world.operating.dispatch.delivery
+    usual = delivery.current
+
+    def current(endpoint, operation_id):
+        if operation_id == numbers[1]:
+            raise StoreError("the row was changed on the disk")
+        return usual(endpoint, operation_id)
+
+    delivery.current = current
+
+    async def cancel_all() -> int:
+        return world.desk.cancel_all("dev-1", "gone", of_others=of_others)
+
+    with pytest.raises(StoreError, match="changed on the disk"):
+        world.do(cancel_all())
+    ended = [usual("dev-1", number) for number in (numbers[0], numbers[2])]
+    assert [(one.state, one.reason) for one in ended] == [("FAILED", "gone")] * 2
+    assert usual("dev-1", numbers[1]).reason != "gone"
 
 
 def test_what_has_ended_stays_as_it_is():
