@@ -285,12 +285,18 @@ class Registry:
         held = self._fleet.get_many(place for one in made for place in one.places())
         for one in made:
             try:
-                results.append(self._added(one, batch, held))
-            except RequestError as error:
-                results.append(self._kept_instead(one, batch) or error)
+                results.append(self._added_or_kept(one, batch, held))
             except StoreError as error:  # a row in its way, which stops no other
                 results.append(_in_the_way(one.configuration.endpoint_id, error))
         return results
+
+    def _added_or_kept(
+        self, made: _Made, batch: _Batch, held: Mapping[Place, bytes]
+    ) -> Added | RequestError:
+        try:
+            return self._added(made, batch, held)
+        except RequestError as error:
+            return self._kept_instead(made, batch) or error
 
     def _kept_instead(self, made: _Made, batch: _Batch) -> KeptUnbound | None:
         """What is left for a device of a legacy file whose name is another tenant's."""
