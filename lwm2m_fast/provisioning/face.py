@@ -22,7 +22,7 @@ from lwm2m_fast.provisioning.connector import Connector, as_operation
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.jobs import Jobs
-from lwm2m_fast.provisioning.registry import Added, Wanted
+from lwm2m_fast.provisioning.transactions import Added, Wanted
 
 READ_AT_ONCE: Final = 512
 """Devices of one request in one transaction."""

@@ -16,7 +16,8 @@ from lwm2m_fast.fleet.configuration import read
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.face import READ_AT_ONCE
-from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Added, Wanted
+from lwm2m_fast.provisioning.registry import MAX_AT_ONCE
+from lwm2m_fast.provisioning.transactions import Added, Wanted
 from lwm2m_fast.store.base import FleetChange
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC, Provisioned, psk
