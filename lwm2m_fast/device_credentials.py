@@ -77,8 +77,8 @@ class DeviceCredentials:
 
     # -- rest/base.py: Security
 
-    def credentials_after(self, after: str | None, limit: int) -> list[dict[str, Any]]:
-        return self.credentials.page(after, limit)
+    async def credentials_after(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(self.credentials.page, after, limit)  # each is unsealed
 
     def credential(self, endpoint: str) -> dict[str, Any] | None:
         return self.credentials.show(endpoint)

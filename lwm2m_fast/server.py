@@ -451,6 +451,8 @@ def _operating(
 
 def _tokens(store: Store, config: Config) -> tuple[Tokens, str | None]:
     tokens = open_tokens(store.fleet)
+    for name, why in tokens.unusable.items():
+        _log.error("a stored token opens nothing", extra={"named": name, "why": why})
     given = config.http.admin_token
     fresh = tokens.ensure_admin(
         given.get_secret_value() if given else None, new_secret(), time.time()

@@ -19,7 +19,8 @@ from lwm2m_fast.fleet.credentials import Credentials
 from lwm2m_fast.fleet.profiles import read as read_profile
 from lwm2m_fast.fleet.secured import Credential, Mode, Security
 from lwm2m_fast.fleet.trust import Trust
-from lwm2m_fast.provisioning.registry import Registry, Wanted
+from lwm2m_fast.provisioning.registry import Registry
+from lwm2m_fast.provisioning.transactions import Wanted
 from lwm2m_fast.saved_sessions import ABOUT, TABLE
 from lwm2m_fast.store import Store, open_store
 from lwm2m_fast.store.changes import put

@@ -94,8 +94,9 @@ _NESTED = {
 }
 
 
-_FORMULA = re.compile(r"[=+@\t]|-(?!----BEGIN )")
-"""A spreadsheet would run it; behind an apostrophe it is text, here and at an import."""
+_FORMULA = re.compile(r"'*(?:[=+@\t]|-(?!----BEGIN ))")
+"""A spreadsheet would run it; behind an apostrophe it is text, here and at an import, which takes
+one away: what has some itself gets one more."""
 
 
 def _cell(one: dict[str, Any], column: str) -> str:

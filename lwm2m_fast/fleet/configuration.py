@@ -180,6 +180,19 @@ def _certificates_are_whole(given: DeviceConfiguration) -> Iterator[Problem]:
             yield Problem(f"{where}.{name}", str(error))
 
 
+def _nothing_secret_is_shown(given: DeviceConfiguration) -> Iterator[Problem]:
+    """A file of a certificate often has its key beside it."""
+    for where, _, security in _accounts(given):
+        shown = {
+            "x509Certificate": security.x509_certificate,
+            "x509ServerCertificateName": security.x509_server_certificate_name,
+        }
+        for name, text in shown.items():
+            if text and "PRIVATE KEY-----" in text:
+                why = "has a private key in it, and is shown; give the certificate only"
+                yield Problem(f"{where}.{name}", why)
+
+
 def _servers_differ(given: DeviceConfiguration) -> Iterator[Problem]:
     # Unset means what the server is set to, which is seldom another; a bootstrap looks again.
     seen = {given.lwm2m_short_server_id or USUAL_SHORT_ID}
@@ -203,6 +216,7 @@ _RULES: Final[tuple[Callable[[DeviceConfiguration], Iterator[Problem]], ...]] = 
     _bootstrap_has_a_server,
     _scheme_is_the_modes,
     _certificates_are_whole,
+    _nothing_secret_is_shown,
     _servers_differ,
     _periods_are_in_order,
 )
@@ -353,14 +367,16 @@ def canonical(
     return made
 
 
-def _merge(before: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(
+    before: dict[str, Any], given: Mapping[str, Any], depth: int = MAX_DEPTH
+) -> dict[str, Any]:
     after = dict(before)
     for name, value in given.items():
         if value is None:
             after.pop(name, None)
-        elif isinstance(value, Mapping) and name != WRITES:
+        elif isinstance(value, Mapping) and name != WRITES and depth:  # deeper: to be refused
             part = after.get(name)
-            made = _merge(part if isinstance(part, dict) else {}, value)
+            made = _merge(part if isinstance(part, dict) else {}, value, depth - 1)
             if made or not value or name in after:  # nothing but null: as it is shown when unset
                 after[name] = made
         elif value != MASK and name != FINGERPRINT:

@@ -92,6 +92,9 @@ _LINE_END: Final = re.compile(rb"[\r\n]")
 _FORMULA: Final = re.compile(r"[=+@\t]|-(?!----BEGIN )")
 """What makes a spreadsheet run a cell; a certificate in PEM begins with five dashes."""
 
+_MARKED: Final = re.compile(rf"'(?='*(?:{_FORMULA.pattern}))")
+"""The apostrophe that an export puts before such a cell, and before what looks so marked."""
+
 EXPORTED: Final = tuple(
     {
         **dict.fromkeys(name for name in (
@@ -159,7 +162,7 @@ def _row(line: int, names: list[str], cells: list[str]) -> Row | BadRow:
     for name, cell in given.items():
         if len(cell) > MAX_CELL:
             return BadRow(line, f"{name}: {len(cell)} characters, allowed are {MAX_CELL}")
-        if cell.startswith("'") and _FORMULA.match(cell, 1):
+        if _MARKED.match(cell):
             given[name] = cell = cell[1:]  # as an export writes it, and spreadsheets take for text
         elif _FORMULA.match(cell):
             return BadRow(line, f"{name}: begins like a formula ({cell[0]!r})")

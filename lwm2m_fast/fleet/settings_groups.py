@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from lwm2m_fast.errors import NotFound, RequestError
-from lwm2m_fast.fleet.configuration import ConfigurationError, Problem, as_json
+from lwm2m_fast.fleet.configuration import MAX_DEPTH, ConfigurationError, Problem, as_json
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
 
 Path = tuple[str, ...]
@@ -72,11 +72,11 @@ def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
     fields[path[-1]] = value
 
 
-def _flatten(given: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def _flatten(given: Mapping[str, Any], before: str = "", depth: int = MAX_DEPTH) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in given.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{before}{name}.")
+        if isinstance(value, Mapping) and depth:  # deeper: to be refused
+            flat |= _flatten(value, f"{before}{name}.", depth - 1)
         else:
             flat[before + name] = value
     return flat

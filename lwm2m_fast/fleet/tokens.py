@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -90,14 +90,22 @@ class Tokens:
     """All tokens, checked in memory and kept in the fleet store.
 
     `fresh_key` (KEY_BYTES random bytes) becomes the hash key of a store that has none yet.
-    Writing blocks on the disk; do it off the loop. Not safe for two writers at once.
+    Writing blocks on the disk; do it off the loop. Not safe for two writers at once. A row that was
+    changed on the disk opens nothing, and keeps its name and its place until it is removed.
     """
 
     def __init__(self, fleet: Fleet, fresh_key: bytes) -> None:
         self._fleet = fleet
         self._key = _stored_key(fleet, fresh_key)
-        rows = fleet.scan(NAMESPACE, None, MAX_TOKENS)
-        self._by_name = {t.name: t for t in (Token.from_bytes(*row) for row in rows)}
+        self._by_name: dict[str, Token] = {}
+        self._unusable: dict[str, str] = {}
+        for name, row in fleet.scan(NAMESPACE, None, MAX_TOKENS):
+            try:
+                token = Token.from_bytes(name, row)
+            except StoreError as error:  # no reason to let nobody in by the others
+                self._unusable[name.decode(errors="backslashreplace")] = str(error)
+            else:
+                self._by_name[token.name] = token
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -105,6 +113,11 @@ class Tokens:
     def __iter__(self) -> Iterator[Token]:
         """All tokens, by name."""
         return iter(sorted(self._by_name.values(), key=lambda token: token.name))
+
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """Why rows that are stored cannot be read, by name; nothing of a secret is in it."""
+        return self._unusable
 
     def find(self, secret: str) -> Token | None:
         """The token with this secret; among several the one that may do most."""
@@ -129,7 +142,9 @@ class Tokens:
         checked_tenant(tenant)
         if name in self._by_name:
             raise RequestError(f"a token called {name!r} exists already")
-        if len(self._by_name) >= MAX_TOKENS:
+        if name in self._unusable:  # perhaps another tenant's
+            raise RequestError(f"a token called {name!r} is stored already, and cannot be read")
+        if len(self._by_name) + len(self._unusable) >= MAX_TOKENS:
             raise RequestError(f"there are {MAX_TOKENS} tokens already, which is the limit")
         own = sum(token.tenant == tenant for token in self._by_name.values())
         if tenant != MANAGEMENT and own >= MAX_OF_TENANT:
@@ -137,10 +152,14 @@ class Tokens:
         return self._put(name, role, secret, now, tenant)
 
     def remove(self, name: str) -> bool:
-        """Forget a token at once. False: there is none.
+        """Forget a token at once, or a row that cannot be read. False: there is none.
 
         RequestError: it is the last admin of the tenant that runs the server.
         """
+        if name in self._unusable:
+            self._fleet.delete(NAMESPACE, [name.encode()])
+            del self._unusable[name]
+            return True
         token = self._by_name.get(name)
         if token is None:
             return False
@@ -181,6 +200,7 @@ class Tokens:
         token = Token(name, role, now, self._digest(secret), tenant)
         self._fleet.put(NAMESPACE, [(name.encode(), token.as_bytes())])
         self._by_name[name] = token
+        self._unusable.pop(name, None)
         return token
 
     def _digest(self, secret: str) -> bytes:

@@ -187,6 +187,7 @@ class Trust:
         """
         anchors, fresh = self._read(pem, tenant, is_lent=True)
         self._anchors = {**self._anchors, **fresh}
+        self._forget_unusable(fresh)  # trusted all the same, whatever its row has become
         return len(anchors)
 
     def _read(

@@ -120,7 +120,7 @@ def build_route(route: Route) -> bytes:
 def parse_route(row: bytes) -> Route:
     if len(row) < 9 or row[-9]:
         raise StoreError(f"a stored route of {len(row)} bytes cannot be read")
-    return Route(row[:-9].decode(), int.from_bytes(row[-8:], "big"))
+    return Route(_text(row[:-9]), int.from_bytes(row[-8:], "big"))
 
 
 def build_owner(tenant: str, endpoint: str) -> bytes:
@@ -130,4 +130,11 @@ def build_owner(tenant: str, endpoint: str) -> bytes:
 def parse_owner(row: bytes) -> tuple[str, str]:
     """Tenant and endpoint name."""
     tenant, _, endpoint = row.partition(b"\0")
-    return tenant.decode(), endpoint.decode()
+    return _text(tenant), _text(endpoint)
+
+
+def _text(stored: bytes) -> str:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        raise StoreError(f"a stored name of {len(stored)} bytes is not UTF-8") from None

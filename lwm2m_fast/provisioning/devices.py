@@ -23,14 +23,8 @@ from lwm2m_fast.fleet.settings import UNSET
 from lwm2m_fast.fleet.tenants import MANAGEMENT
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.profiles import of_device
-from lwm2m_fast.provisioning.registry import (
-    MAX_AT_ONCE,
-    Added,
-    Filed,
-    Outcome,
-    Registry,
-    Wanted,
-)
+from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Registry
+from lwm2m_fast.provisioning.transactions import Added, Filed, Outcome, Wanted
 
 ADOPTED_AT_ONCE: Final = 512
 """Settings taken over before the loop gets its turn."""

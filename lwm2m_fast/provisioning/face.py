@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lwm2m_fast.bootstrap.steps_of import steps_of
 from lwm2m_fast.core.connector_shell import Ask
-from lwm2m_fast.errors import NotFound, RequestError
+from lwm2m_fast.errors import NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import profiles
 from lwm2m_fast.fleet.configuration import ConfigurationError, Problem, as_json, read
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
@@ -22,7 +22,7 @@ from lwm2m_fast.provisioning.connector import Connector, as_operation
 from lwm2m_fast.provisioning.device_rows import Device
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
 from lwm2m_fast.provisioning.jobs import Jobs
-from lwm2m_fast.provisioning.registry import Added, Wanted
+from lwm2m_fast.provisioning.transactions import Added, Wanted
 
 READ_AT_ONCE: Final = 512
 """Devices of one request in one transaction."""
@@ -115,9 +115,21 @@ class ProvisioningFace:
             some = given[start : start + READ_AT_ONCE]
             read = await asyncio.to_thread(_read_each, some)
             wanted = [Wanted(one, tenant) for one in read if not isinstance(one, RequestError)]
-            made = await self._devices.add_all(wanted)
+            made = await self._add(wanted, is_first=start == 0)
             results += await asyncio.to_thread(self._told, some, read, made)
         return results
+
+    async def _add(
+        self, wanted: Sequence[Wanted], *, is_first: bool
+    ) -> Sequence[Added | RequestError]:
+        """Once some are in, an error is that of those that are not: what was made for the others,
+        as their keys, is in the answer and nowhere else."""
+        try:
+            return await self._devices.add_all(wanted)
+        except (RequestError, StoreError) as error:
+            if is_first:
+                raise
+            return [RequestError(str(error))] * len(wanted)
 
     def _told(
         self,

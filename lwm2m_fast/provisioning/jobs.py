@@ -24,7 +24,7 @@ from lwm2m_fast.fleet.configuration import read
 from lwm2m_fast.fleet.csv_rows import BadRow, Row, endpoint_of, read_rows
 from lwm2m_fast.provisioning.device_rows import id_bytes
 from lwm2m_fast.provisioning.devices import ProvisionedDevices
-from lwm2m_fast.provisioning.registry import Wanted
+from lwm2m_fast.provisioning.transactions import Wanted
 from lwm2m_fast.provisioning.unbound import KeptUnbound
 from lwm2m_fast.store.base import FleetStore
 

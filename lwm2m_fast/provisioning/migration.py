@@ -19,7 +19,8 @@ from lwm2m_fast.fleet.credentials import Credentials
 from lwm2m_fast.fleet.secured import Mode, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
 from lwm2m_fast.provisioning.device_rows import LISTED
-from lwm2m_fast.provisioning.registry import SETTINGS, Registry, Wanted
+from lwm2m_fast.provisioning.registry import SETTINGS, Registry
+from lwm2m_fast.provisioning.transactions import Wanted
 from lwm2m_fast.store.base import FleetStore
 
 NAMES_AT_ONCE: Final = 512

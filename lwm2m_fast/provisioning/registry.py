@@ -7,15 +7,15 @@ whoever is registered, is known elsewhere (provisioned_devices.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from lwm2m_fast.errors import Conflict, NotFound, RequestError, StoreError
 from lwm2m_fast.fleet import settings
 from lwm2m_fast.fleet.configuration import with_generated
 from lwm2m_fast.fleet.credential_rows import Place
-from lwm2m_fast.fleet.credentials import Change, Credentials, wanted_places
+from lwm2m_fast.fleet.credentials import Change, Credentials
 from lwm2m_fast.fleet.device_fields import DeviceConfiguration
 from lwm2m_fast.fleet.secured import SIDES, Credential, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR, MANAGEMENT
@@ -44,6 +44,7 @@ from lwm2m_fast.provisioning.meanings import (
 from lwm2m_fast.provisioning.owners import Owners
 from lwm2m_fast.provisioning.profiles import Profiles
 from lwm2m_fast.provisioning.server_certificates import ServerCertificates
+from lwm2m_fast.provisioning.transactions import Added, Batch, Filed, Made, Outcome, Wanted
 from lwm2m_fast.provisioning.unbound import KeptUnbound, Unbound
 from lwm2m_fast.store.base import FleetChange, FleetStore
 
@@ -52,80 +53,6 @@ LOOKED_AT_ONCE: Final = 4_096
 _OWN: Final = MANAGEMENT.encode() + b"\0"
 MAX_AT_ONCE: Final = 2_048
 """Devices in one transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A device that is to be."""
-
-    configuration: DeviceConfiguration
-    tenant: str
-    shell: bool = True
-    is_legacy: bool = False
-    """Of a file of the older generation: kept unbound when its name is another tenant's."""
-    takes_over: bool = False
-    """It may have a credential already, which the configuration replaces; of the bootstrap side
-    where it says something of that."""
-
-
-class _Made(NamedTuple):
-    """A wanted device with its keys, before it is known whether it can be."""
-
-    wanted: Wanted
-    configuration: DeviceConfiguration
-    generated: dict[str, str]
-    credential: Credential
-
-    def places(self) -> Iterator[Place]:
-        """Where rows would stand against it."""
-        yield ROUTE, self.credential.endpoint.encode()
-        yield from wanted_places(self.credential)
-
-
-class Added(NamedTuple):
-    """One that is, and the keys made for it, by field: the one moment to show them."""
-
-    device: Device
-    generated: dict[str, str]
-    settings: settings.Settings
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A transaction in the making."""
-
-    last_id: int
-    names: set[str] = field(default_factory=set)
-    claimed: dict[Place, str] = field(default_factory=dict)
-    rows: list[FleetChange] = field(default_factory=list)
-    told: list[Change] = field(default_factory=list)
-    unbound: dict[bytes, bytes] = field(default_factory=dict)
-    """Rows of devices that are kept though their names are another tenant's."""
-    credentials: int = 0
-    """More than before."""
-    kept: int = 0
-    """Of those, that were not kept before."""
-    bound: int = 0
-    """Devices that were kept unbound, and have their name now."""
-    foreign: int = 0
-    """Names of other tenants than that which runs the server."""
-
-
-class Filed(NamedTuple):
-    """What a transaction of rows of a file did."""
-
-    refused: list[RequestError | None]
-    """In the order of what was asked; None: it is in."""
-    settings: list[tuple[str, settings.Settings]]
-    """Of those that are in."""
-    changes: list[Change]
-
-
-class Outcome(NamedTuple):
-    """What a transaction did: results in the order of what was asked, and what is to be told."""
-
-    results: list[Added | RequestError]
-    changes: list[Change]
 
 
 def _in_the_way(endpoint: str, error: StoreError) -> Conflict:
@@ -252,7 +179,7 @@ class Registry:
         A result is a RequestError where a device is refused: Conflict for an endpoint name or PSK
         identity that somebody has. Never more than MAX_AT_ONCE.
         """
-        batch = _Batch(self._last_id)
+        batch = Batch(self._last_id)
         results = self._prepare(wanted[:MAX_AT_ONCE], batch)
         self._write(batch)
         return Outcome(results, batch.told)
@@ -263,7 +190,7 @@ class Registry:
         A part is all that is alive of the file at a time: what the collector of garbage has to
         walk through is what the loop has to wait for.
         """
-        batch = _Batch(self._last_id)
+        batch = Batch(self._last_id)
         refused: list[RequestError | None] = []
         kept: list[tuple[str, settings.Settings]] = []
         for part in parts:
@@ -278,21 +205,27 @@ class Registry:
         self._write(batch)
         return Filed(refused, kept, batch.told)
 
-    def _prepare(self, wanted: Sequence[Wanted], batch: _Batch) -> list[Added | RequestError]:
+    def _prepare(self, wanted: Sequence[Wanted], batch: Batch) -> list[Added | RequestError]:
         results: list[Added | RequestError] = []
         now = self._clock()
         made = [self._made(one, now) for one in wanted]
         held = self._fleet.get_many(place for one in made for place in one.places())
         for one in made:
             try:
-                results.append(self._added(one, batch, held))
-            except RequestError as error:
-                results.append(self._kept_instead(one, batch) or error)
+                results.append(self._added_or_kept(one, batch, held))
             except StoreError as error:  # a row in its way, which stops no other
                 results.append(_in_the_way(one.configuration.endpoint_id, error))
         return results
 
-    def _kept_instead(self, made: _Made, batch: _Batch) -> KeptUnbound | None:
+    def _added_or_kept(
+        self, made: Made, batch: Batch, held: Mapping[Place, bytes]
+    ) -> Added | RequestError:
+        try:
+            return self._added(made, batch, held)
+        except RequestError as error:
+            return self._kept_instead(made, batch) or error
+
+    def _kept_instead(self, made: Made, batch: Batch) -> KeptUnbound | None:
         """What is left for a device of a legacy file whose name is another tenant's."""
         one = made.wanted
         route = self.route(made.configuration.endpoint_id) if one.is_legacy else None
@@ -307,7 +240,7 @@ class Registry:
         batch.kept += found is not None and found.is_new
         return found
 
-    def _write(self, batch: _Batch) -> None:
+    def _write(self, batch: Batch) -> None:
         rows = [*batch.rows, *((UNBOUND, key, row) for key, row in batch.unbound.items())]
         if not rows:
             return
@@ -320,7 +253,7 @@ class Registry:
         self._foreign += batch.foreign
         self._last_id = batch.last_id
 
-    def _made(self, one: Wanted, now: float) -> _Made:
+    def _made(self, one: Wanted, now: float) -> Made:
         given, generated = with_generated(one.configuration, self._random)
         credential = credential_of(given, one.tenant, now)
         if one.takes_over and credential.bootstrap is None:
@@ -328,9 +261,9 @@ class Registry:
             if held is not None:
                 given = given.model_copy(update={"bootstrap_security": bootstrap_of(held)})
                 credential = replace(credential, bootstrap=held)
-        return _Made(one, given, generated, credential)
+        return Made(one, given, generated, credential)
 
-    def _added(self, made: _Made, batch: _Batch, held: Mapping[Place, bytes]) -> Added:
+    def _added(self, made: Made, batch: Batch, held: Mapping[Place, bytes]) -> Added:
         endpoint, tenant = made.configuration.endpoint_id, made.wanted.tenant
         key = endpoint.encode()
         if endpoint == CONNECTOR:

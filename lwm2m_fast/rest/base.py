@@ -188,7 +188,7 @@ class Security(Protocol):
     instead.
     """
 
-    def credentials_after(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+    async def credentials_after(self, after: str | None, limit: int) -> list[dict[str, Any]]:
         """Credentials by endpoint name, beginning behind `after`."""
 
     def credential(self, endpoint: str) -> dict[str, Any] | None:

@@ -150,7 +150,7 @@ async def list_credentials(
         is_own = one is not None and ctx.service.provisioning.owner(_name(one)) == tenant
         return JsonResponse({"credentials": [one] if is_own else [], "next_after": None})
     page = ctx.service.security.credentials_after
-    found, following = own_page(ctx, tenant, page, _name, after, limit)
+    found, following = await own_page(ctx, tenant, page, _name, after, limit)
     return JsonResponse({"credentials": found, "next_after": following})
 
 

@@ -53,6 +53,7 @@ class ServiceCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         values: dict[str, float] = {
             "http_closed_slow": Connection.slow,
+            "access_tokens_unusable": len(self._context.tokens.unusable),
             "loop_stall_max_ms": self._context.stall.max_s * 1e3,
             **self._context.counters,
             **self._context.service.counters(),

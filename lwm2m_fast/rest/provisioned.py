@@ -47,7 +47,11 @@ async def list_provisioned(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> Response:
     """Endpoint names that may register, in order."""
-    found, following = own_page(ctx, tenant, ctx.service.allowed, str, after, limit)
+
+    async def page(after: str | None, limit: int) -> list[str]:
+        return ctx.service.allowed(after, limit)
+
+    found, following = await own_page(ctx, tenant, page, str, after, limit)
     return JsonResponse({"endpoints": found, "next_after": following})
 
 

@@ -8,7 +8,7 @@ that tenant's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum, auto
 from typing import Any, Final, TypeVar
 
@@ -119,10 +119,10 @@ def check_own(service: Service, tenant: str, endpoints: Iterable[str]) -> None:
             raise UnknownDevice(endpoint)
 
 
-def own_page(
+async def own_page(
     ctx: Context,
     tenant: str,
-    page: Callable[[str | None, int], list[T]],
+    page: Callable[[str | None, int], Awaitable[list[T]]],
     name_of: Callable[[T], str],
     after: str | None,
     limit: int,
@@ -133,7 +133,7 @@ def own_page(
     found: list[T] = []
     looked = 0
     while True:
-        rows = page(after, limit)
+        rows = await page(after, limit)
         for row in rows:
             after = name_of(row)
             if owner(after) == tenant:

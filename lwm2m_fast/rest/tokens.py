@@ -78,12 +78,18 @@ async def add_token(ctx: Ctx, wanted: NewToken, tenant: Tenant) -> Response:
 
 
 async def remove_token(ctx: Ctx, name: Annotated[str, Path()], tenant: Tenant) -> Response:
-    """Forget a token; it opens nothing from now on."""
+    """Forget a token; it opens nothing from now on.
+
+    Also one that was changed on the disk and opens nothing: only for the tenant `default`.
+    """
     wanted = decoded(name)
     try:
         async with ctx.token_lock:
             found = ctx.tokens.get(wanted)
-            known = found is not None and _is_seen(found, tenant)
+            if found is None:  # whose a row is that cannot be read, is not known
+                known = tenant == MANAGEMENT and wanted in ctx.tokens.unusable
+            else:
+                known = _is_seen(found, tenant)
             known = known and await asyncio.to_thread(ctx.tokens.remove, wanted)
     except RequestError as error:
         return problem(409, str(error), "last-admin")

@@ -59,8 +59,9 @@ def test_what_was_exported_can_be_imported_again(admin: Run, api: Api, file: Pat
     assert after == before
 
 
+@pytest.mark.parametrize("kind", ['=HYPERLINK("http://x")', "'=1", "''-1", "'x", "''"])
 def test_an_export_holds_no_formula_and_can_be_imported_again(
-    admin: Run, api: Api, file: Path
+    admin: Run, api: Api, file: Path, kind: str
 ) -> None:
     face, registry = api.service.provisioned.face, api.service.provisioned.registry
     security = {"securityMode": "NO_SEC"}
@@ -69,7 +70,7 @@ def test_an_export_holds_no_formula_and_can_be_imported_again(
         "serverSecurity": security,
         "bootstrapSecurity": {"bootstrapSecurityMode": "NO_SEC"},
         "lwm2mServerUri": "coap://h",
-        "type": '=HYPERLINK("http://x")',
+        "type": kind,
     }
     asyncio.run(face.add(given, "default"))
     before = registry.get("+49 30 1").configuration

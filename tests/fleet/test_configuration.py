@@ -405,6 +405,27 @@ def test_a_change_that_makes_it_invalid_changes_nothing() -> None:
         merged(before, {"endpointId": "other"})
 
 
+@pytest.mark.parametrize("field", ["x509Certificate", "x509ServerCertificateName"])
+def test_a_private_key_beside_a_certificate_is_refused_as_both_would_be_shown(field: str) -> None:
+    certificate, key = pair()
+    given = copy.deepcopy(SAMPLE)
+    given["serverSecurity"][field] = certificate
+    read(given)
+    given["serverSecurity"][field] = certificate + key
+    (problem,) = problems(given)
+    assert problem.startswith(f"serverSecurity.{field} has a private key in it, and is shown")
+    assert key.splitlines()[1] not in problem
+
+
+@pytest.mark.parametrize("name", ["a", "serverSecurity", "bootstrapSteps"])
+def test_a_change_that_lies_very_deep_is_refused_as_any_other(name: str) -> None:
+    deep: Any = 1
+    for _ in range(1_020):  # as deep as JSON is taken
+        deep = {"a": deep}
+    with pytest.raises(ConfigurationError, match=rf"{name}.* is no field"):
+        merged(read(PLAIN), {name: deep})
+
+
 @pytest.mark.parametrize("name", ["endpointId", "bootstrapSteps", "furtherServers", "more"])
 def test_what_lies_very_deep_is_refused_as_any_other(name: str) -> None:
     deep: Any = None

@@ -140,10 +140,34 @@ def test_a_token_that_the_store_refuses_opens_nothing(
 @pytest.mark.parametrize(
     "value", [b"", b"[]", b"{}", b'{"role":"root","created_at":1,"digest":"00"}', b"\xff"]
 )
-def test_a_damaged_row_is_named(fleet: MemoryFleet, value: bytes) -> None:
+def test_a_damaged_row_opens_nothing_and_keeps_nobody_out(fleet: MemoryFleet, value: bytes) -> None:
+    before = Tokens(fleet, KEY)
+    before.add("grafana", Role.READ, "s3cret", now=0.0)
+    before.add("root", Role.ADMIN, "other", now=0.0)
     fleet.put(NAMESPACE, [(b"grafana", value)])
-    with pytest.raises(StoreError, match="grafana"):
-        Tokens(fleet, KEY)
+    tokens = Tokens(fleet, KEY)
+    assert "grafana" in tokens.unusable["grafana"]
+    assert [one.name for one in tokens] == ["root"]
+    assert tokens.find("s3cret") is None and tokens.find("other") is not None
+    with pytest.raises(RequestError, match="cannot be read"):
+        tokens.add("grafana", Role.READ, "new", now=0.0)
+    assert tokens.remove("grafana") and not tokens.remove("grafana")
+    assert not tokens.unusable and not Tokens(fleet, KEY).unusable
+    assert tokens.add("grafana", Role.READ, "new", now=0.0) == tokens.find("new")
+
+
+def test_a_damaged_admin_is_made_anew_and_damaged_rows_count_at_the_limit(
+    fleet: MemoryFleet,
+) -> None:
+    fleet.put(NAMESPACE, [(b"admin", b"?"), (b"\xff", b"{}")])
+    tokens = Tokens(fleet, KEY)
+    assert list(tokens.unusable) == ["admin", "\\xff"]
+    assert tokens.ensure_admin(None, "fresh", now=1.0) == "fresh"
+    assert list(tokens.unusable) == ["\\xff"]
+    for number in range(MAX_TOKENS - 2):
+        tokens.add(f"t{number}", Role.READ, f"s{number}", now=0.0)
+    with pytest.raises(RequestError, match=f"there are {MAX_TOKENS} tokens"):
+        tokens.add("one-more", Role.READ, "s", now=0.0)
 
 
 def test_a_first_start_without_a_token_makes_one_and_shows_it_once(fleet: MemoryFleet) -> None:

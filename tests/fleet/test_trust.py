@@ -119,6 +119,15 @@ def test_what_was_written_past_us_is_not_trusted(scene: Scene) -> None:
     assert again.pem() == scene.trust.pem()
 
 
+def test_what_the_configuration_lends_is_shown_as_trusted_whatever_its_row_is(scene: Scene) -> None:
+    scene.fleet.put("trust", [(b"default\0" + bytes.fromhex(ONE.sha256), b"changed")])
+    again = Trust(scene.fleet, scene.vault)
+    assert again.unusable == 1
+    again.lend(ONE.pem)
+    (shown,) = again.shown()
+    assert (shown["is_configured"], shown["problem"], again.unusable) == (True, None, 0)
+
+
 def test_what_the_store_refuses_is_not_trusted(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,8 @@ from lwm2m_fast.fleet.secured import Credential, Mode, Security
 from lwm2m_fast.fleet.tenants import CONNECTOR
 from lwm2m_fast.provisioning.connector import as_operation
 from lwm2m_fast.provisioning.jobs import Job
-from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Wanted
+from lwm2m_fast.provisioning.registry import MAX_AT_ONCE
+from lwm2m_fast.provisioning.transactions import Wanted
 from lwm2m_fast.provisioning.unbound import MAX_UNBOUND
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC, Provisioned, psk

@@ -18,7 +18,7 @@ from lwm2m_fast.provisioning.profiles import (
     USE,
     of_device,
 )
-from lwm2m_fast.provisioning.registry import Wanted
+from lwm2m_fast.provisioning.transactions import Wanted
 from tests.fleet.profile_samples import NEWER
 from tests.provisioning.provisioning_kit import NO_SEC, Provisioned
 

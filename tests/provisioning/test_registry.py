@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +15,10 @@ from lwm2m_fast.errors import Conflict, NotFound, StoreError
 from lwm2m_fast.fleet.configuration import read
 from lwm2m_fast.fleet.credential_rows import Mark
 from lwm2m_fast.provisioning.device_rows import Device
-from lwm2m_fast.provisioning.registry import MAX_AT_ONCE, Added, Wanted
+from lwm2m_fast.provisioning.face import READ_AT_ONCE
+from lwm2m_fast.provisioning.registry import MAX_AT_ONCE
+from lwm2m_fast.provisioning.transactions import Added, Wanted
+from lwm2m_fast.store.base import FleetChange
 from tests.certificate_kit import made_certificate
 from tests.provisioning.provisioning_kit import NO_SEC, Provisioned, psk
 
@@ -326,6 +329,50 @@ def test_what_was_set_by_itself_outlasts_a_change_of_something_else(world: Provi
 
 
 # What many devices at a time cost the loop
+
+
+def test_an_error_after_some_are_in_keeps_no_made_key_back(
+    world: Provisioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated = {"serverSecurity": {"securityMode": "PSK_GENERATED"}}
+    given: list[Any] = [
+        generated | {"endpointId": f"d-{number:04}"} for number in range(READ_AT_ONCE + 2)
+    ]
+    given[READ_AT_ONCE] = {"endpointId": "x"}
+    apply, written = world.fleet.apply, []
+
+    def full(changes: Sequence[FleetChange]) -> None:
+        if len(written) == 1:
+            raise StoreError("no space")
+        written.append(len(changes))
+        apply(changes)
+
+    monkeypatch.setattr(world.fleet, "apply", full)
+    results = asyncio.run(world.face.add_all(given, "default"))
+    assert all(one["more"]["generated"]["serverSecurity.pskKey"] for one in results[:READ_AT_ONCE])
+    last = f"d-{READ_AT_ONCE + 1:04}"
+    assert results[READ_AT_ONCE:] == [
+        {"endpointId": "x", "error": "serverSecurity is missing"},
+        {"endpointId": last, "error": "no space"},
+    ]
+    assert len(world.registry) == READ_AT_ONCE and world.registry.get(last) is None
+    with pytest.raises(StoreError):  # nothing is in, and nothing is lost
+        asyncio.run(world.face.add_all([NO_SEC], "default"))
+
+
+@pytest.mark.parametrize("route", [b"", b"\xff\0\0\0\0\0\0\0\0\1"])
+@pytest.mark.parametrize("is_legacy", [False, True])
+def test_a_route_that_cannot_be_read_stops_no_other(
+    world: Provisioned, route: bytes, is_legacy: bool
+) -> None:
+    world.fleet.put("route", [(b"d-1", route)])
+    configurations = [read(NO_SEC | {"endpointId": name}) for name in ("d-1", "d-2")]
+    first, second = world.registry.add(
+        [Wanted(one, "acme", is_legacy=is_legacy) for one in configurations]
+    ).results
+    assert isinstance(first, Conflict) and isinstance(second, Added)
+    with pytest.raises(StoreError):
+        world.registry.route("d-1")
 
 
 def test_more_than_a_transaction_takes_are_added_all_the_same(world: Provisioned) -> None:

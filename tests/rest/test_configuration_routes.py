@@ -167,6 +167,18 @@ def test_the_servers_are_a_list(api: Api) -> None:
         assert api.ask("PUT", f"{ALL}/d/servers", json=wrong).status_code == 400
 
 
+@pytest.mark.parametrize(("method", "path"), [("PATCH", "a"), ("PUT", "a/basic")])
+def test_what_lies_very_deep_is_refused_as_what_is_unknown(
+    api: Api, method: str, path: str
+) -> None:
+    given = {"endpointId": "a", "serverSecurity": {"securityMode": "NO_SEC"}}
+    assert api.ask("POST", "/api/v1/configurations", json=given).status_code == 201
+    deep = b'{"a":' * 1020 + b"1" + b"}" * 1020
+    refused = api.ask(method, f"/api/v1/configurations/{path}", content=deep)
+    assert refused.status_code == 400
+    assert len(refused.json()["detail"]) < 200
+
+
 def test_unknown_groups_and_settings_are_refused(api: Api) -> None:
     api.ask("POST", ALL, json=NO_SEC)
     assert api.get(f"{ALL}/d-1/nothing").status_code == 404

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from base64 import b64encode
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from fake_service import NOW_S, Api
+from fake_service import NOW_S, Api, FakeService
 
 from lwm2m_fast.errors import StoreError
 from lwm2m_fast.fleet.secured import MAX_CERTIFICATE_BYTES
@@ -130,6 +131,31 @@ def test_the_list_goes_on_after_its_last_name(api: Api) -> None:
     assert first["next_after"] == "b"
     rest = api.get(f"{LIST}?limit=2&after=b").json()
     assert ([one["endpoint"] for one in rest["credentials"]], rest["next_after"]) == (["c"], None)
+
+
+@pytest.mark.parametrize("path", [LIST, "/api/security/clients"])
+def test_a_page_is_unsealed_beside_the_loop_and_owners_are_asked_on_it(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(FakeService(), leshan_api=True)
+    add(api, [{"endpoint": name, "server": psk()} for name in "abc"])
+    unsealing, asking = set(), set()
+    unsealed = api.service.security.credentials.page
+    owner = api.service.provisioning.owner
+
+    def page(after: str | None, limit: int) -> list[dict[str, Any]]:
+        unsealing.add(threading.get_ident())
+        return unsealed(after, limit)
+
+    def owner_of(name: str) -> str:
+        asking.add(threading.get_ident())
+        return owner(name)
+
+    monkeypatch.setattr(api.service.security.credentials, "page", page)
+    monkeypatch.setattr(api.service.provisioning, "owner", owner_of)
+    answer = api.get(path)
+    assert all(f'"endpoint":"{name}"' in answer.text for name in "abc")
+    assert unsealing and asking and not unsealing & asking
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import httpx
 import pytest
-from fake_service import SECRETS, Api
+from fake_service import SECRETS, Api, FakeService, tokens_of
+
+from lwm2m_fast.config import Config
+from lwm2m_fast.fleet.tokens import KEY_BYTES, NAMESPACE, Role, Tokens
+from lwm2m_fast.rest.app import create_app
+from lwm2m_fast.store.memory import MemoryFleet
 
 TOKENS = "/api/v1/tokens"
 
@@ -23,6 +31,33 @@ def test_a_removed_token_opens_nothing(api: Api) -> None:
     bearer = {"Authorization": f"Bearer {made['token']}"}
     assert api.get("/api/v1/devices", None, headers=bearer).status_code == 401
     assert api.ask("DELETE", f"{TOKENS}/dash%2Fboard").status_code == 404
+
+
+def test_a_token_that_cannot_be_read_is_counted_and_forgotten_by_who_runs_the_server() -> None:
+    fleet = MemoryFleet()
+    tokens_of(fleet)
+    fleet.put(NAMESPACE, [(b"the-read", b"?")])
+    tokens = Tokens(fleet, bytes(KEY_BYTES))
+    tokens.add("theirs", Role.ADMIN, "of-acme", now=0.0, tenant="acme")
+    app = create_app(FakeService(), tokens, Config())
+    theirs, ours = ({"Authorization": f"Bearer {each}"} for each in ("of-acme", SECRETS["admin"]))
+
+    async def asking() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            reads = {"Authorization": f"Bearer {SECRETS['read']}"}
+            return [
+                await client.get("/api/v1/devices", headers=reads),
+                await client.get("/metrics", headers=ours),
+                await client.delete(f"{TOKENS}/the-read", headers=theirs),
+                await client.delete(f"{TOKENS}/the-read", headers=ours),
+                await client.delete(f"{TOKENS}/the-read", headers=ours),
+            ]
+
+    answers = asyncio.run(asking())
+    assert [each.status_code for each in answers] == [401, 200, 404, 204, 404]
+    assert "lwm2m_fast_access_tokens_unusable_total 1.0" in answers[1].text
+    assert fleet.get(NAMESPACE, b"the-read") is None
 
 
 def test_the_list_shows_no_secret_and_no_hash(api: Api) -> None:

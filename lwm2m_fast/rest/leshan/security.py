@@ -42,7 +42,7 @@ async def every(ctx: Context, tenant: str, side: str = "server") -> AsyncIterato
     after: str | None = None
     separator = b"["
     while True:
-        page = ctx.service.security.credentials_after(after, PAGE)
+        page = await ctx.service.security.credentials_after(after, PAGE)
         for one in page:
             shown = credential(one, side)
             if shown is not None and owner(one["endpoint"]) == tenant:
