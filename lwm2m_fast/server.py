@@ -442,6 +442,7 @@ def _operating(
         owner,
         devices,
         faults,
+        turns.when_kept,
     )
     operating = Operating(config.queue, around)
     if operating.unusable:

@@ -115,6 +115,9 @@ class Turns:
         self._next_probe: asyncio.TimerHandle | None = None
         self._probing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._afterwards: deque[tuple[int, Callable[[], None]]] = deque()
+        self._deciding = 0
+        """The turn whose answers are being handed out; 0: none that the store is to keep."""
         self._is_running = False
         self._read: set[int] = set()
         self._blocked: set[int] = set()
@@ -226,7 +229,9 @@ class Turns:
         events, contacts = list(output.events), list(output.contacts)
         # Each by itself: a turn that is lost here would be neither kept nor answered.
         if output.answers:
+            self._deciding = output.turn
             self._faults.tell("answers of devices", self._resolve, output.answers)
+            self._deciding = 0
         if output.reports and self._reports is not None:
             self._faults.tell("reports of devices", self._take_reports, output.reports, events)
         if output.turn:
@@ -272,6 +277,7 @@ class Turns:
             self._tell(events, contacts)
         while self._waiters and self._waiters[0][0] <= turns[-1].turn:
             self._end_wait(None)
+        self._go_on(turns[-1].turn)
         if not self._send(self._engine.outbox):  # requests that waited for these turns
             self._wait_writable()
         self._choose_reading()
@@ -297,6 +303,8 @@ class Turns:
         self._pending.clear()
         while self._waiters:
             self._end_wait(error)
+        if self._afterwards:
+            self._go_on(self._afterwards[-1][0])
         self._choose_reading()
         self._engine.store_works = False
         self._committer.resume()
@@ -340,6 +348,20 @@ class Turns:
         kept: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append((self._pending[-1][0].turn, kept))
         await kept
+
+    def when_kept(self, then: Callable[[], None]) -> None:
+        """Call `then` once the store has kept, or refused, all that is decided so far, this turn
+        with it; at once when there is nothing to keep. Loop's thread only."""
+        turn = self._deciding or (self._pending[-1][0].turn if self._pending else 0)
+        if turn:
+            self._afterwards.append((turn, then))
+        else:
+            then()
+
+    def _go_on(self, turn: int) -> None:
+        while self._afterwards and self._afterwards[0][0] <= turn:
+            _, then = self._afterwards.popleft()
+            self._faults.tell("who waits for a turn", then)
 
     def _end_wait(self, error: StoreError | None) -> None:
         _, kept = self._waiters.popleft()

@@ -7,12 +7,13 @@ import logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "scenario"))
 
-from scripted import POST, register, request
+from scripted import ACK, POST, register, request, write
 
 from lwm2m_fast.committer import Committer
 from lwm2m_fast.config import StoreConfig
@@ -106,6 +107,41 @@ def test_a_refused_observe_is_answered_and_never_sent() -> None:
         assert scene.answers[0][1] == "store"
         assert scene.udp.take() == []
         assert scene.engine.observations("dev-1") == []
+
+    play(act)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_what_waits_for_the_turn_of_an_answer_goes_on_when_that_is_kept_or_refused(
+    is_kept: bool,
+) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.register()
+        observe(scene)
+        (asked,) = await scene.hear()
+        went: list[int] = []
+        resolve = scene.turns._resolve
+
+        def resolved(answers: Any) -> None:
+            resolve(answers)
+            scene.turns.when_kept(lambda: went.append(scene.turns.commits))
+
+        scene.turns._resolve = resolved
+        scene.store.may.clear()
+        if not is_kept:
+            scene.store.error = StoreError("no space")
+        before = scene.turns.commits
+        agreed = write(ACK, 69, asked.mid, asked.token, [(6, b"\1")], b"0")
+        scene.udp.arrive((DEVICE, agreed))
+        await scene.until(lambda: scene.answers)
+        await scene.rest()
+        assert went == []
+        scene.store.may.set()
+        await scene.until(lambda: went)
+        assert went == [before + is_kept]
+        scene.turns.when_kept(lambda: went.append(-1))
+        await scene.until(lambda: went[1:])
+        assert went[1:] == [-1]
 
     play(act)
 

@@ -98,10 +98,16 @@ class _Asked(NamedTuple):
     cancelled: int | None
 
 
+def at_once(then: Callable[[], None]) -> None:
+    """Where nothing has to be kept first."""
+    then()
+
+
 class Calls:
     """Starts requests and hands each answer to the one who asked. Loop's thread only.
 
-    What it starts leaves with the next turn; `act` makes that come soon.
+    What it starts leaves with the next turn; `act` makes that come soon. `when_kept` calls what it
+    is given once the engine's turn is kept.
     """
 
     def __init__(
@@ -114,7 +120,9 @@ class Calls:
         act: Callable[[], None],
         traffic: Traffic,
         faults: Faults,
+        when_kept: Callable[[Callable[[], None]], None] = at_once,
     ) -> None:
+        self._when_kept = when_kept
         self._engine, self._targets, self._hears = engine, targets, hears
         self._open_file, self._clock, self._act = open_file, clock, act
         self._traffic, self._faults = traffic, faults
@@ -189,10 +197,15 @@ class Calls:
             self._faults.tell("an observation", self._supersede, *each)
 
     def _end(self, call: _Asked, answered: Answered) -> None:
-        try:
-            call.end(self._what_came(call, answered))
-        except Exception as error:
-            self._faults.note(error, "an answer")
+        ended = self._what_came(call, answered)
+        if answered.observation or call.cancelled is not None:
+            # Whoever reads that it stands, or is gone, finds it so also after a kill.
+            self._when_kept(partial(self._hand_out, call, ended))
+        else:
+            self._hand_out(call, ended)
+
+    def _hand_out(self, call: _Asked, ended: Ended) -> None:
+        self._faults.tell("an answer", call.end, ended)
 
     def _what_came(self, call: _Asked, answered: Answered) -> Ended:
         if answered.outcome != "answered":

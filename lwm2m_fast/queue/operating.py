@@ -79,6 +79,8 @@ class Surroundings:
     """Whose a device is."""
     profiles: Profiles | None = None
     faults: Faults = field(default_factory=Faults)
+    when_kept: Callable[[Callable[[], None]], None] = calls.at_once
+    """Calls what it is given once the engine's turn is kept."""
 
 
 class Operating:
@@ -108,6 +110,7 @@ class Operating:
             around.nudge,
             traffic,
             around.faults,
+            around.when_kept,
         )
         reads = PlainReads(
             around.engine,

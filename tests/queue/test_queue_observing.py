@@ -35,6 +35,22 @@ def agree(device, number: int = 1) -> str:
     return path_of(heard)
 
 
+def test_that_it_stands_is_told_once_the_store_has_it():
+    world = QueueWorld()
+    device = world.device()
+    device.register(lifetime=86400)
+    waiting: list = []
+    world.operating.calls._when_kept = waiting.append
+    [number] = world.submit("dev-1", {"op": "observe", "path": "/3/0/9"})
+    agree(device)
+    assert [name for name, _, _ in world.ear.heard] == ["dev-1"]  # its value is not held up
+    assert world.state("dev-1", number) == "EXECUTING"
+    waiting.pop()()
+    world.finish_turn()
+    assert world.state("dev-1", number) == "SUCCESSFUL"
+    assert waiting == []
+
+
 class Broken:
     """The engine, but for what it says of observations."""
 
