@@ -226,12 +226,7 @@ class Server:
             engine, side, bootstrap, rows, operating, durable, store.fleet, data.values
         ).all()
         forgetting = self._forgetting = Forgetting(
-            handovers,
-            parts,
-            durable,
-            handovers.is_configured,
-            store.state.sync,
-            self._faults,
+            handovers, parts, durable, handovers.is_configured, store.state.sync, self._faults
         )
         provisioning.devices.claimed = forgetting.claimed
         service.attach_operations(operating, durable)

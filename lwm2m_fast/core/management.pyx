@@ -87,24 +87,6 @@ cdef class Management(Access):
         call = self.reporting.unobserve(index, active, <int64_t>(timeout_s * 1000))
         return call if call else None
 
-    def unobserve_all(self, str endpoint, double now):
-        """End every observation of a device passively, as unobserve() does; how many there were.
-
-        For when its name has another owner: whatever the one before has asked for and is not
-        answered yet ends with it, and the next notification of each gets a RST. The registration
-        stands. Raises UnknownDevice; StoreError: all of them stand.
-        """
-        cdef uint32_t index
-        cdef int ended = 0
-        self.set_time(now)
-        self.check_store()
-        for shown in self.reporting.describe(self.find(endpoint)):
-            index = self.state.observations.find_number(shown["number"])
-            if index != NONE:
-                self.reporting.unobserve(index, False, 0)
-                ended += 1
-        return ended
-
     def observations(self, str endpoint):
         """What a device reports, oldest first, as dicts: number, context, state (pending, active,
         lapsed), since (unix seconds), notified (count), last_at (unix seconds or None).

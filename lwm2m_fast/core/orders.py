@@ -21,6 +21,7 @@ from lwm2m_fast.errors import FormatError, RequestError
 
 SERIALIZATIONS: Final = ("TLV", "JSON", "CBOR", "TEXT", "OPAQUE", "SENML_JSON", "SENML_CBOR")
 AUTOMATIC: Final = "DEFAULT"
+"""Beside those: what the device speaks."""
 
 MAX_PATHS: Final = 100
 """The most paths of one composite order."""

@@ -276,6 +276,14 @@ def path_of(heard: Heard) -> str:
     return "/" + b"/".join(heard.path).decode()
 
 
+def registered(**parts: Any) -> tuple[QueueWorld, Any]:
+    """A world and its one device, which has registered for a day."""
+    world = QueueWorld(**parts)
+    device = world.device()
+    device.register(lifetime=86400)
+    return world, device
+
+
 def asked(device: Device) -> str:
     """The path of the one request that the device has heard; it is not answered."""
     heard = device.hear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from queue_kit import QueueWorld, answer_all, answer_next, asked, path_of
+from queue_kit import QueueWorld, answer_all, answer_next, asked, path_of, registered
 
 from lwm2m_fast.core.orders import parse_order
 from lwm2m_fast.errors import (
@@ -14,13 +14,6 @@ from lwm2m_fast.errors import (
 
 READ = {"op": "read", "path": "/3/0/9"}
 PATHS = ["/3/0/0", "/3/0/1", "/3/0/2", "/3/0/3"]
-
-
-def registered(**parts) -> tuple[QueueWorld, object]:
-    world = QueueWorld(**parts)
-    device = world.device()
-    device.register(lifetime=86400)
-    return world, device
 
 
 # States

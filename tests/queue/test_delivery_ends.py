@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from queue_kit import QueueWorld, answer_next, asked
+from queue_kit import QueueWorld, answer_next, asked, registered
 
 from lwm2m_fast.errors import (
     RequestError,
     StoreError,
     UnknownOperation,
 )
-
-
-def registered(**parts) -> tuple[QueueWorld, object]:
-    world = QueueWorld(**parts)
-    device = world.device()
-    device.register(lifetime=86400)
-    return world, device
-
 
 # Time limits
 
