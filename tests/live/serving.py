@@ -220,3 +220,18 @@ def register_many(
                 server.process.wait()
                 killed = True
     return located
+
+
+@contextmanager
+def with_one_device(data: Path) -> Iterator[Server]:
+    """A server where sim-000001 has registered."""
+    with served(data) as server:
+        where = f"coap://127.0.0.1:{server.coap[1]}"
+        command = [sys.executable, "-m", "lwm2m_fast", "simulate", "--server", where]
+        device = subprocess.Popen([*command, "--devices", "1"], stdout=subprocess.DEVNULL)
+        try:
+            until(lambda: server.count("registrations_current") == 1)
+            yield server
+        finally:
+            device.kill()
+            device.wait(10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from serving import Server, served, until
+from serving import Server, with_one_device
 
 from lwm2m_fast.rest.table import all_routes
 
@@ -56,16 +55,8 @@ ASKED: list[tuple[str, str, Any]] = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with served(tmp_path_factory.mktemp("documented") / "data") as server:
-        where = f"coap://127.0.0.1:{server.coap[1]}"
-        command = [sys.executable, "-m", "lwm2m_fast", "simulate", "--server", where]
-        device = subprocess.Popen([*command, "--devices", "1"], stdout=subprocess.DEVNULL)
-        try:
-            until(lambda: server.count("registrations_current") == 1)
-            yield server
-        finally:
-            device.kill()
-            device.wait(10)
+    with with_one_device(tmp_path_factory.mktemp("documented") / "data") as server:
+        yield server
 
 
 def model_of(method: str, path: str, status: int) -> Any:

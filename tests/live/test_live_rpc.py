@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,23 +12,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from serving import Server, served, until
+from serving import Server, with_one_device
 
 NAME = "sim-000001"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with served(tmp_path_factory.mktemp("rpc") / "data") as server:
-        where = f"coap://127.0.0.1:{server.coap[1]}"
-        command = [sys.executable, "-m", "lwm2m_fast", "simulate", "--server", where]
-        device = subprocess.Popen([*command, "--devices", "1"], stdout=subprocess.DEVNULL)
-        try:
-            until(lambda: server.count("registrations_current") == 1)
-            yield server
-        finally:
-            device.send_signal(signal.SIGKILL)
-            device.wait(10)
+    with with_one_device(tmp_path_factory.mktemp("rpc") / "data") as server:
+        yield server
 
 
 def rpc(server: Server, method: str, **params: Any) -> dict[str, Any]:
